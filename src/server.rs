@@ -34,7 +34,7 @@ pub mod axum {
     ///
     /// A layer created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
-        on_current_telemetry(telemark_axum::layer(), telemark_axum::scope())
+        on_current_telemetry(telemark_axum::layer(), telemark_axum::scope(), "axum")
     }
 }
 
@@ -42,11 +42,21 @@ pub mod axum {
 #[cfg(feature = "tower")]
 pub mod tower {
     pub use telemark_tower::{
-        ConfigProblem, DefaultPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead,
-        ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig,
+        ClientConfig, ClientExchange, ClientMetrics, ClientPolicy, ClientRequestHead, ClientResponseBody,
+        ClientResponseHead, ConfigProblem, DefaultPolicy, HttpClientInstrumentation, HttpClientLayer,
+        HttpClientService, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead,
+        ResendCounter, ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig, UrlTemplate,
     };
 
     use super::{ActiveTracer, on_current_telemetry};
+
+    /// Returns the layer for clients, using the telemetry started by [`init`](crate::init) and settings from the environment:
+    /// each request is a client span, is measured, and carries its trace context in its headers.
+    ///
+    /// A layer created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+    pub fn client_layer() -> HttpClientLayer {
+        HttpClientLayer::with_instrumentation(crate::client::on_current_telemetry(telemark_tower::scope(), "tower"))
+    }
 
     /// Returns the layer, using the telemetry started by [`init`](crate::init) and settings from the environment. It
     /// records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
@@ -57,18 +67,20 @@ pub mod tower {
     ///
     /// A layer created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
-        on_current_telemetry(HttpServerLayer::new(), telemark_tower::scope())
+        on_current_telemetry(HttpServerLayer::new(), telemark_tower::scope(), "tower")
     }
 }
 
 /// Returns the layer with the current test's telemetry, or else with the program's telemetry.
 #[cfg(feature = "tower")]
-fn on_current_telemetry<P: HttpPolicy + Clone, T>(
+pub(crate) fn on_current_telemetry<P: HttpPolicy + Clone, T>(
     layer: HttpServerLayer<P, T>,
     scope: InstrumentationScope,
+    integration: &str,
 ) -> HttpServerLayer<P, ActiveTracer> {
     let context = Context::current();
-    let layer = layer.with_config(config(&context)).with_tracer(ActiveTracer::new(scope.clone()));
+    let layer =
+        layer.with_config(config(&context, integration, &Env::process())).with_tracer(ActiveTracer::new(scope.clone()));
     match metrics::active::in_context(&context) {
         Some(of_test) => layer.with_meter(&of_test.meter_with_scope(scope)),
         None => layer,
@@ -76,9 +88,9 @@ fn on_current_telemetry<P: HttpPolicy + Clone, T>(
 }
 
 #[cfg(feature = "tower")]
-fn config(context: &Context) -> ServerConfig {
-    let env = Env::process();
-    let config = ServerConfig::from_env_fn(|name| env.string(name));
+fn config(context: &Context, integration: &str, env: &Env) -> ServerConfig {
+    let is_enabled = crate::enabled::is_enabled(integration, env);
+    let config = ServerConfig::from_env_fn(|name| env.string(name)).with_enabled(is_enabled);
     for problem in config.problems() {
         diag::log(diag::Level::Warn, "http.config", format_args!("{problem}"));
     }
@@ -96,7 +108,29 @@ mod tests {
     use opentelemetry::trace::{Status, TraceContextExt};
     use tower::ServiceExt;
 
+    use super::Env;
     use crate::testing::TestTelemetry;
+
+    #[test]
+    fn a_layer_that_the_environment_disables_records_nothing() {
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let spans = |variables: &[(&'static str, &'static str)]| {
+            let env = Env::from_pairs(variables.iter().copied());
+            let config = super::config(&opentelemetry::Context::current(), "axum", &env);
+            let router =
+                Router::new().route("/", get(async || "hello")).layer(super::axum::layer().with_config(config));
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let before = telemetry.spans().len();
+            assert_eq!(runtime.block_on(router.oneshot(request)).unwrap().status(), StatusCode::OK);
+            telemetry.spans().len() - before
+        };
+        assert_eq!(spans(&[]), 1);
+        assert_eq!(spans(&[("OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED", "false")]), 0);
+        assert_eq!(spans(&[("OTEL_RUST_INSTRUMENTATION_TOWER_ENABLED", "false")]), 1);
+        assert_eq!(spans(&[("OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED", "false")]), 0);
+    }
 
     #[test]
     fn what_a_handler_records_on_the_span_of_a_request_that_fails_stays() {

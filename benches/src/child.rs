@@ -110,8 +110,9 @@ fn complete(scenario: &Scenario, program: &Program, run: Run<'_>) -> Result<Vec<
         let Some(at) = readings.iter().position(|reading| reading.metric == PRODUCED) else { return Ok(readings) };
         let produced = readings.swap_remove(at).value;
         if produced == received.spans {
-            readings.push(Reading::new("bytes/span", received.bytes / received.spans));
-            readings.push(Reading::new("spans/request", received.spans / received.requests));
+            let item = scenario.item();
+            readings.push(Reading::new(&format!("bytes/{item}"), received.bytes / received.spans));
+            readings.push(Reading::new(&format!("{item}s/request"), received.spans / received.requests));
             return Ok(readings);
         }
         eprintln!("    {produced} spans ended, the sink received {}: again", received.spans);

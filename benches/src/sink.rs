@@ -18,16 +18,21 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn serve() -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("listening\t{}", listener.local_addr()?);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || connection(stream));
-        }
-    });
+    accept(listener);
     std::io::stdin().read_to_end(&mut Vec::new())?;
     for (metric, value) in [("spans", &SPANS), ("requests", &REQUESTS), ("bytes", &BYTES)] {
         println!("{}", Reading::new(metric, value.load(Ordering::Relaxed) as f64));
     }
     Ok(())
+}
+
+/// Serves connections on another thread, until the process ends.
+pub(crate) fn accept(listener: TcpListener) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || connection(stream));
+        }
+    });
 }
 
 /// Queries a sink's span count over one connection.
@@ -126,7 +131,8 @@ impl Head {
     }
 }
 
-/// Counts the spans in an `ExportTraceServiceRequest`: `resource_spans` (1) of `scope_spans` (2) of `spans` (2).
+/// Counts the spans in an `ExportTraceServiceRequest`: `resource_spans` (1) of `scope_spans` (2) of `spans` (2). Log records have
+/// the same numbers in an `ExportLogsServiceRequest`.
 fn spans(request: &[u8]) -> u64 {
     fields(request, 1).flat_map(|resource| fields(resource, 2)).map(|scope| fields(scope, 2).count() as u64).sum()
 }

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use telemark::traced;
 use tokio::time::sleep;
+use tracing::{info, warn};
 
 const SHELVES: &[(&str, i64)] = &[("teapot", 5), ("cup", 40), ("cup", 8), ("milk jug", 0)];
 
@@ -22,7 +23,10 @@ pub(crate) fn app() -> Router {
 }
 
 async fn stock(Path(sku): Path<String>) -> Result<Json<Stock>, StatusCode> {
-    let available = count(&sku).await.ok_or(StatusCode::NOT_FOUND)?;
+    let Some(available) = count(&sku).await else {
+        info!(product.sku = sku, "no such product");
+        return Err(StatusCode::NOT_FOUND);
+    };
     Ok(Json(Stock { available }))
 }
 
@@ -32,5 +36,9 @@ async fn count(sku: &str) -> Option<i64> {
     let shelves: Vec<_> = SHELVES.iter().filter(|(name, _)| *name == sku).collect();
     sleep(Duration::from_millis(5)).await; // walking to the shelf
     telemark::set_attribute("stock.shelves", shelves.len());
-    (!shelves.is_empty()).then(|| shelves.iter().map(|(_, items)| items).sum())
+    let available = shelves.iter().map(|(_, items)| items).sum();
+    if available < 10 {
+        warn!(product.sku = sku, stock.available = available, "few left");
+    }
+    (!shelves.is_empty()).then_some(available)
 }

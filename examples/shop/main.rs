@@ -5,9 +5,12 @@
 //!                    └──SQL──▶ SQLite, in memory
 //! ```
 //!
-//! - `cargo run --example shop`: traces as trees in the terminal
+//! The code logs with `tracing`. Each event is a line on standard error as soon as it happens, and a log record of its trace.
+//!
+//! - `cargo run --example shop`: traces as trees, with their log records, in the terminal
+//! - `RUST_LOG=off cargo run --example shop`: the same without the lines; the records remain
 //! - `cargo run --example shop -- --serve`: the same, then keeps serving your requests until Ctrl-C
-//! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
+//! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
 //!   `http://localhost:4318`
 
 mod client;
@@ -26,14 +29,17 @@ use axum::Router;
 use client::Client;
 use store::Store;
 use telemark::config::Env;
-use telemark::console::ConsoleTraceExporter;
+use telemark::console::{ConsoleLogExporter, ConsoleTraceExporter};
 use telemark::prometheus::PrometheusExporter;
 use telemark::time::Deadline;
+use telemark::tracing::fmt::{Format, LineLayer, install_lines};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let prometheus = PrometheusExporter::new();
     let telemetry = telemetry(&prometheus)?;
+    // Text for people. With `builder.with_instrumentation(telemark::tracing::install)` instead, the lines are JSON.
+    install_lines(telemark::tracing::layer(), LineLayer::new(Format::Text));
 
     let inventory = serve(inventory::app()).await?;
     let shop = shop::app(Store::open().await?, Client::to(inventory)).merge(metrics::page(prometheus.clone()));
@@ -53,13 +59,16 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts the telemetry from the environment, with two different defaults: traces are printed to the terminal as trees, and
+/// Starts the telemetry from the environment, with different defaults: traces and log records are printed to the terminal, and
 /// metrics are shown on the Prometheus page.
 fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemark::ConfigError> {
     let env = Env::process();
     let mut builder = telemark::builder().with_service_name("shop");
     if env.string("OTEL_TRACES_EXPORTER").is_none() {
         builder = builder.with_span_exporter(ConsoleTraceExporter::stdout());
+    }
+    if env.string("OTEL_LOGS_EXPORTER").is_none() {
+        builder = builder.with_log_exporter(ConsoleLogExporter::stdout());
     }
     if env.string("OTEL_METRICS_EXPORTER").is_none() {
         builder = builder.with_metric_reader(prometheus.reader());

@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use telemark::traced;
 use tokio::time::sleep;
+use tracing::{error, info, warn};
 
 use crate::client::{CallError, Client};
 use crate::inventory::Stock;
@@ -38,7 +39,8 @@ async fn list(State(shop): State<Arc<Shop>>) -> Result<Json<Vec<Product>>, ShopE
 }
 
 async fn show(State(shop): State<Arc<Shop>>, Path(sku): Path<String>) -> Result<Json<Product>, ShopError> {
-    shop.store.product(&sku).await?.map(Json).ok_or(ShopError::UnknownProduct)
+    let product = shop.store.product(&sku).await?.ok_or(ShopError::UnknownProduct);
+    product.map(Json).inspect_err(|reason| reason.log(&sku))
 }
 
 #[derive(Deserialize)]
@@ -51,7 +53,8 @@ struct Order {
 async fn order(State(shop): State<Arc<Shop>>, Json(order): Json<Order>) -> Result<(StatusCode, String), ShopError> {
     let placed = shop.place(&order).await;
     ORDERS.add(1, ("shop.order.outcome", if placed.is_ok() { "placed" } else { "refused" }));
-    let number = placed?;
+    let number = placed.inspect_err(|reason| reason.log(&order.sku))?;
+    info!(order.number = number, order.sku, order.quantity, "order placed");
     Ok((StatusCode::CREATED, format!("order {number}")))
 }
 
@@ -104,6 +107,16 @@ enum ShopError {
     CardDeclined,
     Inventory(CallError),
     Database(sqlx::Error),
+}
+
+impl ShopError {
+    /// Logs why a request for this product failed, at the level of an error if the shop is to blame.
+    fn log(&self, sku: &str) {
+        match self {
+            ShopError::UnknownProduct | ShopError::SoldOut => warn!(product.sku = sku, "{self}"),
+            _ => error!(product.sku = sku, "{self}"),
+        }
+    }
 }
 
 impl fmt::Display for ShopError {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
-use sqlx::{FromRow, Row, SqlitePool};
+use sqlx::{ConnectOptions, FromRow, Row, SqlitePool};
 use telemark::SpanBuilder;
 use telemark::opentelemetry::trace::SpanKind;
 
@@ -27,7 +27,9 @@ impl Store {
     /// Opens a new in-memory database. It lives as long as its only connection, so the connection is never closed.
     pub(crate) async fn open() -> Result<Self, sqlx::Error> {
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        let pool = one.connect_with(SqliteConnectOptions::new().in_memory(true)).await?;
+        // Each statement has a span, so sqlx need not log it as well.
+        let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        let pool = one.connect_with(options).await?;
         sqlx::raw_sql(SCHEMA).execute(&pool).await?;
         Ok(Store { pool })
     }

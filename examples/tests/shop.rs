@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// Runs the program in an environment without any other variables that affect it.
+/// Runs the program in an environment without any other variables that affect it. By default, it writes no log lines.
 fn run_shop(variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(program());
     for (name, _) in std::env::vars_os() {
@@ -13,6 +13,7 @@ fn run_shop(variables: &[(&str, &str)]) -> Output {
             command.env_remove(name);
         }
     }
+    command.env("RUST_LOG", "off");
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
@@ -89,6 +90,39 @@ GET /products/{sku}/similar
     assert_eq!(followed(&stdout), "GET /products/{sku}/similar", "{stdout}");
     assert!(!stdout.contains("0000 0000"), "the number of a card was recorded:\n{stdout}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// Returns the id that follows `name`.
+fn id<'a>(line: &'a str, name: &str) -> &'a str {
+    let (_, rest) = line.rsplit_once(name).unwrap_or_else(|| panic!("no {name:?} in {line:?}"));
+    rest.split(' ').next().unwrap()
+}
+
+#[test]
+fn its_log_lines_lead_to_its_traces() {
+    let output = run_shop(&[("RUST_LOG", "info")]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stdout}");
+    let messages = ["few left", "order placed", "the card was declined", "there is no such product"];
+    assert_eq!(stderr.lines().count(), messages.len(), "{stderr}");
+    for (line, message) in stderr.lines().zip(messages) {
+        assert!(line.contains(message), "{message} is missing in {line}");
+        // The record is inside the tree of its trace, or names the trace at its end.
+        let level = line.split_whitespace().nth(1).unwrap();
+        let is_record = |line: &str| line.contains(message) && line.contains(level);
+        let mut header = "";
+        let record = stdout.lines().find(|line| {
+            if line.starts_with("trace ") {
+                header = line;
+            }
+            is_record(line)
+        });
+        let record = record.unwrap_or_else(|| panic!("{message} is missing in\n{stdout}"));
+        let place = if record.contains(" trace ") { record } else { header };
+        assert_eq!(id(place, "trace "), id(line, "trace_id="), "{message} in\n{stdout}");
+        assert_eq!(id(line, "span_id=").len(), 16, "{line}");
+    }
 }
 
 #[test]

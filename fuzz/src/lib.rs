@@ -14,6 +14,7 @@ mod mutation;
 mod page;
 mod propagation;
 mod response;
+mod sql;
 
 pub use mutation::Mutator;
 
@@ -36,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "macro_options", run: macro_options::expansion },
     Target { name: "prometheus_request", run: page::negotiation },
     Target { name: "otlp_response", run: response::otlp },
+    Target { name: "sql", run: sql::statement },
     Target { name: "console_text", run: console::text },
 ];
 

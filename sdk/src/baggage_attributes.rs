@@ -5,11 +5,12 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::config::Env;
 
-/// Selects the baggage entries that are copied to spans when they start. By default, no entries are selected.
+/// Selects the baggage entries that are copied to spans when they start and to log records when they are emitted. By default, no
+/// entries are selected.
 ///
 /// Baggage comes from other programs, possibly from any client, and may contain personal data. List only keys that
-/// this program may store. Entries are copied as text and count as attributes of the span. They never replace an
-/// attribute that the span already has.
+/// this program may store. Entries are copied as text and count as attributes of the span or record. They never replace an
+/// attribute that it already has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaggageAttributes {
     keys: Vec<Key>,

@@ -252,8 +252,10 @@ impl fmt::Debug for ExportError {
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", text::display(&self.message).cut_at(MAX_MESSAGE))?;
-        if self.retries > 0 {
-            write!(f, " after {} retries", self.retries)?;
+        match self.retries {
+            0 => {}
+            1 => f.write_str(" after 1 retry")?,
+            retries => write!(f, " after {retries} retries")?,
         }
         match &self.source {
             Some(source) => write!(f, ": {}", text::display(source)),

@@ -2,6 +2,7 @@
 
 mod creation_time;
 
+use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue, Value};
@@ -18,10 +19,10 @@ pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 /// The attributes that all telemetry of a provider shares. Cheap to clone.
 ///
 /// spec: resource/sdk.md
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Resource(Arc<Inner>);
 
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 struct Inner {
     /// Sorted by key, without duplicates.
     attributes: Vec<KeyValue>,
@@ -112,6 +113,13 @@ impl Resource {
     /// Returns true if both are clones that share one allocation. This is a cheap comparison for caches.
     pub fn is_same(&self, other: &Resource) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Shows the attributes as a map, such as `{"service.name": "shop"}`.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|KeyValue { key, value, .. }| (key.as_str(), value.as_str()))).finish()
     }
 }
 

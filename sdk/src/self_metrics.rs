@@ -205,7 +205,11 @@ impl Records {
 
     fn observe(&self, observer: &Observer) {
         if let Some(count) = &self.count {
-            observer.observe(&self.created, count.total(), &[]);
+            let total = count.total();
+            // A program without logs has no such series.
+            if total > 0 {
+                observer.observe(&self.created, total, &[]);
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ pub trait Signal: sealed::Sealed + Send + Sync + 'static {
     const NAME: &'static str;
     /// The word for the items in messages, such as `spans`.
     const ITEMS: &'static str;
+    /// The variables that set the capacity of the queue in items and in bytes, for messages.
+    const QUEUE_VARIABLES: [&'static str; 2] = ["", ""];
     /// The number of bytes that an item outside a chunk occupies in addition to its [`Self::size`].
     const OWNED_SIZE: usize;
 

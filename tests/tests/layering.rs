@@ -85,11 +85,17 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Dev, "");
     check_planted_dependency("telemark-tower", "telemark", Normal, integration);
-    let other = "an integration depends on no other but integrations/kit and http";
+    let other = "an integration depends on no other but integrations/kit, http and db";
     check_planted_dependency("telemark-tower", "telemark-axum", Normal, other);
     check_planted_dependency("telemark-runtime", "telemark-kit", Normal, "");
     let http = "integrations/http knows no framework and no other integration but integrations/kit";
     check_planted_dependency("telemark-http", "telemark-tower", Normal, http);
+    let db = "integrations/db knows the API and integrations/kit, and no driver";
+    for dependency in ["telemark-http", "sqlx-core", "tokio"] {
+        check_planted_dependency("telemark-db", dependency, Normal, db);
+    }
+    check_planted_dependency("telemark-runtime", "telemark-db", Normal, "");
+    check_planted_dependency("telemark-sqlx", "telemark-tower", Normal, other);
     let kit = "integrations/kit knows the API alone";
     for dependency in ["telemark-http", "http", "tokio"] {
         check_planted_dependency("telemark-kit", dependency, Normal, kit);

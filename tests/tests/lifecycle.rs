@@ -182,7 +182,7 @@ fn an_exporter_that_hangs_holds_the_program_no_longer_than_the_timeout() {
 exit 0
 flush: Err(\"timeout\")
 drop returned in time: true
-! telemark error: not everything was exported at the end: the deadline passed before everything was exported
+! telemark error: 1 span was not exported: the deadline passed before the export ended
 ",
     );
 }
@@ -232,7 +232,7 @@ flush: Ok(())
 exported 1, failed 1
 > work
 > (shut down)
-! telemark error: 1 spans were not exported: the exporter panicked
+! telemark error: 1 span was not exported: the exporter panicked
 ",
     );
 }

@@ -53,6 +53,8 @@ fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
     let output = command
         .env("OTEL_TRACES_EXPORTER", "otlp")
         .env("OTEL_METRICS_EXPORTER", "otlp")
+        .env("OTEL_LOGS_EXPORTER", "none")
+        .env("RUST_LOG", "off")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
         .env("OTEL_RESOURCE_ATTRIBUTES", format!("test.run={run}"))

@@ -9,13 +9,17 @@ use telemark::console::ConsoleTraceExporter;
 use telemark::otlp::OtlpExporter;
 use telemark::prometheus::{PrometheusExporter, Server};
 use telemark::propagation::Propagators;
+use telemark::reqwest::ClientConfig;
 use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::time::Deadline;
+use telemark::tonic::GrpcConfig;
 use telemark::tower::ServerConfig;
 use telemark::tracing::fmt::Format;
+use telemark_kit::Enabled;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::{LogRecordLimits, SpanLimits};
+use telemark_sdk::logs::LogVolume;
 use telemark_sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
 use telemark_sdk::resource::Resource;
 use telemark_sdk::sampling;
@@ -52,6 +56,7 @@ const READERS: &[Row] = &[
     ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", |env| format!("{:?}", ExemplarFilter::from_env(env)), &[], "always_on"),
     ("OTEL_RUST_SPANS", |env| SpanFilter::from_env(env).unwrap_or_default().to_string(), &[], "warn"),
+    ("OTEL_RUST_LOGS_SAMPLED_TRACES_ONLY", |env| format!("{:?}", LogVolume::from_env(env)), &[], "true"),
     ("OTEL_RUST_SELF_METRICS", self_metrics, &[], "true"),
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
     ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
@@ -83,6 +88,12 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
+    ("OTEL_RUST_HTTP_SERVER_GUESSED_ROUTES", http_server, &[], "true"),
+    ("OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED", enabled, &[], "false"),
+    ("OTEL_RUST_GRPC_SERVER_METRICS", grpc_server, &[], "none"),
+    ("OTEL_RUST_GRPC_SERVER_ADDRESS_IN_METRICS", grpc_server, &[], "true"),
+    ("OTEL_RUST_GRPC_CLIENT_METRICS", grpc_client, &[], "none"),
+    ("OTEL_RUST_HTTP_CLIENT_METRICS", http_client, &[], "none"),
     ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
     ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
@@ -92,6 +103,8 @@ const READERS: &[Row] = &[
 const ELSEWHERE: &[&str] = &[
     // `sdk/src/diag/message.rs`: the level is global to the process.
     "OTEL_LOG_LEVEL",
+    // `sdk/tests/panics.rs`: the hook is global to the process.
+    "OTEL_RUST_PANICS",
     // `tests/tests/termination.rs`: the effect shows only when a program ends.
     "OTEL_RUST_TERMINATION_HANDLER_DISABLED",
     // `integrations/http/src/methods.rs`: the default cannot be written as a list.
@@ -204,6 +217,22 @@ fn prometheus(env: &Env) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+fn enabled(env: &Env) -> String {
+    format!("{:?}", Enabled::read("axum", |name| env.string(name)))
+}
+
+fn grpc_server(env: &Env) -> String {
+    format!("{:?}", GrpcConfig::server_from_env_fn(|name| env.string(name)))
+}
+
+fn grpc_client(env: &Env) -> String {
+    format!("{:?}", GrpcConfig::client_from_env_fn(|name| env.string(name)))
+}
+
+fn http_client(env: &Env) -> String {
+    format!("{:?}", ClientConfig::from_env_fn(|name| env.string(name)))
 }
 
 fn http_server(env: &Env) -> String {

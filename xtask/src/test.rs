@@ -21,7 +21,12 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-http",
     "telemark-tower",
     "telemark-axum",
+    "telemark-tonic",
+    "telemark-hyper",
+    "telemark-reqwest",
     "telemark-runtime",
+    "telemark-db",
+    "telemark-sqlx",
     "telemark",
 ];
 

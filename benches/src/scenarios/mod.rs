@@ -3,7 +3,10 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
+mod events;
+mod client;
 mod export;
+mod flood;
 mod metrics;
 mod page;
 mod sustained;
@@ -44,6 +47,13 @@ pub(crate) struct Run<'a> {
     pub(crate) is_quick: bool,
 }
 
+impl Scenario {
+    /// Returns the word for what the sink counts.
+    pub(crate) fn item(&self) -> &'static str {
+        if self.name == events::NAME { "record" } else { "span" }
+    }
+}
+
 impl Run<'_> {
     /// Returns fewer bursts if the run is quick.
     pub(crate) fn shortened(&self, bursts: Bursts) -> Bursts {
@@ -64,13 +74,16 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 9] = [
+static SCENARIOS: [&Scenario; 12] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
+    &events::SCENARIO,
+    &flood::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
+    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,

@@ -1,8 +1,10 @@
 //! The layer that writes a line for each event.
 
 use std::cell::Cell;
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
+use opentelemetry::trace::SpanContext;
 use telemark_sdk::Resource;
 use telemark_sdk::config::Env;
 use telemark_sdk::diag;
@@ -12,7 +14,7 @@ use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{Extensions, LookupSpan};
 
 use crate::fields::SpanFields;
 use crate::format::Format;
@@ -50,6 +52,8 @@ pub struct LineLayer<W = StandardStream> {
     max: usize,
     has_span_fields: bool,
     has_code_location: bool,
+    is_colored: bool,
+    ids: Option<IdsOfSpan>,
     keys: ResourceKeys,
     /// The rendered resource attributes, once the resource is known.
     resource: OnceLock<String>,
@@ -58,14 +62,24 @@ pub struct LineLayer<W = StandardStream> {
     output: Output,
 }
 
+/// Finds the ids of a `tracing` span in its extensions.
+pub(crate) type IdsOfSpan = fn(&Extensions<'_>) -> Option<SpanContext>;
+
 impl LineLayer {
-    /// Creates a layer that writes JSON to standard output, and text to standard error.
+    /// Creates a layer that writes JSON to standard output, and text to standard error, in colours if that is a terminal and
+    /// `NO_COLOR` is not set.
     pub fn new(format: Format) -> Self {
+        Self::in_format(format, &Env::process())
+    }
+
+    fn in_format(format: Format, env: &Env) -> Self {
         LineLayer {
             format,
             max: DEFAULT_MAX,
             has_span_fields: false,
             has_code_location: false,
+            is_colored: env.string("NO_COLOR").is_none() && std::io::stderr().is_terminal(),
+            ids: None,
             keys: ResourceKeys::default(),
             resource: OnceLock::new(),
             clock: Clock::system(),
@@ -74,9 +88,9 @@ impl LineLayer {
         }
     }
 
-    /// Creates a layer with the format named by `OTEL_RUST_LOG_FORMAT`. Reports an invalid value once.
+    /// Creates a layer with the format that [`Format::from_env`] returns. Reports an invalid value once.
     pub fn from_env(env: &Env) -> Self {
-        let layer = LineLayer::new(Format::from_env(env));
+        let layer = Self::in_format(Format::from_env(env), env);
         for warning in env.take_warnings() {
             diag::log(diag::Level::Warn, "log format", format_args!("{warning}"));
         }
@@ -85,10 +99,14 @@ impl LineLayer {
 }
 
 impl<W> LineLayer<W> {
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
     /// Sets the writer for lines.
     ///
     /// If the writer fails or panics, the line is dropped and counted by [`dropped_lines`](crate::dropped_lines). Lines for
-    /// events caused by the writer itself are also dropped.
+    /// events caused by the writer itself are also dropped. Another writer gets no colours unless [`Self::with_color`] enables them.
     pub fn with_writer<N>(self, writer: N) -> LineLayer<N>
     where
         N: for<'a> MakeWriter<'a> + 'static,
@@ -98,6 +116,8 @@ impl<W> LineLayer<W> {
             max: self.max,
             has_span_fields: self.has_span_fields,
             has_code_location: self.has_code_location,
+            is_colored: false,
+            ids: self.ids,
             keys: self.keys,
             resource: self.resource,
             clock: self.clock,
@@ -109,7 +129,8 @@ impl<W> LineLayer<W> {
     /// Adds the fields of the enclosing `tracing` spans to the event's fields, including fields recorded after their span has
     /// started. If names are equal, the event's field takes precedence, followed by the innermost span's field.
     ///
-    /// Only spans that pass this layer's filter are included. Values longer than 4 KiB are truncated.
+    /// Fields whose name starts with `otel.` are left out, because they steer the span. Only spans that pass this layer's filter are
+    /// included. Values longer than 4 KiB are truncated.
     pub fn with_span_fields(mut self) -> Self {
         self.has_span_fields = true;
         self
@@ -118,6 +139,21 @@ impl<W> LineLayer<W> {
     /// Adds the event's source file and line, as `code.file.path` and `code.line.number`, or in ECS as `log.origin.file.*`.
     pub fn with_code_location(mut self) -> Self {
         self.has_code_location = true;
+        self
+    }
+
+    /// Sets whether text has colours. The other formats never have any.
+    pub fn with_color(mut self, is_on: bool) -> Self {
+        self.is_colored = is_on;
+        self
+    }
+
+    /// Sets how the ids of a `tracing` span are found, for events that name their parent: `info!(parent: &span, ..)`. Without this,
+    /// or if the event is contextual, the ids are those of the current OpenTelemetry span.
+    ///
+    /// For spans of Telemark's layer, pass `telemark::tracing::span_context`.
+    pub fn with_ids_of_spans(mut self, ids: fn(&Extensions<'_>) -> Option<SpanContext>) -> Self {
+        self.ids = Some(ids);
         self
     }
 
@@ -216,6 +252,8 @@ where
             resource: self.resource(),
             has_span_fields: self.has_span_fields,
             has_code_location: self.has_code_location,
+            is_colored: self.is_colored,
+            ids: self.ids,
         };
         style.render(&mut line, self.clock.now(), event, &context);
         self.output.write(depth, &self.writer, event.metadata(), line.bytes());

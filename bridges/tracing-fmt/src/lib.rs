@@ -17,14 +17,17 @@
 //!   text to standard error.
 //! - **filter**: set `RUST_LOG`; see [`filter`].
 //! - **build the subscriber yourself**: add a [`LineLayer`] to it, or another layer to the lines with [`subscriber_with`].
+//! - **change the filter at run time**: see [`filter`].
+//! - **redact**: lines do not pass the stages and processors of the telemetry, which see spans and log records. Leave secrets out of
+//!   the fields of events, or write lines through a [writer](LineLayer::with_writer) that removes them.
 //! - **include fields from the enclosing spans**: call [`LineLayer::with_span_fields`].
 //! - **write elsewhere**: call [`LineLayer::with_writer`].
 //!
 //! # Lines
 //! The ids come from the current OpenTelemetry context, like those of
 //! [`current_span_context`](telemark_sdk::instrument::spans::current_span_context): it does not matter how the span was created,
-//! and unsampled spans also have ids. Outside of a span, a line has no ids. The ids always come from the context, even if the
-//! event specifies a `parent:`.
+//! and unsampled spans also have ids. Outside of a span, a line has no ids. For an event that specifies a `parent:`, the ids are those
+//! of the parent if [`LineLayer::with_ids_of_spans`] says how to find them, which `telemark::tracing::install` does.
 //!
 //! - **Every event is one line and one write**, limited to 16 KiB ([`LineLayer::with_max_line_size`]). Control characters and
 //!   characters that change the text direction are escaped. A truncated line contains `"telemark.truncated":true` or, in the
@@ -44,7 +47,7 @@
 //! # Environment variables
 //! | variable | meaning |
 //! |---|---|
-//! | `OTEL_RUST_LOG_FORMAT` | `json` (default), `json_flat`, `ecs` or `text` |
+//! | `OTEL_RUST_LOG_FORMAT` | `json`, `json_flat`, `ecs` or `text`; by default `json`, or `text` beside the console exporter |
 //! | `RUST_LOG` | the filter for lines, by default `info` |
 
 mod fields;
@@ -59,6 +62,6 @@ mod time;
 mod value;
 
 pub use format::Format;
-pub use install::{filter, init, init_with, install, install_with, subscriber, subscriber_with};
+pub use install::{filter, init, init_with, install, install_lines, install_with, subscriber, subscriber_with};
 pub use layer::LineLayer;
 pub use output::{Standard, StandardStream, dropped_lines};

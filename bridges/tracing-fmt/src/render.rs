@@ -1,13 +1,15 @@
 //! Renders an event as a line.
 
+use opentelemetry::trace::SpanContext;
 use telemark_sdk::instrument::spans::current_span_context;
 use telemark_sdk::time::Timestamp;
 use tracing_core::{Event, Level, Metadata};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::fields::{Each, LogTarget, Message, SpanFields};
+use crate::fields::{Each, ErrorField, LogTarget, Message, SpanFields};
 use crate::format::{Format, TRUNCATED};
+use crate::layer::IdsOfSpan;
 use crate::line::{Escape, Line};
 use crate::resource::ResourceKeys;
 use crate::value::Value;
@@ -20,6 +22,8 @@ pub(crate) struct Style<'a> {
     pub(crate) resource: &'a str,
     pub(crate) has_span_fields: bool,
     pub(crate) has_code_location: bool,
+    pub(crate) is_colored: bool,
+    pub(crate) ids: Option<IdsOfSpan>,
 }
 
 impl Style<'_> {
@@ -35,10 +39,11 @@ impl Style<'_> {
             event.record(&mut log_target);
         }
         let target = if log_target.0.is_empty() { metadata.target() } else { &log_target.0 };
+        let ids = self.ids(event, context);
         match self.format {
             Format::Text => self.begin_text(line, now, metadata, target, event),
-            Format::Ecs => self.begin_ecs(line, now, metadata, target, event),
-            Format::Json | Format::JsonFlat => self.begin_json(line, now, metadata, target, event),
+            Format::Ecs => self.begin_ecs(line, now, &ids, target, event),
+            Format::Json | Format::JsonFlat => self.begin_json(line, now, &ids, target, event),
         }
         let mut is_first = self.format == Format::Json;
         if is_first {
@@ -56,15 +61,29 @@ impl Style<'_> {
                 }
             }
         }
-        self.end(line);
+        self.end(line, &ids);
     }
 
-    fn begin_json(&self, line: &mut Line, now: Timestamp, metadata: &Metadata<'_>, target: &str, event: &Event<'_>) {
+    /// Returns the ids of the event's span: the nearest recorded one around an explicit parent, or else the current one.
+    fn ids<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> SpanContext
+    where
+        S: tracing_core::Subscriber + for<'l> LookupSpan<'l>,
+    {
+        match self.ids {
+            Some(ids) if !event.is_contextual() => {
+                let mut spans = event.parent().and_then(|parent| context.span_scope(parent)).into_iter().flatten();
+                spans.find_map(|span| ids(&span.extensions())).unwrap_or(SpanContext::NONE)
+            }
+            _ => current_span_context(),
+        }
+    }
+
+    fn begin_json(&self, line: &mut Line, now: Timestamp, ids: &SpanContext, target: &str, event: &Event<'_>) {
         line.raw("{\"timestamp\":\"");
         crate::time::write(line, now);
         line.raw("\",\"severity\":\"");
-        line.raw(severity(metadata.level()).trim_start());
-        write_ids(line, ["\",\"trace_id\":\"", "\",\"span_id\":\"", "\",\"trace_flags\":\""]);
+        line.raw(severity(event.metadata().level()).trim_start());
+        write_ids(line, ids, ["\",\"trace_id\":\"", "\",\"span_id\":\"", "\",\"trace_flags\":\""]);
         let scope = if self.format == Format::Json {
             if !self.resource.is_empty() {
                 line.raw("\",\"resource\":{");
@@ -85,11 +104,11 @@ impl Style<'_> {
         write_body(line, event);
     }
 
-    fn begin_ecs(&self, line: &mut Line, now: Timestamp, metadata: &Metadata<'_>, target: &str, event: &Event<'_>) {
+    fn begin_ecs(&self, line: &mut Line, now: Timestamp, ids: &SpanContext, target: &str, event: &Event<'_>) {
         line.raw("{\"@timestamp\":\"");
         crate::time::write(line, now);
         line.raw("\",\"log.level\":\"");
-        line.raw(severity(metadata.level()).trim_start());
+        line.raw(severity(event.metadata().level()).trim_start());
         line.raw("\",\"message\":");
         // The schema requires the message to be the third member, so reserve room for the members that follow it.
         let reserved = isize::try_from(self.resource.len() + target.len()).unwrap_or(isize::MAX).saturating_add(128);
@@ -97,7 +116,7 @@ impl Style<'_> {
         write_body(line, event);
         line.reserve(-reserved);
         line.raw(",\"ecs.version\":\"8.11.0");
-        write_ids(line, ["\",\"trace.id\":\"", "\",\"span.id\":\"", ""]);
+        write_ids(line, ids, ["\",\"trace.id\":\"", "\",\"span.id\":\"", ""]);
         line.raw("\",");
         self.flat_resource(line);
         line.raw("\"log.logger\":\"");
@@ -106,12 +125,19 @@ impl Style<'_> {
     }
 
     fn begin_text(&self, line: &mut Line, now: Timestamp, metadata: &Metadata<'_>, target: &str, event: &Event<'_>) {
+        let [faint, level, end] = if self.is_colored { [FAINT, color(metadata.level()), PLAIN] } else { [""; 3] };
+        line.raw(faint);
         crate::time::write(line, now);
+        line.raw(end);
         line.raw(" ");
+        line.raw(level);
         line.raw(severity(metadata.level()));
+        line.raw(end);
         line.raw(" ");
+        line.raw(faint);
         line.text(target, Escape::Text);
         line.raw(":");
+        line.raw(end);
         line.reserve(IDS_OF_TEXT);
         event.record(&mut Message(|value: Value<'_>| {
             line.raw(" ");
@@ -211,10 +237,10 @@ impl Style<'_> {
         }
     }
 
-    fn end(&self, line: &mut Line) {
+    fn end(&self, line: &mut Line, ids: &SpanContext) {
         if self.format == Format::Text {
             line.reserve(-IDS_OF_TEXT);
-            write_ids(line, [" trace_id=", " span_id=", ""]);
+            write_ids(line, ids, [" trace_id=", " span_id=", ""]);
             line.raw(if line.is_cut() { " (truncated)\n" } else { "\n" });
             return;
         }
@@ -233,11 +259,10 @@ impl Style<'_> {
 /// The room that the ids take at the end of a line in the text format.
 const IDS_OF_TEXT: isize = 80;
 
-/// Appends the current span's ids, each after its prefix, if there is a span. Leaves out the flags if their prefix is empty.
+/// Appends the ids of a span, each after its prefix, if there is a span. Leaves out the flags if their prefix is empty.
 ///
 /// spec: compatibility/logging_trace_context.md
-fn write_ids(line: &mut Line, [trace_id, span_id, flags]: [&str; 3]) {
-    let span = current_span_context();
+fn write_ids(line: &mut Line, span: &SpanContext, [trace_id, span_id, flags]: [&str; 3]) {
     if !span.is_valid() {
         return;
     }
@@ -252,7 +277,8 @@ fn write_ids(line: &mut Line, [trace_id, span_id, flags]: [&str; 3]) {
 }
 
 /// Appends the event's message as a string, regardless of its type, because a body that is sometimes a number breaks an index
-/// mapping. If there is no message, appends an empty one, because pipelines expect it.
+/// mapping. If there is no message, as from `#[instrument(err)]`, appends the error, or else an empty message, because pipelines
+/// expect one.
 fn write_body(line: &mut Line, event: &Event<'_>) {
     let start = line.len();
     event.record(&mut Message(|value: Value<'_>| {
@@ -260,7 +286,27 @@ fn write_body(line: &mut Line, event: &Event<'_>) {
         value.write_json_string(line);
     }));
     if line.len() == start {
+        event.record(&mut ErrorField(|value: Value<'_>| {
+            line.take_back(start);
+            value.write_json_string(line);
+        }));
+    }
+    if line.len() == start {
         line.raw("\"\"");
+    }
+}
+
+const FAINT: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Returns the escape sequence for the colour of a level.
+fn color(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "\x1b[31m",
+        Level::WARN => "\x1b[33m",
+        Level::INFO => "\x1b[32m",
+        Level::DEBUG => "\x1b[34m",
+        Level::TRACE => "\x1b[35m",
     }
 }
 

@@ -69,6 +69,25 @@ fn every_type() {
 }
 
 #[test]
+fn text_has_colours_on_request_and_other_formats_never() {
+    let line = |format| {
+        let kept = Kept::default();
+        let lines = layer(format, &kept).with_color(true);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::warn!(target: "shop", n = 7, "few\x1b[31m left");
+        });
+        kept.lines()
+    };
+    assert_eq!(
+        line(Format::Text),
+        "\x1b[2m2026-11-29T17:45:00.123456Z\x1b[0m \x1b[33m WARN\x1b[0m \x1b[2mshop:\x1b[0m few\\u001b[31m left n=7\n"
+    );
+    for format in [Format::Json, Format::JsonFlat, Format::Ecs] {
+        assert!(!line(format).contains('\x1b'));
+    }
+}
+
+#[test]
 fn json_has_the_names_of_the_data_model() {
     check(
         Format::Json,
@@ -256,4 +275,21 @@ fn endless_values_end() {
         tracing::info!(endless = ?Endless, "placed");
     });
     assert!(line.len() <= 16 * 1024 && line.ends_with("\"},\"telemark.truncated\":true}\n"), "{}", line.len());
+}
+
+#[test]
+fn fields_that_steer_the_span_are_not_in_lines() {
+    let line = lines(Format::Json, LineLayer::with_span_fields, || {
+        let _span = tracing::info_span!("pay", otel.kind = "client", otel.name = "PAY", amount = 7).entered();
+        tracing::info!("placed");
+    });
+    assert!(line.contains(r#""attributes":{"amount":7}"#), "{line}");
+}
+
+#[test]
+fn an_error_without_a_message_is_the_body() {
+    let error = Failed(std::io::Error::other("refused"));
+    let body = |format| lines(format, |layer| layer, || tracing::error!(target: "shop", error = &error as &dyn Error));
+    assert!(body(Format::Json).contains(r#""body":"cannot pay: refused""#), "{}", body(Format::Json));
+    assert!(body(Format::Ecs).contains(r#""message":"cannot pay: refused""#), "{}", body(Format::Ecs));
 }

@@ -48,6 +48,50 @@ fn spans_of_functions_and_of_the_api() {
 }
 
 #[test]
+fn an_event_with_a_parent_has_the_ids_of_that_span() {
+    /// What another layer keeps for a span.
+    struct Ids(SpanContext);
+    struct Keeps;
+    impl<S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> tracing_subscriber::Layer<S>
+        for Keeps
+    {
+        fn on_new_span(
+            &self,
+            attributes: &tracing::span::Attributes<'_>,
+            id: &tracing::span::Id,
+            context: tracing_subscriber::layer::Context<'_, S>,
+        ) {
+            if attributes.metadata().name() != "left out" {
+                let ids = span("of the layer").in_scope(current_span_context);
+                context.span(id).unwrap().extensions_mut().insert(Ids(ids));
+            }
+        }
+    }
+    let telemetry = TestTelemetry::new();
+    let _guard = telemetry.attach();
+    let kept = Kept::default();
+    let lines = layer(Format::JsonFlat, &kept).with_ids_of_spans(|extensions| Some(extensions.get::<Ids>()?.0.clone()));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(Keeps).with(lines), || {
+        let own = tracing::info_span!("own");
+        let left_out = tracing::info_span!(parent: &own, "left out");
+        span("current").in_scope(|| {
+            tracing::info!(parent: &own, "own");
+            tracing::info!(parent: &left_out, "nearest");
+            tracing::info!(parent: None, "none");
+            tracing::info!("current");
+        });
+    });
+    let spans = telemetry.spans();
+    let name = |id: &str| spans.iter().find(|span| span.context.span_id().to_string() == id).map_or("-", |s| &*s.name);
+    let lines = kept.lines();
+    let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let found: Vec<_> =
+        lines.map(|line| format!("{}: {}", text(&line["body"]), name(&text(&line["span_id"])))).collect();
+    assert_eq!(found, ["own: of the layer", "nearest: of the layer", "none: -", "current: current"]);
+}
+
+#[test]
 fn a_span_that_is_not_sampled_has_its_own_id() {
     let telemetry = TestTelemetry::new();
     let trace_id = TraceId::from_hex("0af7651916cd43dd8448eb211c80319c").unwrap();

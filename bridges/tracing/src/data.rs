@@ -1,7 +1,7 @@
-//! What the layer stores with each span in the registry.
+//! What the layer keeps for each span.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::logs::AnyValue;
 use opentelemetry::{Context, KeyValue};
@@ -10,31 +10,39 @@ use telemark_sdk::time::Timestamp;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::options::Options;
-use crate::stack::Exit;
 
-/// A span's data in the registry's extensions. It is accessed only while the extensions are locked, so nothing here runs the
-/// program's code.
+/// A span's data. The registry's extensions keep it until the span is closed. A thread that has entered the span also keeps it,
+/// so that leaving the span takes neither a look-up nor a lock.
 #[derive(Debug)]
 pub(crate) struct Data {
+    /// True if the filter removes the span or telemetry is off, and `span` only passes a parent on.
+    pub(crate) is_passing: bool,
     /// The layer that created this, because a registry may have several.
     pub(crate) layer: usize,
     pub(crate) span: BridgedSpan,
     /// True if the layer records the place, for the case that the span starts again.
     pub(crate) location: bool,
-    /// The fields to copy to log records within the span.
-    pub(crate) for_records: Vec<(&'static str, AnyValue)>,
     /// True once the span's identity has been used, by a child or by code that requested the context.
     is_used: AtomicBool,
-    /// The number of entries on all threads that have not been exited yet.
-    entries: AtomicU32,
+    is_closed: AtomicBool,
     /// Zero until the first exit.
     last_exit: AtomicU64,
-    /// `None` unless the times are recorded.
-    times: Option<Box<Mutex<Times>>>,
+    /// `None` unless an option requires it.
+    extra: Option<Box<Extra>>,
+    /// The data of the same span after it was given another parent.
+    successor: OnceLock<Arc<Data>>,
+}
+
+/// What some options require.
+#[derive(Debug, Default)]
+struct Extra {
+    times: Option<Mutex<Times>>,
+    /// The fields to copy to log records within the span.
+    for_records: Mutex<Vec<(&'static str, AnyValue)>>,
 }
 
 /// The total time for which a span was entered on at least one thread, and the total time for which it was not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Times {
     entered: u32,
     last: Timestamp,
@@ -44,12 +52,70 @@ struct Times {
 
 impl Data {
     pub(crate) fn new(layer: usize, span: BridgedSpan, options: &Options) -> Self {
-        let times = options
-            .times
-            .then(|| Box::new(Mutex::new(Times { entered: 0, last: span.clock().now(), busy: 0, idle: 0 })));
-        let (is_used, entries) = (AtomicBool::new(false), AtomicU32::new(0));
-        let location = options.location;
-        Data { layer, span, location, for_records: Vec::new(), is_used, entries, last_exit: AtomicU64::new(0), times }
+        let extra = (options.times || !options.span_fields.is_empty()).then(|| {
+            let times = || Mutex::new(Times { entered: 0, last: span.clock().now(), busy: 0, idle: 0 });
+            Box::new(Extra { times: options.times.then(times), ..Extra::default() })
+        });
+        Data {
+            is_passing: false,
+            layer,
+            span,
+            location: options.location,
+            is_used: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            last_exit: AtomicU64::new(0),
+            extra,
+            successor: OnceLock::new(),
+        }
+    }
+
+    /// Creates the data of a span that is not recorded, but passes a parent on.
+    pub(crate) fn passing(layer: usize, parent: &Context) -> Self {
+        let span = BridgedSpan::passing_through(parent);
+        Data { is_passing: true, ..Data::new(layer, span, &Options::default()) }
+    }
+
+    /// Returns the data of this span with another parent.
+    ///
+    /// An entry or an exit at the same moment may count for the old data, which delays the end of the span until it is closed.
+    pub(crate) fn restarted(&self, span: BridgedSpan) -> Data {
+        let extra = self.extra.as_ref().map(|extra| {
+            let times = extra.times.as_ref().map(|times| Mutex::new(locked(times).clone()));
+            Box::new(Extra { times, for_records: Mutex::new(locked(&extra.for_records).clone()) })
+        });
+        Data {
+            is_passing: self.is_passing,
+            layer: self.layer,
+            span,
+            location: self.location,
+            is_used: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            last_exit: AtomicU64::new(self.last_exit.load(Ordering::Relaxed)),
+            extra,
+            successor: OnceLock::new(),
+        }
+    }
+
+    /// Makes `data` the newest data of this span.
+    pub(crate) fn succeed(&self, data: Arc<Data>) {
+        // A span that already has a successor takes no other parent, because its data was taken out.
+        let _ = self.successor.set(data);
+    }
+
+    /// Returns true unless the span was closed or given another parent since. The registry reuses the ids of closed spans.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        self.successor.get().is_none() && !self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Returns the newest data of this span.
+    #[inline]
+    pub(crate) fn newest(&self) -> &Data {
+        let mut newest = self;
+        while let Some(successor) = newest.successor.get() {
+            newest = successor;
+        }
+        newest
     }
 
     /// Marks a span whose identity has been used, so that its parent can no longer change.
@@ -62,31 +128,38 @@ impl Data {
         self.is_used.load(Ordering::Relaxed)
     }
 
-    /// Returns true if the times within and outside of the span are recorded.
     #[inline]
-    pub(crate) fn records_times(&self) -> bool {
-        self.times.is_some()
+    pub(crate) fn mark_closed(&self) {
+        self.is_closed.store(true, Ordering::Release);
     }
 
-    /// Counts an entry. [`exited`](Self::exited) decrements the count.
     #[inline]
-    pub(crate) fn add_entry(&self) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn is_closed(&self) -> bool {
+        self.newest().is_closed.load(Ordering::Acquire)
     }
 
     /// Takes back an entry that failed, for which there is no exit.
     #[cold]
     pub(crate) fn remove_entry(&self) {
-        self.entries.fetch_sub(1, Ordering::Relaxed);
+        if let Some(times) = self.times() {
+            let mut times = locked(times);
+            times.entered = times.entered.saturating_sub(1);
+        }
     }
 
-    pub(crate) fn is_entered(&self) -> bool {
-        self.entries.load(Ordering::Relaxed) != 0
+    /// Returns true if a thread may have entered the span, given the only reference apart from the registry's. Also returns true
+    /// while another thread uses the data in another way.
+    #[inline]
+    pub(crate) fn is_entered(own: &Arc<Data>) -> bool {
+        Arc::strong_count(own) > 2
     }
 
-    pub(crate) fn entered(&self, now: Timestamp) {
-        if let Some(times) = &self.times {
-            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Records an entry, if the times are recorded.
+    #[inline]
+    pub(crate) fn entered(&self) {
+        if let Some(times) = self.times() {
+            let now = self.span.clock().now();
+            let mut times = locked(times);
             if times.entered == 0 {
                 times.idle += times.advance(now);
             }
@@ -94,16 +167,12 @@ impl Data {
         }
     }
 
+    /// Records an exit.
     #[inline]
-    pub(crate) fn exited(&self, exit: Exit) {
-        let now = exit.time;
-        if exit.has_child {
-            self.mark_used();
-        }
-        self.entries.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn exited(&self, now: Timestamp) {
         self.last_exit.fetch_max(now.as_nanos(), Ordering::Relaxed);
-        if let Some(times) = &self.times {
-            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(times) = self.times() {
+            let mut times = locked(times);
             times.entered = times.entered.saturating_sub(1);
             if times.entered == 0 {
                 times.busy += times.advance(now);
@@ -118,12 +187,32 @@ impl Data {
         (nanos != 0).then(|| Timestamp::from_nanos(nanos))
     }
 
+    #[inline]
+    fn times(&self) -> Option<&Mutex<Times>> {
+        self.extra.as_ref().and_then(|extra| extra.times.as_ref())
+    }
+
     /// Returns the attributes for the busy and idle times, if they are recorded.
-    pub(crate) fn times(&self) -> Vec<KeyValue> {
-        let Some(times) = &self.times else { return Vec::new() };
-        let times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn recorded_times(&self) -> Option<Vec<KeyValue>> {
+        let times = locked(self.times()?);
         let nanos = |nanos| i64::try_from(nanos).unwrap_or(i64::MAX);
-        vec![KeyValue::new("busy_ns", nanos(times.busy)), KeyValue::new("idle_ns", nanos(times.idle))]
+        Some(vec![KeyValue::new("busy_ns", nanos(times.busy)), KeyValue::new("idle_ns", nanos(times.idle))])
+    }
+
+    /// Keeps fields that are copied to log records.
+    pub(crate) fn keep_for_records(&self, fields: Vec<(&'static str, AnyValue)>) {
+        let Some(extra) = &self.extra else { return };
+        let mut kept = locked(&extra.for_records);
+        for (name, value) in fields {
+            kept.retain(|(own, _)| *own != name);
+            kept.push((name, value));
+        }
+    }
+
+    /// Calls `copy` for each field that is copied to log records.
+    pub(crate) fn for_records(&self, mut copy: impl FnMut(&'static str, &AnyValue)) {
+        let Some(extra) = &self.extra else { return };
+        locked(&extra.for_records).iter().for_each(|(name, value)| copy(name, value));
     }
 }
 
@@ -135,8 +224,34 @@ impl Times {
     }
 }
 
-/// Returns the context of a span, if the layer records it.
+/// Locks a mutex under which no code of the program runs.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The data in the extensions of a span, which are locked only to copy or to replace it.
+#[derive(Debug)]
+pub(crate) struct Shared(pub(crate) Arc<Data>);
+
+/// Returns the data of a span.
+#[inline]
+pub(crate) fn any<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<Data>> {
+    span.extensions().get::<Shared>().map(|shared| shared.0.clone())
+}
+
+/// Returns the data of a span, if this layer records it.
+#[inline]
+pub(crate) fn of<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize) -> Option<Arc<Data>> {
+    span.extensions().get::<Shared>().filter(|shared| shared.0.layer == layer).map(|shared| shared.0.clone())
+}
+
+/// Returns the nearest span that the layer records, or that passes a parent on: the span itself or one around it.
+pub(crate) fn nearest<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize) -> Option<SpanRef<'a, R>> {
+    span.scope().find(|span| of(span, layer).is_some())
+}
+
+/// Returns the context of a span, if this layer records it.
 #[inline]
 pub(crate) fn context<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize) -> Option<Context> {
-    span.extensions().get::<Data>().filter(|data| data.layer == layer).map(|data| data.span.context().clone())
+    of(span, layer).map(|data| data.span.context().clone())
 }

@@ -13,9 +13,9 @@ use crate::fields::{hexadecimal, text};
 
 /// Collects the fields of an event.
 #[derive(Debug, Default)]
-pub(crate) struct EventFields {
+pub(crate) struct EventFields<'a> {
     /// The log record, if the event becomes one.
-    pub(crate) record: Option<SdkLogRecord>,
+    pub(crate) record: Option<&'a mut SdkLogRecord>,
     /// The attributes of the span event, if the event becomes one.
     pub(crate) attributes: Option<Vec<KeyValue>>,
     pub(crate) message: Option<String>,
@@ -25,15 +25,20 @@ pub(crate) struct EventFields {
     pub(crate) log_target: Option<String>,
 }
 
-impl EventFields {
+impl EventFields<'_> {
     #[inline]
     fn push(&mut self, field: &Field, value: impl Into<AnyValue>) {
+        self.push_as(field.name(), value);
+    }
+
+    #[inline]
+    fn push_as(&mut self, name: &'static str, value: impl Into<AnyValue>) {
         let value = value.into();
         if let Some(attributes) = &mut self.attributes {
-            attributes.push(KeyValue::new(field.name(), attribute(value.clone())));
+            attributes.push(KeyValue::new(name, attribute(value.clone())));
         }
         if let Some(record) = &mut self.record {
-            record.add_attribute(field.name(), value);
+            record.add_attribute(name, value);
         }
     }
 
@@ -41,7 +46,8 @@ impl EventFields {
         match field.name() {
             "message" => self.message = Some(text),
             "log.target" => self.log_target = Some(text),
-            "log.module_path" | "log.file" => {}
+            "log.module_path" => {}
+            "log.file" => self.push_as("code.file.path", text),
             "error" => {
                 self.error = Some(text.clone());
                 self.push(field, text);
@@ -69,7 +75,7 @@ fn integer<N: TryInto<i64> + Copy + ToString>(value: N) -> AnyValue {
     value.try_into().map_or_else(|_| value.to_string().into(), AnyValue::Int)
 }
 
-impl Visit for EventFields {
+impl Visit for EventFields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.push(field, value);
     }
@@ -79,8 +85,9 @@ impl Visit for EventFields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() != "log.line" {
-            self.push(field, integer(value));
+        match field.name() {
+            "log.line" => self.push_as("code.line.number", integer(value)),
+            name => self.push_as(name, integer(value)),
         }
     }
 

@@ -1,9 +1,8 @@
 //! Events, which become log records, set a span's status, and become span events if this is enabled.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
 
-use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::logs::{LogRecord, Logger};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::instrument::bridge::{self, Change, contained};
@@ -14,81 +13,109 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::data::{self, Data};
+use crate::data;
 use crate::event_fields::EventFields;
 use crate::layer::change;
 use crate::options::Options;
-use crate::sites::{self, Site};
+use crate::sites::{self, Site, severity};
 
 /// Records an event.
 pub(crate) fn record<S>(event: &Event<'_>, ctx: &Context<'_, S>, layer: usize, options: &Options)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    if bridge::is_suppressed() {
+    if bridge::is_sdk_thread() {
         return;
     }
     let site = sites::site(event.metadata());
-    let record = if options.log_records { started(site, event) } else { None };
-    let is_error = options.errors && *event.metadata().level() == Level::ERROR;
-    if record.is_none() && !is_error && !options.span_events {
+    if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
         return;
     }
+    let mut record = if options.log_records && options.keeps_records(site) { started(site, event) } else { None };
+    let is_error = options.errors && *event.metadata().level() == Level::ERROR;
+    let others = (is_error || options.span_events) && options.keeps_spans(site, event.metadata());
+    match &record {
+        Some(_) if !others && event.is_contextual() && options.span_fields.is_empty() => {
+            return record_only(event, site, &mut record);
+        }
+        None if !others || bridge::is_suppressed() => return,
+        _ => {}
+    }
+    let (is_error, span_events) = (is_error && others, options.span_events && others);
     // The innermost `tracing` span, and the event's context, which may come from any library.
     let needs_span = is_error || !event.is_contextual() || !options.span_fields.is_empty();
-    let span = if needs_span { ctx.event_span(event) } else { None };
+    let span = if needs_span { ctx.event_span(event).and_then(|span| data::nearest(&span, layer)) } else { None };
     let of_span = span.as_ref().and_then(|span| data::context(span, layer));
     let context = if event.is_contextual() { bridge::current_context() } else { of_span.clone().unwrap_or_default() };
     let is_recording = bridge::is_recording(&context);
     // An event sets the error status only on `tracing` spans, because other libraries have their own rules.
     let fails = is_error && is_recording && of_span.is_some_and(|of_span| is_same(&of_span, &context));
-    let is_span_event = options.span_events && is_recording;
+    let is_span_event = span_events && is_recording;
     if record.is_none() && !fails && !is_span_event {
         return;
     }
-    let now = bridge::now().unwrap_or_else(|| Clock::system().now());
-    let mut fields = EventFields { record, attributes: is_span_event.then(Vec::new), ..EventFields::default() };
+    let started = record.as_ref().and_then(SdkLogRecord::timestamp);
+    let now = started.or_else(bridge::now).unwrap_or_else(|| Clock::system().now());
+    let mut fields =
+        EventFields { record: record.as_mut(), attributes: is_span_event.then(Vec::new), ..EventFields::default() };
     contained(|| event.record(&mut fields));
+    let is_of_client = fields.log_target.as_deref().is_some_and(sites::is_of_client);
+    if sites::may_loop(is_of_client, &context) {
+        return;
+    }
     // As from `#[instrument(err)]`.
     let has_only_error = fields.message.is_none() && fields.error.is_some();
     let signal = if has_only_error { bridge::exception_signal(&context) } else { ExceptionSignal::default() };
     let exception = fields.error.clone().filter(|_| fails && has_only_error);
+    // `None` if the exception was recorded where it first appeared.
+    let kind = exception.as_deref().and_then(|message| bridge::note_exception(&context, message));
     if fails || is_span_event {
-        let changes = changes(event, &mut fields, fails, exception.as_deref(), signal, now);
+        let appears = kind.is_some() && signal.has_span_events();
+        let changes = changes(event, &mut fields, exception.as_deref(), fails, appears, now);
         apply(changes, span.as_ref().filter(|_| fails), layer, &context);
     }
-    if let Some(mut record) = fields.record.take() {
-        if signal.has_log_records() {
-            record.set_event_name("exception");
+    if let Some(own) = fields.record.take() {
+        if signal.has_log_records() && (kind.is_some() || exception.is_none()) {
+            own.set_event_name("exception");
         }
-        emit(site, record, fields, now, &context, |record| {
-            if let Some(span) = &span {
-                copy_span_fields(record, span, options);
-            }
-        });
-    } else if let Some(message) = exception.filter(|_| signal.has_log_records()) {
-        bridge::log_exception(message, site.scope(), &context);
+        complete(own, site, fields);
+        if let Some(span) = &span {
+            copy_span_fields(own, span, options);
+        }
+        site.logger.with(|logger| record.take().map(|record| logger.emit_in(record, &context)));
+    } else if let (Some(message), Some(kind), true) = (exception, kind, signal.has_log_records()) {
+        bridge::log_exception(message, site.scope(), kind, &context);
     }
+}
+
+/// Records an event that becomes a log record of the current context and has no other effect, which most events do.
+fn record_only(event: &Event<'_>, site: &'static Site, slot: &mut Option<SdkLogRecord>) {
+    let mut fields = EventFields { record: slot.as_mut(), ..EventFields::default() };
+    contained(|| event.record(&mut fields));
+    let is_of_client = fields.log_target.as_deref().is_some_and(sites::is_of_client);
+    if is_of_client && sites::may_loop(true, &bridge::current_context()) {
+        return;
+    }
+    let has_only_error = fields.message.is_none() && fields.error.is_some();
+    let Some(record) = fields.record.take() else { return };
+    if has_only_error && bridge::exception_signal(&bridge::current_context()).has_log_records() {
+        record.set_event_name("exception");
+    }
+    complete(record, site, fields);
+    site.logger.with(|logger| slot.take().map(|record| logger.emit(record)));
 }
 
 /// Returns an empty record if the logger accepts this severity.
 #[inline]
 fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
-    let (severity, target) = (severity(*event.metadata().level()), event.metadata().target());
-    site.logger
-        .with(|logger| logger.event_enabled(severity, target, site.event_name).then(|| logger.create_log_record()))
-        .flatten()
+    let (severity, target, name) = (severity(*event.metadata().level()), event.metadata().target(), site.event_name);
+    let place = site.log_site.as_ref();
+    site.logger.with(|logger| logger.begin_at(place, severity, target, name, event.is_contextual())).flatten()
 }
 
-fn emit(
-    site: &'static Site,
-    mut record: SdkLogRecord,
-    fields: EventFields,
-    time: Timestamp,
-    context: &OtelContext,
-    complete: impl FnOnce(&mut SdkLogRecord),
-) {
-    record.set_timestamp(SystemTime::from(time));
+/// Sets what does not come from the attributes.
+#[inline]
+fn complete(record: &mut SdkLogRecord, site: &'static Site, fields: EventFields<'_>) {
     record.set_severity_number(severity(site.level));
     record.set_severity_text(site.level.as_str());
     if let Some(name) = site.event_name {
@@ -100,11 +127,12 @@ fn emit(
     match (fields.message, fields.error) {
         (Some(message), _) => record.set_body(message.into()),
         // An event that contains only an error, such as the one from `#[instrument(err)]`.
-        (None, Some(error)) => record.set_exception(&Exception::new("", error)),
+        (None, Some(error)) => {
+            record.set_exception(&Exception::new("", error.clone()));
+            record.set_body(error.into());
+        }
         (None, None) => {}
     }
-    complete(&mut record);
-    site.logger.with(|logger| logger.emit_in(record, context));
 }
 
 /// Copies the configured fields from the spans around the event. The event's own fields take precedence, followed by those of
@@ -114,38 +142,28 @@ fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &Spa
         return;
     }
     for span in span.scope() {
-        let extensions = span.extensions();
-        for (key, value) in extensions.get::<Data>().iter().flat_map(|data| &data.for_records) {
+        let Some(data) = data::any(&span) else { continue };
+        data.for_records(|key, value| {
             if record.attribute(key).is_none() {
-                record.add_attribute(*key, value.clone());
+                record.add_attribute(key, value.clone());
             }
-        }
-    }
-}
-
-fn severity(level: Level) -> Severity {
-    match level {
-        Level::ERROR => Severity::Error,
-        Level::WARN => Severity::Warn,
-        Level::INFO => Severity::Info,
-        Level::DEBUG => Severity::Debug,
-        Level::TRACE => Severity::Trace,
+        });
     }
 }
 
 fn changes(
     event: &Event<'_>,
-    fields: &mut EventFields,
-    fails: bool,
+    fields: &mut EventFields<'_>,
     exception: Option<&str>,
-    signal: ExceptionSignal,
+    fails: bool,
+    appears: bool,
     now: Timestamp,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
     if fails {
         changes.push(exception.map_or(Change::Fail, |error| Change::Status(Status::error(error.to_owned()))));
     }
-    let exception = exception.filter(|_| signal.has_span_events());
+    let exception = exception.filter(|_| appears);
     if let Some(own) = fields.attributes.take() {
         changes.push(span_event(event, fields, own, exception, now));
     } else if let Some(error) = exception {
@@ -157,7 +175,7 @@ fn changes(
 
 fn span_event(
     event: &Event<'_>,
-    fields: &EventFields,
+    fields: &EventFields<'_>,
     own: Vec<KeyValue>,
     exception: Option<&str>,
     time: Timestamp,

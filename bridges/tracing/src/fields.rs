@@ -16,11 +16,11 @@ use crate::sites::Site;
 /// Collects the fields of a span into a list of attributes and a list of everything else.
 pub(crate) struct SpanFields<'a> {
     pub(crate) attributes: &'a mut Vec<KeyValue>,
-    pub(crate) special: Special,
+    pub(crate) special: &'a mut Option<Box<Special>>,
     pub(crate) has_special_fields: bool,
 }
 
-/// The span fields that are not attributes.
+/// The span fields that are not attributes. Most spans have none.
 #[derive(Debug, Default)]
 pub(crate) struct Special {
     pub(crate) name: Option<String>,
@@ -107,6 +107,12 @@ impl SpanFields<'_> {
     fn push(&mut self, field: &Field, value: impl Into<Value>) {
         self.attributes.push(KeyValue::new(field.name(), value));
     }
+
+    /// Handles text in a field with a special meaning. Returns false if the field has no special meaning.
+    #[cold]
+    fn take(&mut self, field: &Field, text: &str) -> bool {
+        self.special.get_or_insert_default().take(field.name(), text)
+    }
 }
 
 impl Visit for SpanFields<'_> {
@@ -140,7 +146,7 @@ impl Visit for SpanFields<'_> {
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        if !(self.has_special_fields && self.special.take(field.name(), value)) {
+        if !(self.has_special_fields && self.take(field, value)) {
             self.push(field, value.to_owned());
         }
     }
@@ -150,14 +156,14 @@ impl Visit for SpanFields<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.special.exceptions.push(describe(value));
+        self.special.get_or_insert_default().exceptions.push(describe(value));
         let text = text(&format_args!("{value}"));
         self.push(field, text);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let text = text(value);
-        if !(self.has_special_fields && self.special.take(field.name(), &text)) {
+        if !(self.has_special_fields && self.take(field, &text)) {
             self.push(field, text);
         }
     }

@@ -1,5 +1,6 @@
 //! The layer, which handles the creation, entry, exit, change and closing of spans.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -7,14 +8,15 @@ use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
 use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::logs::active;
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::data::{self, Data};
+use crate::data::{self, Data, Shared};
 use crate::events;
 use crate::fields::{ListedFields, SpanFields, Special};
 use crate::filter;
@@ -43,6 +45,11 @@ impl Bridge {
         Bridge { id: 0, options }
     }
 
+    /// Replaces the options of a layer that may be part of a subscriber.
+    pub(crate) fn reconfigure(&mut self, options: Options) {
+        self.options = options;
+    }
+
     #[inline]
     fn key(&self, id: &Id) -> Key {
         Key { layer: self.id, span: id.into_u64() }
@@ -54,7 +61,7 @@ impl Bridge {
         attrs: &Attributes<'_>,
         span: &SpanRef<'_, S>,
         site: &'static Site,
-        special: &mut Special,
+        special: &mut Option<Box<Special>>,
     ) -> Option<BridgedSpan>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -66,8 +73,9 @@ impl Bridge {
             Parent::Root
         } else {
             explicit = span.parent().and_then(|parent| {
-                mark_used(&parent, self.id);
-                data::context(&parent, self.id)
+                let data = data::of(&data::nearest(&parent, self.id)?, self.id)?;
+                data.mark_used();
+                Some(data.span.context().clone())
             });
             explicit.as_ref().map_or(Parent::Current, Parent::Of)
         };
@@ -78,60 +86,23 @@ impl Bridge {
             }
             let attributes = span.attributes();
             attributes.reserve(attrs.fields().len());
-            let mut fields = SpanFields {
-                attributes,
-                special: std::mem::take(special),
-                has_special_fields: site.has_special_fields,
-            };
-            attrs.record(&mut fields);
-            *special = fields.special;
-            set_special(span, special);
+            attrs.record(&mut SpanFields { attributes, special, has_special_fields: site.has_special_fields });
+            if let Some(special) = special {
+                set_special(span, special);
+            }
         })
     }
+}
 
-    /// Records the values of fields that are copied to log records.
-    fn record_listed<'a, R: LookupSpan<'a>>(&self, span: &SpanRef<'a, R>, values: &Record<'_>) {
-        let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
-        contained(|| values.record(&mut listed));
-        if let Some(data) = span.extensions_mut().get_mut::<Data>() {
-            for (name, value) in listed.found {
-                data.for_records.retain(|(own, _)| *own != name);
-                data.for_records.push((name, value));
-            }
-        }
-    }
-
-    /// Leaves the spans of this thread that were closed on another one, for which the subscriber does not call `on_exit`.
-    #[inline]
-    fn forget_closed<S>(&self, ctx: &Context<'_, S>)
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        stack::forget_closed(self.id, |id| {
-            ctx.span(&Id::from_u64(id)).is_some_and(|span| span.extensions().get::<Data>().is_some())
-        });
-    }
-
-    /// Applies changes to a span, without a lock on its extensions if it is recording.
-    pub(crate) fn change<'a, R: LookupSpan<'a>>(&self, span: &SpanRef<'a, R>, changes: Vec<Change>) {
-        change(span, self.id, changes);
-    }
+/// Returns the id of the layer in a subscriber, or that of the latest layer if something such as `reload` hides it.
+pub(crate) fn id_in(dispatch: &Dispatch) -> usize {
+    dispatch.downcast_ref::<Bridge>().map_or_else(|| LAYERS.load(Ordering::Relaxed), |layer| layer.id)
 }
 
 /// Applies changes to a span of the layer with this id.
 pub(crate) fn change<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize, changes: Vec<Change>) {
-    let Some(context) = data::context(span, layer) else { return };
-    if bridge::is_recording(&context) {
-        changes.into_iter().for_each(|change| change.apply(&context));
-    } else if let Some(data) = span.extensions_mut().get_mut::<Data>().filter(|data| data.layer == layer) {
+    if let Some(data) = data::of(span, layer) {
         changes.into_iter().for_each(|change| data.span.change(change));
-    }
-}
-
-/// Marks a span whose identity has been used, so that its parent can no longer change.
-pub(crate) fn mark_used<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize) {
-    if let Some(data) = span.extensions().get::<Data>().filter(|data| data.layer == layer) {
-        data.mark_used();
     }
 }
 
@@ -168,115 +139,91 @@ where
     fn on_layer(&mut self, _: &mut S) {
         self.id = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
         span_filter::on_change(tracing::callsite::rebuild_interest_cache);
+        if self.options.log_records {
+            active::note_bridge();
+        }
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         // If another layer's filter formats values that use `tracing`, the subscriber may call this for a span that does not
         // belong to this layer.
         let Some(span) = ctx.span(id) else { return };
-        self.forget_closed(&ctx);
+        stack::forget_closed();
         if filter::has_rejected() {
             say_that_parents_are_missing(attrs, &span, &ctx);
         }
-        if attrs.is_contextual() {
-            stack::note_child(self.id);
-        }
-        let mut special = Special::default();
+        let mut special = None;
         let site = sites::site(attrs.metadata());
+        let is_kept = self.options.keeps_spans(site, attrs.metadata());
+        if !is_kept || site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+            return;
+        }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
-        for message in special.take_exceptions() {
+        for message in special.iter_mut().flat_map(|special| special.take_exceptions()) {
             let time = started.clock().now();
             Change::Exception { message, time, scope: site.scope() }.apply(started.context());
         }
-        let mut data = Data::new(self.id, started, &self.options);
+        let data = Arc::new(Data::new(self.id, started, &self.options));
         if !self.options.span_fields.is_empty() {
             let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
             contained(|| attrs.record(&mut listed));
-            data.for_records = listed.found;
+            data.keep_for_records(listed.found);
         }
-        let mut extensions = span.extensions_mut();
-        let is_taken = extensions.get_mut::<Data>().is_some();
-        if !is_taken {
-            extensions.insert(data);
-            return;
+        let recent = Arc::downgrade(&data);
+        let taken = span.extensions_mut().replace(Shared(data));
+        match taken {
+            None => stack::created(self.key(id), recent, attrs.is_contextual()),
+            Some(taken) => give_back(&span, taken),
         }
-        drop(extensions);
-        diag::log(
-            diag::Level::Warn,
-            "tracing.twice",
-            format_args!("a subscriber has more than one layer for tracing; each span is recorded once, by the first"),
-        );
-        // The span is not ended, because it would then be exported.
-        data.span.discard();
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        let Some(span) = ctx.span(id) else { return };
-        self.forget_closed(&ctx);
-        let (context, clock, records_times) = {
-            let extensions = span.extensions();
-            let Some(data) = extensions.get::<Data>().filter(|data| data.layer == self.id) else { return };
-            data.add_entry();
-            (data.span.context().clone(), data.span.clock().clone(), data.records_times())
-        };
-        let now = records_times.then(|| clock.now());
-        let is_entered = stack::enter(self.key(id), &context, clock);
-        if is_entered && now.is_none() {
-            return;
-        }
-        if let Some(data) = span.extensions().get::<Data>().filter(|data| data.layer == self.id) {
-            match now {
-                _ if !is_entered => data.remove_entry(),
-                Some(now) => data.entered(now),
-                None => {}
-            }
+        stack::forget_closed();
+        let key = self.key(id);
+        let Some(data) = stack::take_recent(key).or_else(|| data::of(&ctx.span(id)?, self.id)) else { return };
+        data.entered();
+        if let Some(data) = stack::enter(key, data) {
+            data.remove_entry();
         }
     }
 
-    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        let Some(exit) = stack::exit(self.key(id)) else { return };
-        let Some(span) = ctx.span(id) else { return };
-        if let Some(data) = span.extensions().get::<Data>().filter(|data| data.layer == self.id) {
-            data.exited(exit);
-        }
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        stack::exit(self.key(id));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
-        let (clock, takes_fields) = {
-            let extensions = span.extensions();
-            let Some(data) = extensions.get::<Data>().filter(|data| data.layer == self.id) else { return };
-            (data.span.clock().clone(), data.span.takes_fields())
-        };
+        let Some(data) = data::of(&span, self.id) else { return };
         if !self.options.span_fields.is_empty() {
-            self.record_listed(&span, values);
+            let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
+            contained(|| values.record(&mut listed));
+            data.keep_for_records(listed.found);
         }
-        if !takes_fields {
+        if !data.span.takes_fields() {
             return;
         }
-        let mut attributes = Vec::with_capacity(values.len());
+        let (mut attributes, mut special) = (Vec::with_capacity(values.len()), None);
         let site = sites::site(span.metadata());
-        let mut fields = SpanFields {
-            attributes: &mut attributes,
-            special: Special::default(),
-            has_special_fields: site.has_special_fields,
-        };
-        contained(|| values.record(&mut fields));
-        let special = fields.special;
-        let mut changes = Vec::new();
-        special.changes(site, || clock.now(), |change| changes.push(change));
-        if !attributes.is_empty() {
-            changes.push(Change::Attributes(attributes));
+        let has_special_fields = site.has_special_fields;
+        contained(|| {
+            values.record(&mut SpanFields { attributes: &mut attributes, special: &mut special, has_special_fields });
+        });
+        // The formatted values may have set a parent.
+        let data = data.newest();
+        if let Some(special) = special {
+            special.changes(site, || data.span.clock().now(), |change| data.span.change(change));
         }
-        self.change(&span, changes);
+        if !attributes.is_empty() {
+            data.span.change(Change::Attributes(attributes));
+        }
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
         let (Some(span), Some(follows)) = (ctx.span(id), ctx.span(follows)) else { return };
-        let Some(followed) = data::context(&follows, self.id) else { return };
-        mark_used(&follows, self.id);
-        let link = Link::with_context(followed.span().span_context().clone());
-        self.change(&span, vec![Change::Link(link)]);
+        let Some(followed) = data::of(&follows, self.id) else { return };
+        followed.mark_used();
+        let link = Link::with_context(followed.span.context().span().span_context().clone());
+        change(&span, self.id, vec![Change::Link(link)]);
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -284,31 +231,35 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        // If no other code holds the span, the registry closes it before it notifies the layers that this thread has exited it.
-        let lefts = std::iter::from_fn(|| stack::exit(self.key(&id)));
-        let left: Vec<_> = lefts.collect();
-        let Some(span) = ctx.span(&id) else { return };
-        let data = {
-            let mut extensions = span.extensions_mut();
-            match extensions.remove::<Data>() {
-                Some(data) if data.layer != self.id => {
-                    extensions.insert(data);
-                    return;
-                }
-                data => data,
-            }
-        };
-        let Some(data) = data else { return };
-        left.into_iter().for_each(|exit| data.exited(exit));
-        if data.is_entered() {
+        let key = self.key(&id);
+        let Some(data) = stack::take_recent(key).or_else(|| data::of(&ctx.span(&id)?, self.id)) else { return };
+        if Data::is_entered(&data) {
+            // If no other code holds the span, the registry closes it before it notifies the layers that this thread has exited it.
+            stack::exit_all(key);
+        }
+        data.mark_closed();
+        if Data::is_entered(&data) {
             stack::closed_elsewhere();
         }
-        let times = data.times();
-        if !times.is_empty() {
-            Change::Attributes(times).apply(data.span.context());
+        if let Some(times) = data.recorded_times() {
+            data.span.change(Change::Attributes(times));
         }
-        let end = data.end();
-        data.span.end(end);
+        data.span.end(data.end());
+    }
+}
+
+/// Gives a span back to the layer that has recorded it already.
+#[cold]
+fn give_back<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, taken: Shared) {
+    let own = span.extensions_mut().replace(taken);
+    diag::log(
+        diag::Level::Warn,
+        "tracing.twice",
+        format_args!("a subscriber has more than one layer for tracing; each span is recorded once, by the first"),
+    );
+    // The span is not ended, because it would then be exported.
+    if let Some(own) = own {
+        own.0.span.discard();
     }
 }
 

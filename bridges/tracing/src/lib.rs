@@ -26,6 +26,7 @@
 //! - **continue a trace**: call [`OpenTelemetrySpanExt::set_parent`], before or after entering the span.
 //! - **link to a span**: call [`Span::follows_from`](tracing::Span::follows_from) or [`OpenTelemetrySpanExt::add_link`].
 //! - **record span events, threads, or busy and idle times**: use the [`builder`].
+//! - **receive the records of the `log` crate**: call [`install_log_tracer`] once the subscriber has been set.
 //! - **measure**: add [`metrics_layer`].
 //! - **nest**: `#[traced]` functions, HTTP layers, the OpenTelemetry API and `tracing` spans are parents and children of each other.
 //!
@@ -37,7 +38,7 @@
 //!
 //! # Limits
 //! A filtered layer cannot be replaced inside [`reload::Layer`](tracing_subscriber::reload::Layer), a limit of `tracing-subscriber`;
-//! replace the filter instead. The layer may be behind `reload`, boxed, optional or in a list.
+//! change it with [`LayerBuilder::reconfigure`], or replace the filter. The layer may be behind `reload`, boxed, optional or in a list.
 
 mod data;
 mod event_fields;
@@ -45,6 +46,7 @@ mod events;
 mod fields;
 mod filter;
 mod layer;
+mod log_crate;
 mod metrics;
 mod options;
 mod sites;
@@ -53,6 +55,7 @@ mod stack;
 
 pub use filter::BridgeFilter;
 pub use layer::Bridge;
+pub use log_crate::install_log_tracer;
 pub use metrics::{MetricsBridge, MetricsFilter, MetricsLayer, metrics_layer};
 pub use options::{LayerBuilder, TelemarkLayer, builder, layer};
-pub use span_ext::{OpenTelemetrySpanExt, SetParentError};
+pub use span_ext::{OpenTelemetrySpanExt, SetParentError, span_context};

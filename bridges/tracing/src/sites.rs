@@ -4,9 +4,12 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use telemark_sdk::instrument::bridge::BridgedSite;
-use telemark_sdk::logs::Scope;
+use opentelemetry::Context;
+use opentelemetry::logs::Severity;
+use opentelemetry::trace::TraceContextExt;
+use telemark_sdk::instrument::bridge::{self, BridgedSite};
 use telemark_sdk::logs::active::ActiveLogger;
+use telemark_sdk::logs::{LogSite, Scope};
 use telemark_sdk::span_filter::{Level, SpanSwitch};
 use telemark_sdk::trace::CallSite;
 use tracing::Metadata;
@@ -20,10 +23,16 @@ pub(crate) struct Site {
     call_site: &'static CallSite,
     /// The logger of the scope.
     pub(crate) logger: ActiveLogger,
+    /// The place of the event's records. `None` for spans, and for the records of the `log` crate, which share a macro.
+    pub(crate) log_site: Option<LogSite>,
+    /// True if the target is that of a library with which exporters send.
+    pub(crate) is_of_client: bool,
     /// The event's name, if the program has set one.
     pub(crate) event_name: Option<&'static str>,
-    /// The current filter's decision.
+    /// The decision of the filter of spans.
     pub(crate) switch: SpanSwitch,
+    /// The decision of the filter of log records, for events.
+    pub(crate) records: SpanSwitch,
     /// True if a field has a special meaning, such as `otel.name`.
     pub(crate) has_special_fields: bool,
 }
@@ -35,13 +44,19 @@ impl Site {
         let call_site: &'static CallSite = Box::leak(Box::new(CallSite::for_target(metadata.target(), file, line)));
         // Otherwise, `tracing` names an event after its source location.
         let is_named = metadata.is_event() && !metadata.name().starts_with("event ");
+        let is_of_log = metadata.name() == "log event";
+        let severity = severity(*metadata.level());
+        let log_site = || LogSite::new(metadata.target(), metadata.name(), severity, file, line);
         Site {
+            is_of_client: is_of_client(metadata.target()),
+            log_site: (metadata.is_event() && !is_of_log).then(log_site),
             name: metadata.name(),
             level: *metadata.level(),
             call_site,
             logger: ActiveLogger::in_scope(Scope::Static(call_site.scope())),
-            event_name: is_named.then(|| metadata.name()).filter(|name| *name != "log event"),
+            event_name: (is_named && !is_of_log).then(|| metadata.name()),
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
+            records: SpanSwitch::for_records(metadata.target(), level(*metadata.level())),
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
         }
     }
@@ -56,6 +71,19 @@ impl Site {
     }
 }
 
+/// Returns true for the targets of the libraries with which exporters of other SDKs send, and of those SDKs themselves.
+pub(crate) fn is_of_client(target: &str) -> bool {
+    let library = target.split(':').next().unwrap_or_default();
+    let libraries = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tonic", "tower"];
+    libraries.contains(&library) || library.starts_with("opentelemetry")
+}
+
+/// Returns true if nothing at a call site of `target` is recorded in `context`, because it may be what an export says.
+#[inline]
+pub(crate) fn may_loop(is_of_client: bool, context: &Context) -> bool {
+    is_of_client && bridge::has_foreign_exporter() && !context.span().span_context().is_valid()
+}
+
 /// Converts a `tracing` level.
 pub(crate) fn level(level: tracing::Level) -> Level {
     match level {
@@ -64,6 +92,17 @@ pub(crate) fn level(level: tracing::Level) -> Level {
         tracing::Level::INFO => Level::Info,
         tracing::Level::DEBUG => Level::Debug,
         tracing::Level::TRACE => Level::Trace,
+    }
+}
+
+/// Returns the severity of the records at a level.
+pub(crate) fn severity(level: tracing::Level) -> Severity {
+    match level {
+        tracing::Level::ERROR => Severity::Error,
+        tracing::Level::WARN => Severity::Warn,
+        tracing::Level::INFO => Severity::Info,
+        tracing::Level::DEBUG => Severity::Debug,
+        tracing::Level::TRACE => Severity::Trace,
     }
 }
 

@@ -1,15 +1,16 @@
 //! The spans that are entered on this thread, and the guards that keep their contexts current.
 //!
-//! Exits do not have to be in the reverse order of the entries. A guard is never dropped while the stack is borrowed,
-//! because
+//! Exits do not have to be in the reverse order of the entries. A guard is never dropped while the stack is borrowed, because
 //! dropping a context may end a span and call processors, which may use `tracing`.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
-use opentelemetry::{Context, ContextGuard};
+use opentelemetry::ContextGuard;
 use telemark_sdk::instrument::bridge;
-use telemark_sdk::time::{Clock, Timestamp};
+
+use crate::data::Data;
 
 /// A span of one layer; ids of different registries may be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,54 +22,108 @@ pub(crate) struct Key {
 struct Entry {
     key: Key,
     guard: Option<ContextGuard>,
-    clock: Clock,
-    /// True if a child is known to have started within this entry.
-    has_child: bool,
+    data: Arc<Data>,
 }
 
 #[derive(Default)]
-struct Stack(RefCell<Vec<Entry>>);
+struct Stack(RefCell<Spans>);
+
+#[derive(Default)]
+struct Spans {
+    entered: Vec<Entry>,
+    /// The span that this thread has created or left most recently, which it probably enters or closes next. Keeps nothing of
+    /// the program alive, because another thread may close the span.
+    recent: Option<(Key, Weak<Data>)>,
+}
+
+impl Spans {
+    #[inline]
+    fn take_recent(&mut self, key: Key) -> Option<Arc<Data>> {
+        match &self.recent {
+            Some((recent, _)) if *recent == key => self.recent.take()?.1.upgrade(),
+            _ => None,
+        }
+    }
+}
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.0.take().into_iter().rev().filter_map(|entry| entry.guard).for_each(bridge::detach);
+        let entries = self.0.take().entered;
+        entries.into_iter().rev().filter_map(|entry| entry.guard).for_each(bridge::detach);
     }
 }
 
 thread_local!(static STACK: Stack = Stack::default());
 
-/// Makes the context of a span current. Returns false if that is impossible, in which case there is nothing to leave.
+/// Calls `with` with this thread's spans, unless the thread is ending.
 #[inline]
-pub(crate) fn enter(key: Key, context: &Context, clock: Clock) -> bool {
+fn spans<T>(with: impl FnOnce(&mut Spans) -> T) -> Option<T> {
+    STACK.try_with(|stack| with(&mut stack.0.borrow_mut())).ok()
+}
+
+/// Notes that a span was created on this thread, as a child of the innermost span if it is contextual.
+#[inline]
+pub(crate) fn created(key: Key, data: Weak<Data>, is_contextual: bool) {
+    spans(|spans| {
+        if is_contextual {
+            if let Some(top) = spans.entered.last().filter(|entry| entry.key.layer == key.layer) {
+                top.data.newest().mark_used();
+            }
+        }
+        spans.recent = Some((key, data));
+    });
+}
+
+/// Returns the data of the span, if it was created or left most recently on this thread.
+#[inline]
+pub(crate) fn take_recent(key: Key) -> Option<Arc<Data>> {
+    spans(|spans| spans.take_recent(key)).flatten().filter(|data| data.is_current())
+}
+
+/// Makes the context of a span current. Returns the data if that is impossible, in which case there is nothing to leave.
+#[inline]
+pub(crate) fn enter(key: Key, data: Arc<Data>) -> Option<Arc<Data>> {
     // The API's own thread-local exists from here on and is therefore destroyed after the stack.
-    let Some(guard) = bridge::attach(context) else { return false };
-    let mut entry = Some(Entry { key, guard: Some(guard), clock, has_child: false });
-    let _ = STACK.try_with(|stack| stack.0.borrow_mut().extend(entry.take()));
+    let Some(guard) = bridge::attach(data.span.context()) else { return Some(data) };
+    let mut entry = Some(Entry { key, guard: Some(guard), data });
+    spans(|spans| spans.entered.extend(entry.take()));
     // The stack is gone at thread exit: nothing would leave the span.
-    let Some(entry) = entry else { return true };
-    entry.guard.into_iter().for_each(bridge::detach);
-    false
-}
-
-/// An exit: its time, and whether a child started since the entry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Exit {
-    pub(crate) time: Timestamp,
-    pub(crate) has_child: bool,
-}
-
-/// Leaves a span. Does nothing if it is not entered on this thread.
-#[inline]
-pub(crate) fn exit(key: Key) -> Option<Exit> {
-    let remove = |stack: &Stack| {
-        let mut entries = stack.0.borrow_mut();
-        let at = entries.iter().rposition(|entry| entry.key == key)?;
-        Some(entries.remove(at))
-    };
-    let Entry { guard, clock, has_child, .. } = STACK.try_with(remove).ok().flatten()?;
-    let time = clock.now();
+    let Entry { guard, data, .. } = entry?;
     guard.into_iter().for_each(bridge::detach);
-    Some(Exit { time, has_child })
+    Some(data)
+}
+
+/// Leaves a span, which need not be the innermost one. Does nothing if it is not entered on this thread.
+#[inline]
+pub(crate) fn exit(key: Key) {
+    let remove = |spans: &mut Spans| {
+        let at = spans.entered.iter().rposition(|entry| entry.key == key)?;
+        let entry = spans.entered.remove(at);
+        spans.recent = Some((key, Arc::downgrade(&entry.data)));
+        Some(entry)
+    };
+    if let Some(entry) = spans(remove).flatten() {
+        leave(entry);
+    }
+}
+
+/// Leaves a span as often as it is entered on this thread.
+#[cold]
+pub(crate) fn exit_all(key: Key) {
+    let remove = |spans: &mut Spans| {
+        let at = spans.entered.iter().rposition(|entry| entry.key == key)?;
+        Some(spans.entered.remove(at))
+    };
+    while let Some(entry) = spans(remove).flatten() {
+        leave(entry);
+    }
+}
+
+#[inline]
+fn leave(entry: Entry) {
+    let data = entry.data.newest();
+    data.exited(data.span.clock().now());
+    entry.guard.into_iter().for_each(bridge::detach);
 }
 
 /// Changes whenever a span is closed before another thread has exited it.
@@ -81,60 +136,43 @@ pub(crate) fn closed_elsewhere() {
     CLOSED_ELSEWHERE.fetch_add(1, Ordering::Release);
 }
 
-/// Leaves the spans of a layer that no longer exist, if any was closed elsewhere.
+/// Leaves the spans that are closed, if any was closed elsewhere. The subscriber does not call `on_exit` for them.
 #[inline]
-pub(crate) fn forget_closed(layer: usize, exists: impl Fn(u64) -> bool) {
+pub(crate) fn forget_closed() {
     let now = CLOSED_ELSEWHERE.load(Ordering::Acquire);
     if now != FORGOTTEN.get() {
         FORGOTTEN.set(now);
-        forget(layer, exists);
+        forget();
     }
 }
 
 #[cold]
-fn forget(layer: usize, exists: impl Fn(u64) -> bool) {
-    let is_open = |entry: &Entry| entry.key.layer != layer || exists(entry.key.span);
-    let take = |stack: &Stack| {
-        let (open, closed): (Vec<_>, Vec<_>) = stack.0.take().into_iter().partition(is_open);
-        stack.0.replace(open);
+fn forget() {
+    let take = |spans: &mut Spans| {
+        let entries = std::mem::take(&mut spans.entered);
+        let (closed, open): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.data.is_closed());
+        spans.entered = open;
         closed
     };
-    let closed = STACK.try_with(take).unwrap_or_default();
+    let closed = spans(take).unwrap_or_default();
     closed.into_iter().rev().filter_map(|entry| entry.guard).for_each(bridge::detach);
-}
-
-/// Notes that a child starts in the innermost span of this thread.
-#[inline]
-pub(crate) fn note_child(layer: usize) {
-    let note = |stack: &Stack| {
-        if let Some(top) = stack.0.borrow_mut().last_mut().filter(|entry| entry.key.layer == layer) {
-            top.has_child = true;
-        }
-    };
-    let _ = STACK.try_with(note);
-}
-
-/// Returns true if a child is known to have started within the span while it was entered on this thread.
-pub(crate) fn has_child(key: Key) -> bool {
-    let has = |stack: &Stack| stack.0.borrow().iter().any(|entry| entry.key == key && entry.has_child);
-    STACK.try_with(has).unwrap_or(false)
 }
 
 /// Returns true if the span is entered on this thread.
 pub(crate) fn is_entered(key: Key) -> bool {
-    STACK.try_with(|stack| stack.0.borrow().iter().any(|entry| entry.key == key)).unwrap_or(false)
+    spans(|spans| spans.entered.iter().any(|entry| entry.key == key)).unwrap_or(false)
 }
 
 /// Replaces a span's current context with its new one, if the span is the innermost span on this thread.
-pub(crate) fn replace(key: Key, context: &Context) {
-    let take = |stack: &Stack| {
-        let mut entries = stack.0.borrow_mut();
-        let innermost = entries.iter().rev().take_while(|entry| entry.key == key).count();
-        let from = entries.len() - innermost;
-        entries.split_off(from)
+pub(crate) fn replace(key: Key, data: &Arc<Data>) {
+    let take = |spans: &mut Spans| {
+        let innermost = spans.entered.iter().rev().take_while(|entry| entry.key == key).count();
+        let from = spans.entered.len() - innermost;
+        spans.recent = None;
+        spans.entered.split_off(from)
     };
-    for mut entry in STACK.try_with(take).unwrap_or_default().into_iter().rev() {
+    for mut entry in spans(take).unwrap_or_default().into_iter().rev() {
         entry.guard.take().into_iter().for_each(bridge::detach);
-        enter(key, context, entry.clock);
+        enter(key, data.clone());
     }
 }

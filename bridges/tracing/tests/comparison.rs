@@ -266,6 +266,40 @@ fn errors_as_events() {
     );
 }
 
+#[test]
+fn an_error_that_bubbles_up() {
+    #[tracing::instrument(err, skip_all)]
+    fn inner(reason: &str) -> Result<(), String> {
+        Err(reason.to_owned())
+    }
+    #[tracing::instrument(err, skip_all)]
+    fn outer() -> Result<(), String> {
+        // A handled error, then another one.
+        drop(inner("no cache"));
+        inner("no disk").map_err(|error| format!("cannot save: {error}"))
+    }
+    let span = |name: &str, message: &str| format!("{name} Error {{ description: {message:?} }}");
+    let theirs =
+        |message: &str| format!(" * exception level=\"ERROR\" target=\"comparison\" exception.message={message:?}");
+    let own = |message: &str| format!(" * exception exception.message={message:?}");
+    let (cache, disk, save) = ("no cache", "no disk", "cannot save: no disk");
+    check(
+        || drop(outer()),
+        &[cache, disk]
+            .map(|m| span("inner", m) + &theirs(m))
+            .into_iter()
+            .chain([span("outer", save) + &theirs(save)])
+            .collect::<Vec<_>>()
+            .join("; "),
+        &[cache, disk]
+            .map(|m| span("inner", m) + &own(m))
+            .into_iter()
+            .chain([span("outer", save)])
+            .collect::<Vec<_>>()
+            .join("; "),
+    );
+}
+
 fn remote(telemetry: &TestTelemetry) -> opentelemetry::Context {
     let (trace, span) = (TraceId::from(0xabc_u128), SpanId::from(0xdef_u64));
     let remote = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());

@@ -69,7 +69,7 @@ fn errors_are_exceptions_with_their_causes() {
     fn fails() -> Result<(), Outer> {
         Err(failure())
     }
-    check(|| drop(fails()), "ERROR error=cannot read exception.message=cannot read\n");
+    check(|| drop(fails()), "ERROR cannot read error=cannot read exception.message=cannot read\n");
 }
 
 #[test]
@@ -94,8 +94,8 @@ fn exceptions_follow_the_selected_signal() {
     };
     let text = |names: &str, logs: &str| (names.to_owned(), logs.to_owned());
     let returned = || drop(fails());
-    let record = "ERROR (exception) error=cannot read exception.message=cannot read\n";
-    let unnamed = "ERROR error=cannot read exception.message=cannot read\n";
+    let record = "ERROR (exception) cannot read error=cannot read exception.message=cannot read\n";
+    let unnamed = "ERROR cannot read error=cannot read exception.message=cannot read\n";
     assert_eq!(run(ExceptionSignal::SpanEvents, plain(), returned), text("exception", unnamed));
     assert_eq!(run(ExceptionSignal::Logs, plain(), returned), text("", record));
     assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, plain(), returned), text("exception", record));
@@ -107,10 +107,27 @@ fn exceptions_follow_the_selected_signal() {
     assert_eq!(run(ExceptionSignal::Logs, no_records(), returned), text("", exception));
     assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, no_records(), returned), text("exception", exception));
 
-    let causes = "ERROR (exception) exception.message=cannot read: invalid digit found in string\n".repeat(2);
-    assert_eq!(run(ExceptionSignal::SpanEvents, plain(), field), text("exception exception", ""));
-    assert_eq!(run(ExceptionSignal::Logs, plain(), field), text("", &causes));
-    assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, plain(), field), text("exception exception", &causes));
+    // The same error in two fields is one exception.
+    let causes = "ERROR (exception) exception.message=cannot read: invalid digit found in string\n";
+    assert_eq!(run(ExceptionSignal::SpanEvents, plain(), field), text("exception", ""));
+    assert_eq!(run(ExceptionSignal::Logs, plain(), field), text("", causes));
+    assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, plain(), field), text("exception", causes));
+}
+
+/// spec: semconv exceptions/exceptions-logs.md
+#[test]
+fn exceptions_of_a_client_are_warnings() {
+    for (kind, severity) in
+        [("client", "WARN"), ("producer", "WARN"), ("server", "ERROR"), ("consumer", "ERROR"), ("internal", "ERROR")]
+    {
+        let telemetry = TestTelemetry::with(|builder| builder.with_exception_signal(ExceptionSignal::Logs));
+        let telemetry = run_in(telemetry, plain(), || {
+            let error = failure();
+            info_span!("a", otel.kind = kind, error = &error as &(dyn std::error::Error + 'static));
+        });
+        let message = "exception.message=cannot read: invalid digit found in string";
+        assert_eq!(telemetry.logs(), format!("{severity} (exception) {message}\n"), "{kind}");
+    }
 }
 
 #[test]

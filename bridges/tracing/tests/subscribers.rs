@@ -177,6 +177,25 @@ fn a_processor_may_use_tracing() {
 }
 
 #[test]
+fn a_layer_behind_reload_may_be_changed() {
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    let (layer, handle) = reload::Layer::new(plain().build());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let early = info_span!("early");
+        let filter = "error".parse().unwrap();
+        let changed = handle.modify(|layer| plain().with_busy_and_idle_times(true).reconfigure(layer));
+        assert!(changed.is_ok());
+        info_span!("with times").in_scope(|| ());
+        drop(early);
+        assert!(handle.modify(|layer| plain().with_span_filter(filter).reconfigure(layer)).is_ok());
+        info_span!("filtered").in_scope(|| ());
+        tracing::error_span!("kept").in_scope(|| ());
+    });
+    assert_eq!(telemetry.tree(), "with times busy_ns=0 idle_ns=0\nearly\nkept\n");
+}
+
+#[test]
 fn spans_are_closed_on_other_threads_while_they_are_entered() {
     let telemetry = TestTelemetry::new();
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(plain().build()));

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use telemark_sdk::instrument::bridge;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport, Resource};
 
@@ -47,6 +48,7 @@ impl<E> Hosted<E> {
     }
 
     fn with_state(state: State<E>) -> Self {
+        bridge::note_foreign_exporter();
         Hosted { state, executor: Executor::default(), resource: None }
     }
 

@@ -22,6 +22,7 @@
 //! │  └─ SELECT carts   900µs   ━━               client  db.system.name=sqlite
 //! └─ charge           9.80ms     ━━━━━━━━━━━━━  ✗ card declined  error.type=CardError
 //!      · +1.00ms  retry  attempt=2
+//!      · +1.20ms  WARN  shop::cards  declined  card.kind=debit
 //! ```
 //!
 //! - The bar shows when a span ran, relative to the whole trace.
@@ -43,10 +44,11 @@
 //! shop.orders shop.order.kind=web       12 order
 //! ```
 //!
-//! [`ConsoleLogExporter`] prints one line per log record:
+//! [`ConsoleLogExporter`] prints the log records of a span inside the tree, at their time, if traces go to the same output. All
+//! other records are lines of their own:
 //!
 //! ```text
-//! 22:13:20.000Z  WARN  shop::orders  few left  item.id=7  trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7
+//! 22:13:20.000Z  WARN   shop::orders  few left  item.id=7  trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7
 //! ```
 //!
 //! | variable | meaning |
@@ -54,19 +56,15 @@
 //! | `NO_COLOR` | any value disables colours |
 //! | `COLUMNS` | the width of a line in characters, by default 100 |
 
-mod details;
 mod distribution;
-mod exporter;
-mod held;
 mod logs;
 mod metrics;
 mod output;
-mod render;
 mod text;
-mod tree;
+mod traces;
 mod values;
 
-pub use exporter::ConsoleTraceExporter;
 pub use logs::ConsoleLogExporter;
 pub use metrics::ConsoleMetricExporter;
 pub use output::Color;
+pub use traces::ConsoleTraceExporter;

@@ -1,4 +1,4 @@
-//! The log exporter, which prints one line per record.
+//! The log exporter, which prints records inside the trees of their traces, or as lines of their own.
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -7,11 +7,12 @@ use opentelemetry::logs::{AnyValue, Severity};
 use telemark_sdk::config::Env;
 use telemark_sdk::logs::SdkLogRecord;
 use telemark_sdk::signal::Logs;
-use telemark_sdk::time::Deadline;
+use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use crate::output::{Color, Output};
 use crate::text::{Canvas, Tone, clean, time_of_day};
+use crate::traces::{Kind, Piece, Shared, shared_stdout};
 use crate::values::float;
 
 /// The maximum width of a name or a key, in columns.
@@ -21,7 +22,9 @@ const MAX_VALUE: usize = 160;
 /// The maximum width of a body, in columns.
 const MAX_BODY: usize = 1000;
 
-/// Prints log records, one per line, for development. The lines are printed between the trace trees, not inside them.
+/// Prints log records, for development. A record of a span is printed inside the tree of its trace if a
+/// [`ConsoleTraceExporter`](crate::ConsoleTraceExporter) has the same output, such as standard output. If the trace does not come
+/// within 10 seconds, is not sampled or has been printed, and in all other cases, the record is a line of its own.
 ///
 /// Writing blocks for as long as the output does. A pipe that is not read blocks the SDK's thread, but never
 /// the application.
@@ -36,7 +39,7 @@ const MAX_BODY: usize = 1000;
 /// # let _ = exporter();
 /// ```
 pub struct ConsoleLogExporter {
-    output: Output,
+    trees: Shared,
     is_colored: bool,
 }
 
@@ -48,36 +51,46 @@ impl ConsoleLogExporter {
 
     /// Creates an exporter that prints to standard output. Disables colours if `NO_COLOR` has any value.
     pub fn from_env(env: &Env) -> Self {
-        Self::new(Output::for_stdout(env))
+        Self::new(shared_stdout(env))
     }
 
     /// Creates an exporter that prints to `out`, without colours unless [`Self::with_color`] enables them.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
-        Self::new(Output::for_writer(out))
+        Self::new(Shared::new(Output::for_writer(out)))
     }
 
-    fn new(output: Output) -> Self {
-        ConsoleLogExporter { is_colored: output.is_colored(Color::Auto), output }
+    pub(crate) fn new(trees: Shared) -> Self {
+        trees.join(Kind::Logs);
+        let is_colored = trees.lock().output.is_colored(Color::Auto);
+        ConsoleLogExporter { trees, is_colored }
     }
 
-    /// Chooses between coloured and plain output.
+    /// Chooses between coloured and plain output for records on lines of their own.
     pub fn with_color(mut self, color: Color) -> Self {
-        self.is_colored = self.output.is_colored(color);
+        self.is_colored = self.trees.lock().output.is_colored(color);
         self
     }
 }
 
 impl Exporter<Logs> for ConsoleLogExporter {
     fn export(&mut self, batch: Batch<'_, Logs>, _: Deadline) -> Result<ExportReport, ExportError> {
-        let mut canvas = Canvas::new(self.is_colored);
-        batch.iter().for_each(|record| write_record(&mut canvas, record));
-        self.output.write(canvas.as_str())?;
-        self.output.flush()?;
+        self.trees.add_records(batch.iter(), self.is_colored)?;
         Ok(ExportReport::accepted())
     }
 
+    /// Prints all waiting records and traces.
+    fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+        self.trees.lock().print_all()
+    }
+
     fn destination(&self) -> String {
-        self.output.destination()
+        self.trees.lock().output.destination()
+    }
+}
+
+impl Drop for ConsoleLogExporter {
+    fn drop(&mut self) {
+        self.trees.leave(Kind::Logs);
     }
 }
 
@@ -87,32 +100,67 @@ impl fmt::Debug for ConsoleLogExporter {
     }
 }
 
-fn write_record(canvas: &mut Canvas, record: &SdkLogRecord) {
-    if let Some(time) = record.timestamp().or(record.observed_timestamp()) {
+/// Writes a record as a line of its own.
+pub(crate) fn write_record(canvas: &mut Canvas, record: &SdkLogRecord) {
+    if let Some(time) = time(record) {
         put(canvas, Tone::Faint, &time_of_day(time));
     }
-    let severity = record.severity_text().or(record.severity_number().map(|severity| severity.name()));
-    put(canvas, tone(record.severity_number()), &clean(severity.unwrap_or("-"), MAX_NAME));
-    put(canvas, Tone::Faint, &clean(record.target().unwrap_or(record.scope().name()), MAX_NAME));
-    if let Some(event) = record.event_name() {
-        put(canvas, Tone::Accent, &clean(event, MAX_NAME));
+    let mut pieces = pieces(record).into_iter();
+    if let Some((tone, severity)) = pieces.next() {
+        // Aligns what follows.
+        put(canvas, tone, &format!("{severity:<5}"));
     }
-    match record.body() {
-        Some(AnyValue::String(body)) => put(canvas, Tone::Strong, &clean(body.as_str(), MAX_BODY)),
-        Some(body) => put(canvas, Tone::Strong, &clean(&text(body), MAX_BODY)),
-        None => {}
-    }
-    for (key, value) in record.attributes() {
-        let tone = if key.as_str().starts_with("exception.") { Tone::Bad } else { Tone::Plain };
-        put(canvas, tone, &format!("{}={}", clean(key.as_str(), MAX_NAME), clean(&text(value), MAX_VALUE)));
-    }
-    if record.dropped_attributes() > 0 {
-        put(canvas, Tone::Warn, &format!("({} attributes dropped)", record.dropped_attributes()));
-    }
+    pieces.for_each(|(tone, piece)| put(canvas, tone, &piece));
     if let Some(context) = record.trace_context() {
         put(canvas, Tone::Faint, &format!("trace {} span {}", context.trace_id, context.span_id));
     }
     canvas.end_line();
+}
+
+/// Returns the time of a record.
+pub(crate) fn time(record: &SdkLogRecord) -> Option<Timestamp> {
+    record.timestamp().or(record.observed_timestamp())
+}
+
+/// Returns the pieces for a record, without its time and its span.
+pub(crate) fn pieces(record: &SdkLogRecord) -> Vec<Piece> {
+    let severity = record.severity_text().or(record.severity_number().map(|severity| severity.name()));
+    let mut pieces = vec![
+        (tone(record.severity_number()), clean(severity.unwrap_or("-"), MAX_NAME)),
+        (Tone::Faint, clean(record.target().unwrap_or(record.scope().name()), MAX_NAME)),
+    ];
+    pieces.extend(record.event_name().map(|event| (Tone::Accent, clean(event, MAX_NAME))));
+    pieces.extend(record.body().map(|body| match body {
+        AnyValue::String(body) => (Tone::Strong, clean(body.as_str(), MAX_BODY)),
+        body => (Tone::Strong, clean(&text(body), MAX_BODY)),
+    }));
+    let shown = record.attributes().iter().filter(|(key, value)| !is_repeated(record, key.as_str(), value));
+    pieces.extend(shown.map(|(key, value)| {
+        let tone = if key.as_str().starts_with("exception.") { Tone::Bad } else { Tone::Plain };
+        (tone, format!("{}={}", clean(key.as_str(), MAX_NAME), clean(&text(value), MAX_VALUE)))
+    }));
+    if record.dropped_attributes() > 0 {
+        pieces.push((Tone::Warn, format!("({} attributes dropped)", record.dropped_attributes())));
+    }
+    pieces
+}
+
+/// Returns true if the value only repeats the error of the record: a bridge may record it as the body, as `exception.message` with the
+/// messages of the causes, and as the field `error`.
+fn is_repeated(record: &SdkLogRecord, key: &str, value: &AnyValue) -> bool {
+    let AnyValue::String(value) = value else { return false };
+    let (value, exception) = (value.as_str(), record.attribute("exception.message"));
+    let says = |whole: Option<&AnyValue>| match whole {
+        Some(AnyValue::String(whole)) => {
+            whole.as_str().strip_prefix(value).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        }
+        _ => false,
+    };
+    match key {
+        "error" => says(exception),
+        "exception.message" => says(record.body()),
+        _ => false,
+    }
 }
 
 /// Appends a part of a line, two columns after the previous one.

@@ -49,6 +49,12 @@ impl<T> Interner<T> {
         self.add(text, make)
     }
 
+    /// Returns an interned string and its value. Adds nothing.
+    pub fn find(&self, text: &str) -> Option<(&'static str, &'static T)> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.as_ref()?.get_key_value(text).map(|(text, value)| (*text, *value))
+    }
+
     #[cold]
     fn add(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);

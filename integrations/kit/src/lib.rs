@@ -30,31 +30,37 @@
 //! | `tracer` | [`scope`] and [`GlobalTracer`], which looks up the global tracer on first use |
 //! | `instruments` | [`Instruments`], which does the same with the global meter |
 //! | `guard` | [`guarded`], which contains panics of foreign code; [`lock`], which ignores poisoning |
+//! | `server_span` | [`mark_server_span`]: one server span for a request over two protocols |
 //! | [`keys`] | the attribute names of the semantic conventions |
 //! | `attributes` | [`Attributes`] for a span, and the names of truncated ones |
 //! | `attribute_sets` | [`AttributeSets`] for metrics, built once |
 //! | `text` | [`BoundedText`]: text from a peer, bounded and valid |
 //! | `interner` | [`Interner`]: a bounded number of strings for the life of the program |
 //! | `clock` | [`Clock`], which an application may replace |
+//! | `enabled` | [`Enabled`]: the variables that enable or disable an integration |
 //!
 //! # Environment variables
-//! This crate reads no environment variables.
+//! This crate reads no environment variables itself; [`Enabled::read`] accepts a reader and lists the variables.
 
 mod attribute_sets;
 mod attributes;
 mod clock;
+mod enabled;
 mod guard;
 mod instruments;
 mod interner;
 pub mod keys;
+mod server_span;
 mod text;
 mod tracer;
 
 pub use attribute_sets::{AttributeSets, SetKey};
 pub use attributes::{Attributes, Cut};
 pub use clock::Clock;
+pub use enabled::{DEFAULT_ENABLED, Enabled};
 pub use guard::{guarded, lock};
 pub use instruments::Instruments;
 pub use interner::Interner;
+pub use server_span::{is_server_span_marked, mark_server_span};
 pub use text::{BoundedText, MAX_TEXT_BYTES};
 pub use tracer::{GlobalTracer, scope};

@@ -52,9 +52,15 @@ impl<B: Body> Body for ResponseBody<B> {
         // span.
         let _current = span.context().clone().attach();
         let polled = ready!(watched(span, || inner.as_mut().poll_frame(cx)));
-        match &polled {
-            None => span.end(End::Completed),
-            Some(Err(_)) => span.end(End::Failed { error_type: type_name::<B::Error>() }),
+        let is_over = match &polled {
+            None => {
+                span.end(End::Completed);
+                true
+            }
+            Some(Err(_)) => {
+                span.end(End::Failed { error_type: type_name::<B::Error>() });
+                true
+            }
             Some(Ok(frame)) => {
                 let sent = frame.data_ref().map_or(0, |data| u64::try_from(data.remaining()).unwrap_or(u64::MAX));
                 span.add_response_bytes(sent);
@@ -62,10 +68,16 @@ impl<B: Body> Body for ResponseBody<B> {
                     *remaining = remaining.saturating_sub(sent);
                 }
                 // In each of these cases, a server drops the body without polling it again.
-                if frame.is_trailers() || *remaining == Some(0) || inner.is_end_stream() {
+                let is_over = frame.is_trailers() || inner.is_end_stream();
+                if is_over || *remaining == Some(0) {
                     span.end(End::Completed);
                 }
+                is_over
             }
+        };
+        if is_over {
+            // Whoever polls again only learns that nothing is left, which needs no context.
+            *this.span = None;
         }
         Poll::Ready(polled)
     }

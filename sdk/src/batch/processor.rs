@@ -63,7 +63,12 @@ impl<S: Signal> BatchProcessor<S> {
     ) -> Result<Self, ConfigError> {
         let queue = Arc::new(Queue::for_config(config));
         let waiting = queue.clone();
-        let shown = diag::Queue { capacity: config.max_queue_size(), waiting: Box::new(move || waiting.waiting()) };
+        let shown = diag::Queue {
+            capacity: config.max_queue_size(),
+            max_bytes: config.max_queue_bytes(),
+            variables: S::QUEUE_VARIABLES,
+            waiting: Box::new(move || waiting.waiting()),
+        };
         Self::start_guarded(queue, Guarded::behind("batching", Some(shown), exporter), resource, config, runtime)
     }
 

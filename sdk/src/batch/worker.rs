@@ -27,8 +27,6 @@ pub(super) struct Worker<S: Signal> {
     due: usize,
     /// The time by which partial batches are exported: one schedule delay after the last export or timer.
     next_timer: Deadline,
-    /// Number of drops already reported: those due to the number of items, and those due to their bytes.
-    reported: [u64; 2],
 }
 
 impl<S: Signal> Task for Worker<S> {
@@ -39,7 +37,7 @@ impl<S: Signal> Task for Worker<S> {
     /// Exports one batch of the items that were present when the run began. Items that arrive during the run wait for
     /// the next one. Otherwise, a run might continue forever with ever smaller batches.
     fn run(&mut self, why: Wake) -> Next {
-        self.report_drops();
+        self.exporter.counters().report_drops();
         // During a pause that the receiver requested, items wait in the queue for as long as there is room.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
@@ -95,9 +93,12 @@ impl<S: Signal> Task for Worker<S> {
         let exported = self.export_all(deadline);
         let abandoned = self.gather() as u64;
         if abandoned > 0 {
-            self.exporter.counters().abandoned(abandoned, S::ITEMS);
+            self.queue.release(self.left);
+            self.drained.drain(..).for_each(|chunk| self.queue.recycle(chunk));
+            (self.exported, self.left) = (0, 0);
+            self.exporter.counters().abandoned(abandoned);
         }
-        self.report_drops();
+        self.exporter.counters().report_drops();
         // spec: trace/sdk.md#shutdown-1 — shutdown includes the effects of a flush, of the exporter too.
         let flushed = self.exporter.flush(deadline);
         exported.and(flushed).and(self.exporter.shutdown(deadline))
@@ -106,9 +107,8 @@ impl<S: Signal> Task for Worker<S> {
 
 impl<S: Signal> Worker<S> {
     pub(super) fn new(queue: Arc<Queue<S>>, exporter: Guarded<S>, resource: Resource, config: BatchConfig) -> Self {
-        let (drained, reported) = (Vec::new(), [0; 2]);
         let next_timer = Deadline::after(config.schedule_delay().max(MIN_DELAY));
-        Worker { queue, exporter, resource, config, drained, exported: 0, left: 0, due: 0, next_timer, reported }
+        Worker { queue, exporter, resource, config, drained: Vec::new(), exported: 0, left: 0, due: 0, next_timer }
     }
 
     /// Exports the items that are present now, but none that arrive during the call. After an error, exports the
@@ -184,28 +184,6 @@ impl<S: Signal> Worker<S> {
         };
         let done = self.drained.iter().map(is_done).take_while(|is_done| *is_done).count();
         self.drained.drain(..done).for_each(|chunk| self.queue.recycle(chunk));
-    }
-
-    fn report_drops(&mut self) {
-        let health = self.exporter.counters().snapshot();
-        let dropped = [health.dropped_queue_full, health.dropped_queue_bytes_full];
-        let [full, heavy] = [dropped[0] - self.reported[0], dropped[1] - self.reported[1]];
-        let items = S::ITEMS;
-        if full > 0 {
-            let size = self.config.max_queue_size();
-            crate::__warn!(
-                "batch.queue_full",
-                "{full} {items} were dropped because {size} {items} were already waiting"
-            );
-        }
-        if heavy > 0 {
-            let bytes = self.config.max_queue_bytes();
-            crate::__warn!(
-                "batch.queue_bytes_full",
-                "{heavy} {items} were dropped because those that were waiting or being exported took most of {bytes} bytes"
-            );
-        }
-        self.reported = dropped;
     }
 }
 

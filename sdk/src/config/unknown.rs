@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Env, VARIABLES};
 use crate::error::ConfigError;
 
-/// Variables from the specification and the semantic conventions that have no effect in this SDK.
+/// Variables from the specification that have no effect in this SDK.
 ///
-/// spec: configuration/sdk-environment-variables.md, protocol/exporter.md; semconv: non-normative migration guides
+/// spec: configuration/sdk-environment-variables.md, protocol/exporter.md
 const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_CONFIG_FILE",
     "OTEL_EXPERIMENTAL_CONFIG_FILE",
@@ -19,8 +19,10 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
     "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
     "OTEL_EXPORTER_ZIPKIN_PROTOCOL",
-    "OTEL_SEMCONV_STABILITY_OPT_IN",
 ];
+
+/// The start and the end of the names of the variables that enable integrations.
+const INTEGRATION: (&str, &str) = ("OTEL_RUST_INSTRUMENTATION_", "_ENABLED");
 
 /// Maximum edit distance at which a name counts as a misspelling.
 const MAX_EDITS: usize = 2;
@@ -49,6 +51,9 @@ fn problem(name: &str) -> Option<String> {
     if WITHOUT_EFFECT.contains(&name) {
         return Some(format!("{name} has no effect, it is not supported"));
     }
+    if name.starts_with(INTEGRATION.0) && name.ends_with(INTEGRATION.1) {
+        return Some(format!("{} has no effect, no integration reads it", crate::text::foreign(name)));
+    }
     let upper = name.to_ascii_uppercase();
     let known = VARIABLES.iter().map(|variable| variable.name).chain(WITHOUT_EFFECT.iter().copied());
     let nearest = known.filter(|known| resembles_ours(known)).map(|known| (edits(&upper, known), known)).min()?;
@@ -64,7 +69,7 @@ fn resembles_ours(name: &str) -> bool {
 /// Returns the edit distance between two names: the minimum number of insertions, deletions, substitutions and swaps
 /// of neighbouring characters. A result beyond [`MAX_EDITS`] is not exact: the real distance is only known to exceed
 /// that limit.
-fn edits(from: &str, to: &str) -> usize {
+pub(crate) fn edits(from: &str, to: &str) -> usize {
     let (from, to) = (from.as_bytes(), to.as_bytes());
     if from.len().abs_diff(to.len()) > MAX_EDITS {
         return MAX_EDITS + 1;
@@ -121,11 +126,17 @@ mod tests {
 
     #[test]
     fn a_variable_of_the_specification_that_is_not_supported_is_said() {
-        for name in ["OTEL_CONFIG_FILE", "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_SEMCONV_STABILITY_OPT_IN"] {
+        for name in ["OTEL_CONFIG_FILE", "OTEL_EXPORTER_ZIPKIN_ENDPOINT"] {
             check(&[name], &format!("environment: {name} has no effect, it is not supported"));
         }
         let supported = |name: &&str| VARIABLES.iter().any(|variable| variable.name == *name);
         assert_eq!(WITHOUT_EFFECT.iter().find(|name| supported(name)), None);
+    }
+
+    #[test]
+    fn an_integration_that_has_no_variable_is_said() {
+        let name = "OTEL_RUST_INSTRUMENTATION_TRACING_ENABLED";
+        check(&[name], &format!("environment: {name} has no effect, no integration reads it"));
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Counts the items of one pipeline: a processor or reader, and its exporter.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::losses::Losses;
 use super::{Durations, Level, log};
 use crate::error::ExportError;
 use crate::error::report::ExportReport;
-use crate::text;
+use crate::text::counted;
 
 /// The counters of one pipeline, and its component names.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// The word for the items in messages.
+    pub(super) items: &'static str,
     exporter: &'static str,
     server: Option<(String, u16)>,
     destination: String,
@@ -27,7 +31,19 @@ pub struct Counters {
     bytes_full: AtomicU64,
     after_shutdown: AtomicU64,
     by_stage: AtomicU64,
+    suppressed: Suppressed,
     operations: Durations,
+    pub(super) losses: Losses,
+}
+
+/// Reads the number of items that were suppressed before the processor.
+#[derive(Default)]
+struct Suppressed(OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>);
+
+impl Suppressed {
+    fn count(&self) -> u64 {
+        self.0.get().map_or(0, |count| count())
+    }
 }
 
 struct Processor {
@@ -38,13 +54,21 @@ struct Processor {
 /// The queue of a processor, as shown by its metrics.
 pub(crate) struct Queue {
     pub(crate) capacity: usize,
+    pub(crate) max_bytes: usize,
+    /// The variables that set the two limits.
+    pub(crate) variables: [&'static str; 2],
     pub(crate) waiting: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl Counters {
-    /// Creates the counters of a pipeline whose exporter has this component type and sends to `server`.
-    pub(crate) fn new(exporter: &'static str, server: Option<(String, u16)>, destination: String) -> Self {
-        Counters { exporter, server, destination, ..Counters::default() }
+    /// Creates the counters of a pipeline for `items`, whose exporter has this component type and sends to `server`.
+    pub(crate) fn new(
+        items: &'static str,
+        exporter: &'static str,
+        server: Option<(String, u16)>,
+        destination: String,
+    ) -> Self {
+        Counters { items, exporter, server, destination, ..Counters::default() }
     }
 
     /// Sets the kind of processor, `batching` (with its queue) or `simple`.
@@ -61,9 +85,7 @@ impl Counters {
 
     /// Counts a batch of `items` of which at least a part was delivered, and reports how many items failed and how
     /// many the receiver rejected.
-    pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
-        let to = self.destination();
-        log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
+    pub(crate) fn delivered(&self, items: u64, took: Duration, report: &ExportReport) {
         // The number of failed items cannot exceed the number of items passed to the exporter.
         let mut left = items;
         for (counter, failed) in self.failed.iter().zip(report.failed_by_type()) {
@@ -72,37 +94,33 @@ impl Counters {
             left -= failed;
         }
         let rejected = report.rejected.min(left);
-        self.exported.fetch_add(left - rejected, Ordering::Relaxed);
+        let exported = left - rejected;
+        self.exported.fetch_add(exported, Ordering::Relaxed);
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.retries.fetch_add(report.retries.into(), Ordering::Relaxed);
+        let (shown, to) = (counted(exported, self.items), self.destination());
+        log(Level::Debug, self.exporter, format_args!("exported {shown} in {took:?}: {to}"));
         if let Some(error) = report.failure() {
-            let failed = items - left;
-            log(Level::Error, self.exporter, format_args!("{failed} of {items} {signal} were not exported: {error}"));
+            self.report_failed(items - left, items, &error);
         }
         if rejected > 0 {
-            let message = text::foreign(report.message.as_deref().unwrap_or("no reason given"));
-            crate::__warn!("export.rejected", "the receiver rejected {rejected} of {items} {signal}: {message}");
-        } else if let Some(message) = report.message.as_deref().map(text::foreign) {
-            crate::__warn!("export.message", "the receiver took {left} {signal} but warns: {message}");
+            self.report_rejected(rejected, items, report.message.as_deref().unwrap_or("no reason given"));
+        } else if let Some(message) = report.message.as_deref() {
+            self.report_warning(left, message);
         }
     }
 
     /// Counts a batch of `items` that could not be delivered.
-    pub(crate) fn failed(&self, items: u64, signal: &'static str, error: &ExportError) {
+    pub(crate) fn failed(&self, items: u64, error: &ExportError) {
         self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
-        self.lost(items, signal, error);
+        self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
+        self.report_failed(items, items, error);
     }
 
     /// Counts items that never reached the exporter because the shutdown deadline passed.
-    pub fn abandoned(&self, items: u64, signal: &'static str) {
+    pub(crate) fn abandoned(&self, items: u64) {
         self.abandoned.fetch_add(items, Ordering::Relaxed);
-        self.lost(items, signal, &ExportError::timeout("shutdown had to end before they were sent"));
-    }
-
-    fn lost(&self, items: u64, signal: &'static str, error: &ExportError) {
-        self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
-        // One rate-limit topic per exporter, so that a noisy exporter cannot suppress another's messages.
-        log(Level::Error, self.exporter, format_args!("{items} {signal} were not exported: {error}"));
+        self.report_failed(items, items, &ExportError::timeout("shutdown had to end before they were sent"));
     }
 
     /// Counts items dropped because the queue was full.
@@ -125,6 +143,11 @@ impl Counters {
         self.by_stage.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Sets the source of the number of suppressed items, which the first caller determines.
+    pub(crate) fn set_suppressed(&self, count: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.suppressed.0.set(Box::new(count));
+    }
+
     /// Returns the current counts.
     pub fn snapshot(&self) -> SignalHealth {
         SignalHealth {
@@ -136,6 +159,7 @@ impl Counters {
             dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),
             dropped_by_stage: load(&self.by_stage),
+            suppressed: self.suppressed.count(),
         }
     }
 
@@ -178,6 +202,7 @@ impl Counters {
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
             ("dropped_by_stage", load(&self.by_stage)),
+            ("suppressed", self.suppressed.count()),
         ];
         by_error(load(&self.passed_on), errors)
     }
@@ -207,6 +232,12 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+impl fmt::Debug for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.count())
+    }
+}
+
 impl fmt::Debug for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind)
@@ -233,4 +264,6 @@ pub struct SignalHealth {
     pub dropped_after_shutdown: u64,
     /// Dropped by a stage before they reached an exporter.
     pub dropped_by_stage: u64,
+    /// Log records suppressed by [the rules that limit their volume](crate::logs::LogVolume), before they reached an exporter.
+    pub suppressed: u64,
 }

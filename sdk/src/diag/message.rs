@@ -126,15 +126,16 @@ fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     match pass(level, topic) {
         None => {}
         Some(0) => write(level, &message.to_string()),
+        Some(1) => write(level, &format!("{message} (1 more such message was held back)")),
         Some(n) => write(level, &format!("{message} ({n} more such messages were held back)")),
     }
 }
 
-/// Prints which parts have been started, but only if the program or its environment chose a level. By default, the SDK
+/// Prints what has been started, but only if the program or its environment chose a level. By default, the SDK
 /// stays silent unless something goes wrong.
-pub(crate) fn started(message: fmt::Arguments<'_>) {
+pub fn started(message: fmt::Arguments<'_>) {
     if IS_CHOSEN.load(Ordering::Relaxed) {
-        log(Level::Info, "start", message);
+        log_always(Level::Info, message);
     }
 }
 
@@ -146,10 +147,10 @@ pub(crate) fn guard_is_gone(lost: &str) {
     log(Level::Warn, "guard", message);
 }
 
-/// Prints a warning without a rate limit. Used for warnings about settings, each of which is printed only once.
-pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
-    if is_shown(Level::Warn) {
-        write(Level::Warn, &message.to_string());
+/// Prints a message without a rate limit. Used for messages that are printed only once, and for those whose caller limits them.
+pub(crate) fn log_always(level: Level, message: fmt::Arguments<'_>) {
+    if is_shown(level) {
+        write(level, &message.to_string());
     }
 }
 
@@ -162,6 +163,7 @@ fn write(level: Level, text: &str) {
             let lost = LOST.swap(0, Ordering::Relaxed);
             let line = match lost {
                 0 => format!("telemark {level}: {text}\n"),
+                1 => format!("telemark {level}: {text} (1 message before this could not be written)\n"),
                 n => format!("telemark {level}: {text} ({n} messages before this could not be written)\n"),
             };
             if !write_to_standard_error(&line) {
@@ -190,6 +192,9 @@ pub(crate) fn end_is_abandoned() {
     }
 }
 
+/// The minimum time between two messages on one topic.
+pub(super) const INTERVAL: Duration = Duration::from_secs(60);
+
 /// Maps level and topic to the time until which messages are suppressed, and to the number of messages suppressed so
 /// far.
 type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
@@ -197,8 +202,6 @@ type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 /// Returns the number of suppressed messages if a message on this topic may be printed now, and `None` otherwise.
 fn pass(level: Level, topic: &'static str) -> Option<u64> {
     static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
-    const INTERVAL: Duration = Duration::from_secs(60);
-
     let topics = TOPICS.get_or_init(Mutex::default);
     let mut topics = match topics.try_lock() {
         Ok(topics) => topics,

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `message` | messages on standard error, limited to one per minute and topic |
 //! | `counters` | counts of the items of one pipeline |
+//! | `losses` | the messages about items of one pipeline that were lost |
+//! | `tally` | lost items that no message has reported yet |
 //! | `log_count` | the count of emitted log records, striped by thread |
 //! | `span_counts` | counts of started and ended spans, striped by thread |
 //! | `durations` | durations of exports and collections, measured only if there is a listener |
@@ -13,13 +15,16 @@
 mod counters;
 mod durations;
 mod log_count;
+mod losses;
 mod message;
 mod span_counts;
+mod tally;
 
 pub(crate) use counters::Queue;
 pub use counters::{Counters, SignalHealth};
 pub(crate) use durations::{Durations, Listener};
 pub(crate) use log_count::LogCount;
-pub use message::{Level, is_shown, log, set_max_level, set_sink};
-pub(crate) use message::{end_is_abandoned, guard_is_gone, level_of, started, warn_always};
+pub(crate) use losses::Total;
+pub use message::{Level, is_shown, log, set_max_level, set_sink, started};
+pub(crate) use message::{end_is_abandoned, guard_is_gone, level_of, log_always};
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};

@@ -45,11 +45,11 @@ impl<S: Signal> Guarded<S> {
         let export = || caught(|| exporter.export(batch, deadline));
         match counters.operations().measure_export(export, error_type, response) {
             Ok(report) => {
-                counters.delivered(items, S::ITEMS, started.passed_for(), &report);
+                counters.delivered(items, started.passed_for(), &report);
                 report.failure().map_or(Ok(()), Err)
             }
             Err(error) => {
-                counters.failed(items, S::ITEMS, &error);
+                counters.failed(items, &error);
                 Err(error)
             }
         }
@@ -81,7 +81,7 @@ fn counters_for<S: Signal>(exporter: &impl Exporter<S>) -> Counters {
     let destination = caught(|| Ok(exporter.destination())).unwrap_or_default();
     let server = caught(|| Ok(exporter.server())).unwrap_or_default();
     let component_type = caught(|| Ok(exporter.component_type())).unwrap_or("exporter");
-    Counters::new(component_type, server, destination)
+    Counters::new(S::ITEMS, component_type, server, destination)
 }
 
 fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {

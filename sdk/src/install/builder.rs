@@ -25,6 +25,8 @@ use crate::time::Clock;
 pub struct TelemetryBuilder {
     env: Env,
     components: &'static Components,
+    /// The default of the termination handler.
+    handles_termination: bool,
     runtime: Runtime,
     instrumentations: Vec<Instrumentation>,
     pub(super) model: Model,
@@ -44,6 +46,7 @@ impl TelemetryBuilder {
         TelemetryBuilder {
             env,
             components: &Components::NONE,
+            handles_termination: false,
             runtime: Runtime::Thread,
             instrumentations: Vec::new(),
             model: Model::default(),
@@ -61,9 +64,15 @@ impl TelemetryBuilder {
         &self.env
     }
 
-    /// Sets the exporters that environment variables can select. By default there are none, and those variables are not read.
+    /// Replaces the exporters of all signals that environment variables can select. A builder of this crate on its own has none,
+    /// and does not read those variables; `telemark::builder()` has those of its features, such as `otlp` and `console`. To add an
+    /// exporter and keep the others, call [`Self::with_span_exporter_factory`], [`Self::with_log_exporter_factory`] or
+    /// [`Self::with_metric_exporter_factory`] instead.
+    ///
+    /// The termination handler stays as it is, unless [`Components::with_termination_handler`] was called.
     pub fn with_components(mut self, components: &'static Components) -> Self {
         self.components = components;
+        self.handles_termination = components.handles_termination.unwrap_or(self.handles_termination);
         self
     }
 
@@ -121,6 +130,20 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets whether panics become log records once the telemetry is installed, overriding `OTEL_RUST_PANICS`. Off by default.
+    ///
+    /// The record has the message, the place, the thread, a stack trace (for the first 60 panics of a minute) and the current
+    /// span. It is emitted before the panic hook that was set earlier runs, which is always called, if a processor hangs then after
+    /// the flush timeout. Its severity is ERROR, or
+    /// FATAL in a program built with `panic = "abort"`, which also waits for its export, within the flush timeout. Panics of
+    /// processors, of exporters and after the shutdown are not recorded.
+    ///
+    /// A hook that the program sets later replaces this one unless it calls the hook that it replaces.
+    pub fn with_panic_records(mut self, is_wanted: bool) -> Self {
+        self.model.records_panics = Some(is_wanted);
+        self
+    }
+
     /// Adds the SDK's own metrics, `otel.sdk.*`, to the program's metrics, as `OTEL_RUST_SELF_METRICS=true` does. See
     /// [`SelfMetrics`].
     pub fn with_self_metrics(mut self) -> Self {
@@ -147,20 +170,22 @@ impl TelemetryBuilder {
     /// Starts the telemetry without installing it globally, so that several instances can coexist. Invalid environment
     /// variables are reported and ignored.
     ///
-    /// With `OTEL_SDK_DISABLED=true` nothing is recorded, regardless of settings in code. Propagation still works.
+    /// With `OTEL_SDK_DISABLED=true` nothing is recorded, regardless of settings in code. Propagation still works, and the resource
+    /// is the same, for log lines that contain it.
     ///
     /// # Errors
     /// Returns an error if a variable would silently lose data, if a selected exporter is not compiled in, or if the
     /// operating system refuses to start another thread.
     pub fn build(self) -> Result<Telemetry, ConfigError> {
-        let TelemetryBuilder { env, components, runtime, instrumentations, mut model } = self;
+        let TelemetryBuilder { env, components, handles_termination, runtime, instrumentations, mut model } = self;
         if let Some(level) = diag::level_of(&env) {
             diag::set_max_level(level);
         }
         config::warn_of_unknown(&env);
-        let completed = model.complete(&env, components);
+        config::warn_of_old_conventions(&env);
+        let completed = model.complete(&env, components, handles_termination);
         for warning in env.take_warnings() {
-            diag::warn_always(format_args!("{warning}"));
+            diag::log_always(diag::Level::Warn, format_args!("{warning}"));
         }
         completed?;
         let mut foundation = Foundation {
@@ -185,6 +210,7 @@ impl TelemetryBuilder {
             providers,
             flush_timeout: model.flush_timeout,
             handles_termination: model.handles_termination == Some(true),
+            records_panics: model.records_panics == Some(true),
             home: Generation::current(),
             has_ended: Arc::default(),
         };

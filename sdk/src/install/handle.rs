@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::signals::{Health, Provider, Providers};
-use crate::diag::{self, Level};
+use crate::diag::{self, Counters, Level, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
 use crate::runtime::OFF_IN_A_FORKED_CHILD;
+use crate::span_filter;
 use crate::time::Deadline;
 
 /// Flushes and shuts down a [`Telemetry`](super::Telemetry) without owning it. Cheap to clone; all clones share one state.
@@ -19,6 +20,8 @@ pub struct TelemetryHandle {
     pub(super) flush_timeout: Duration,
     /// True if program exit shuts the telemetry down once it is installed.
     pub(super) handles_termination: bool,
+    /// True if panics are recorded once it is installed.
+    pub(super) records_panics: bool,
     pub(super) home: Generation,
     /// True once a shutdown has finished.
     pub(super) has_ended: Arc<AtomicBool>,
@@ -48,7 +51,7 @@ impl TelemetryHandle {
         }
         let started = Deadline::after(Duration::ZERO);
         let result = self.each(deadline, |provider, share| provider.flush(share));
-        report("flush", "flushed", started, &result);
+        self.report("flushed", started, &result, false);
         result
     }
 
@@ -61,12 +64,22 @@ impl TelemetryHandle {
         if self.home.is_past() {
             return Ok(());
         }
+        self.finish(deadline).0
+    }
+
+    /// Does the same as [`Self::shutdown`] and returns, in addition to its result, true if messages have reported items that the
+    /// shutdown did not export.
+    fn finish(&self, deadline: Deadline) -> (Result<(), ExportError>, bool) {
         let started = Deadline::after(Duration::ZERO);
+        let not_exported = |is_end| self.lost(is_end).iter().map(Total::not_exported).sum::<u64>();
+        let before = not_exported(false);
         let result = self.each(deadline, |provider, share| provider.shutdown(share));
-        if !self.has_ended.swap(true, Ordering::AcqRel) {
-            report("shutdown", "shut down", started, &result);
+        if self.has_ended.swap(true, Ordering::AcqRel) {
+            return (result, false);
         }
-        result
+        self.pipelines().for_each(|counters| counters.report_rest());
+        self.report("shut down", started, &result, true);
+        (result, not_exported(true) > before)
     }
 
     /// Returns the counts of exported and dropped items, for each pipeline of each signal.
@@ -81,7 +94,10 @@ impl TelemetryHandle {
 
     /// Shuts down within the flush timeout, and logs an error if not everything was exported.
     pub(super) fn end(&self) {
-        if let Err(error) = self.shutdown(Deadline::after(self.flush_timeout)) {
+        if self.home.is_past() {
+            return;
+        }
+        if let (Err(error), false) = self.finish(Deadline::after(self.flush_timeout)) {
             diag::log(Level::Error, "shutdown", format_args!("not everything was exported at the end: {error}"));
         }
     }
@@ -99,7 +115,41 @@ impl TelemetryHandle {
     /// Logs which parts were started and where each of them exports to.
     pub(super) fn report_start(&self) {
         let started = self.providers.all().map(|provider| provider.describe()).join("; ");
-        diag::started(format_args!("started: {started}"));
+        let (spans, records) = (span_filter::current(), span_filter::records::current());
+        diag::started(format_args!("started: {started}; filter of spans {spans}, of log records {records}"));
+    }
+
+    /// Returns the counters of all pipelines of all signals.
+    fn pipelines(&self) -> impl Iterator<Item = Arc<Counters>> {
+        self.providers.all().into_iter().flat_map(|provider| provider.counters().1)
+    }
+
+    /// Returns the number of items of each signal that have been lost so far; at the end, this includes unfinished ones.
+    fn lost(&self, is_end: bool) -> Vec<Total> {
+        let total =
+            |provider: &dyn Provider| Total::of(provider.counters().1.iter().map(|counters| &**counters), is_end);
+        self.providers.all().into_iter().map(total).filter(|total| !total.is_zero()).collect()
+    }
+
+    /// Reports how a flush or, if `is_end` is true, the shutdown went.
+    fn report(&self, done: &str, started: Deadline, result: &Result<(), ExportError>, is_end: bool) {
+        let outcome = match result {
+            Ok(()) => "everything was exported",
+            // The first shutdown has already reported the outcome.
+            Err(error) if error.is_shutdown() => return,
+            Err(_) => "not everything was exported",
+        };
+        let lost: Vec<_> = self.lost(is_end).iter().map(ToString::to_string).collect();
+        let outcome = match (result, &*lost.join(", ")) {
+            (_, "") => format!(": {outcome}"),
+            (Ok(()), lost) => format!("; since the start, {lost}"),
+            (Err(_), lost) => format!(": {outcome}; since the start, {lost}"),
+        };
+        let message = format_args!("{done} after {:?}{outcome}", started.passed_for());
+        match is_end {
+            true => diag::log_always(Level::Debug, message),
+            false => diag::log(Level::Debug, "flush", message),
+        }
     }
 
     /// Calls `act` for every signal, each within its share of the time. Returns the first error.
@@ -127,16 +177,6 @@ fn share(deadline: Deadline, total: Option<Duration>, waiting: usize) -> Deadlin
         Some((left, total)) if waiting > 0 => Deadline::after(left.saturating_sub(total / 5 * kept)),
         _ => deadline,
     }
-}
-
-fn report(topic: &'static str, done: &str, started: Deadline, result: &Result<(), ExportError>) {
-    let outcome = match result {
-        Ok(()) => "everything was exported",
-        // The first shutdown has already reported the outcome.
-        Err(error) if error.is_shutdown() => return,
-        Err(_) => "not everything was exported",
-    };
-    diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
 }
 
 /// The installed telemetry, used by the exit and termination handlers.

@@ -9,6 +9,7 @@
 //! | `signals` | the list of signals, and the model, provider and methods of each |
 //! | `telemetry` | a program's telemetry, and how it is installed |
 //! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
+//! | `panics` | panics as log records, in the program's panic hook |
 //! | `termination` | shutdown without the guard: signals and `exit` |
 //! | `ending` | the shutdown on an SDK thread; the host waits for it, but no longer than the flush timeout |
 
@@ -16,6 +17,7 @@ mod builder;
 mod ending;
 mod handle;
 mod model;
+mod panics;
 mod pipeline;
 mod registry;
 mod signals;

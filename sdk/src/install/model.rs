@@ -23,6 +23,7 @@ pub(super) struct Model {
     pub(super) flush_timeout: Duration,
     pub(super) handles_termination: Option<bool>,
     pub(super) self_metrics: Option<bool>,
+    pub(super) records_panics: Option<bool>,
     pub(super) signals: Models,
 }
 
@@ -36,27 +37,35 @@ impl Default for Model {
             flush_timeout: Duration::from_secs(5),
             handles_termination: None,
             self_metrics: None,
+            records_panics: None,
             signals: Models::default(),
         }
     }
 }
 
 impl Model {
-    /// Fills the open settings from the environment and creates the components it selects. A disabled SDK reads no variables
+    /// Fills the open settings from the environment and creates the components it selects. `handles_termination` is the default of
+    /// the termination handler. A disabled SDK reads no variables
     /// specific to a signal.
     ///
     /// # Errors
     /// Returns an error if the variables select an exporter that cannot be created, or would silently lose data.
-    pub(super) fn complete(&mut self, env: &Env, components: &Components) -> Result<(), ConfigError> {
+    pub(super) fn complete(
+        &mut self,
+        env: &Env,
+        components: &Components,
+        handles_termination: bool,
+    ) -> Result<(), ConfigError> {
         self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env(env)));
         self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
-        self.handles_termination.get_or_insert_with(|| {
-            components.handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED")
-        });
+        self.records_panics.get_or_insert_with(|| env.boolean("OTEL_RUST_PANICS"));
+        self.handles_termination
+            .get_or_insert_with(|| handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED"));
+        // The resource is not telemetry: log lines contain it even if the SDK is disabled.
+        self.resource = Resource::from_env(env).merge(&self.resource);
         if *self.is_disabled.get_or_insert_with(|| env.boolean("OTEL_SDK_DISABLED")) {
             return Ok(());
         }
-        self.resource = Resource::from_env(env).merge(&self.resource);
         self.signals.complete(env, components)?;
         self.signals.make(Node::new(env), components)
     }

@@ -5,6 +5,7 @@ use std::fmt::{self, Debug};
 
 use super::registry::{Factory, Node};
 use crate::config::Env;
+use crate::diag;
 use crate::error::ConfigError;
 use crate::export::Exporter;
 use crate::resource::Resource;
@@ -92,6 +93,10 @@ impl<S: PipelineSignal> Debug for Pipeline<S> {
 #[derive(Debug)]
 pub(super) struct Pipelines<S: PipelineSignal> {
     exporters: Option<Vec<Choice<S>>>,
+    /// Exporters beside those that the variable selects.
+    additional: Vec<Pipeline<S>>,
+    /// Exporters that code has registered by name, in addition to those of the registry.
+    named: Vec<Factory<S>>,
     schedule: Option<S::Schedule>,
 }
 
@@ -105,13 +110,30 @@ enum Choice<S: PipelineSignal> {
 
 impl<S: PipelineSignal> Default for Pipelines<S> {
     fn default() -> Self {
-        Pipelines { exporters: None, schedule: None }
+        Pipelines { exporters: None, additional: Vec::new(), named: Vec::new(), schedule: None }
     }
 }
 
 impl<S: PipelineSignal> Pipelines<S> {
     pub(super) fn add(&mut self, pipeline: Pipeline<S>) {
         self.exporters.get_or_insert_default().push(Choice::Made(pipeline));
+    }
+
+    /// Adds a pipeline beside those that the variable selects.
+    pub(super) fn add_beside(&mut self, pipeline: Pipeline<S>) {
+        self.additional.push(pipeline);
+    }
+
+    /// Registers an exporter that the variable can select. Of two with the same name, the last one applies.
+    pub(super) fn register(&mut self, factory: Factory<S>) {
+        self.named.retain(|known| known.name() != factory.name());
+        self.named.push(factory);
+    }
+
+    /// Returns the registered exporters. Those of the code take precedence over those of the registry.
+    fn known<'a>(&'a self, factories: &'a [Factory<S>]) -> Vec<&'a Factory<S>> {
+        let is_replaced = |factory: &Factory<S>| self.named.iter().any(|own| own.name() == factory.name());
+        factories.iter().filter(|factory| !is_replaced(factory)).chain(&self.named).collect()
     }
 
     pub(super) fn set_schedule(&mut self, schedule: S::Schedule) {
@@ -129,9 +151,12 @@ impl<S: PipelineSignal> Pipelines<S> {
     /// Returns an error if the value of the variable that selects exporters is contradictory.
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         if self.exporters.is_none() {
-            let names = names::<S>(env, factories)?;
+            let names = names::<S>(env, &self.known(factories))?;
             self.exporters = Some(names.into_iter().map(Choice::Named).collect());
+        } else if env.string(S::EXPORTERS).is_some() {
+            diag::started(format_args!("{} is not read, because code sets the exporters", S::EXPORTERS));
         }
+        self.exporters.get_or_insert_default().extend(self.additional.drain(..).map(Choice::Made));
         self.schedule.get_or_insert_with(|| S::schedule_from_env(env));
         Ok(())
     }
@@ -141,20 +166,27 @@ impl<S: PipelineSignal> Pipelines<S> {
     /// # Errors
     /// Returns an error if a factory fails.
     pub(super) fn make(&mut self, node: Node<'_>, factories: &[Factory<S>]) -> Result<(), ConfigError> {
-        for choice in self.exporters.iter_mut().flatten() {
+        let mut exporters = std::mem::take(&mut self.exporters);
+        let known = self.known(factories);
+        for choice in exporters.iter_mut().flatten() {
             let Choice::Named(name) = choice else { continue };
-            if let Some(factory) = factories.iter().find(|factory| factory.name() == *name) {
+            if let Some(factory) = known.iter().find(|factory| factory.name() == *name) {
                 *choice = Choice::Made(factory.make(node)?);
             }
         }
+        self.exporters = exporters;
         Ok(())
     }
 
     /// Returns the processors or readers that already exist, without starting any others.
     pub(super) fn ready(self) -> impl Iterator<Item = S::End> {
-        self.exporters.into_iter().flatten().filter_map(|choice| match choice {
-            Choice::Made(Pipeline { start: Start::Ready(end), .. }) => Some(end),
-            _ => None,
+        let made = self.exporters.into_iter().flatten().filter_map(|choice| match choice {
+            Choice::Made(pipeline) => Some(pipeline),
+            Choice::Named(_) => None,
+        });
+        made.chain(self.additional).filter_map(|pipeline| match pipeline.start {
+            Start::Ready(end) => Some(end),
+            Start::Later(_) => None,
         })
     }
 
@@ -188,24 +220,25 @@ impl<S: PipelineSignal> Pipelines<S> {
 const DEFAULT: &str = "otlp";
 
 /// Returns the exporters that the environment selects, or the default one if it is compiled in.
-fn names<S: PipelineSignal>(env: &Env, factories: &[Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
+fn names<S: PipelineSignal>(env: &Env, factories: &[&Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
     const NONE: &str = "none";
     if factories.is_empty() {
         return Ok(Vec::new());
     }
-    let known: Vec<_> = factories.iter().map(Factory::name).chain([NONE]).map(|name| (name, name)).collect();
+    let all = || factories.iter().map(|factory| factory.name());
+    let known: Vec<_> = all().chain([NONE]).map(|name| (name, name)).collect();
     // spec: configuration/common.md#enum — a value without any known name is ignored, so the default applies.
     let Some(names) = env.list_of(S::EXPORTERS, &known).filter(|names| !names.is_empty()) else {
         // By building the program without the feature, its author has chosen to export nothing by default.
         let default = factories.iter().filter(|factory| factory.name() == DEFAULT && !factory.is_missing());
-        return Ok(default.map(Factory::name).collect());
+        return Ok(default.map(|factory| factory.name()).collect());
     };
     if !names.contains(&NONE) {
         return Ok(names);
     }
     if names.len() > 1 {
         let value = env.string(S::EXPORTERS).unwrap_or_default();
-        let list = and_list(&factories.iter().map(Factory::name).collect::<Vec<_>>());
+        let list = and_list(&all().collect::<Vec<_>>());
         return Err(ConfigError::invalid(S::EXPORTERS, value, format!("none alone, or a list of {list}")));
     }
     Ok(Vec::new())
@@ -270,6 +303,31 @@ mod tests {
             "OTEL_TRACES_EXPORTER=\"console\" cannot be used: expected an exporter that is compiled in: enable the \
              feature `console`",
         );
+    }
+
+    #[test]
+    fn a_name_that_code_registers_is_added_and_replaces_only_its_own() {
+        let shown = |value, register: &[&'static str]| {
+            let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", value)]);
+            let mut pipelines = Pipelines::<Traces>::default();
+            let make: fn(Node<'_>) -> Result<Pipeline<Traces>, ConfigError> =
+                |_| Ok(Pipeline::new(InMemoryExporter::<Traces>::new()));
+            register.iter().for_each(|name| pipelines.register(Factory::new(name, make)));
+            pipelines.add_beside(Pipeline::new(InMemoryExporter::<Traces>::new()));
+            pipelines.complete(&env, FACTORIES).unwrap();
+            let named = format!("{:?}", pipelines.exporters);
+            let made = pipelines.make(Node::new(&env), FACTORIES).map_err(|error| error.to_string());
+            (named, made, env.take_warnings().iter().map(ToString::to_string).collect::<String>())
+        };
+        let beside = "Made(Pipeline(traces))";
+        let is = |list: &str| (format!("Some([{list}{beside}])"), Ok(()), String::new());
+        assert_eq!(shown("otlp,view", &["view"]), is("Named(\"otlp\"), Named(\"view\"), "));
+        assert_eq!(shown("", &["view"]), is("Named(\"otlp\"), "));
+        assert_eq!(shown("none", &["view"]), is(""));
+        // Its own `console` replaces the one that is not compiled in.
+        assert_eq!(shown("console", &["console", "console"]), is("Named(\"console\"), "));
+        let (_, _, warning) = shown("zipkin", &["view"]);
+        assert!(warning.ends_with("expected one of otlp, page, console, view, none"), "{warning}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::builder::Instrumentation;
 use super::handle::{TelemetryHandle, installed};
 use super::pipeline::Companion;
 use super::signals::Health;
-use super::{TelemetryBuilder, ending, termination};
+use super::{TelemetryBuilder, ending, panics, termination};
 use crate::config::Env;
 use crate::diag::{self, Level};
 use crate::error::{ConfigError, ExportError};
@@ -80,6 +80,7 @@ impl Telemetry {
         self.handle.providers.all().into_iter().for_each(|provider| provider.make_global());
         self.handle.report_start();
         termination::watch(&self.handle);
+        panics::watch(&self.handle);
         for Instrumentation(start) in std::mem::take(&mut self.instrumentations) {
             if catch_unwind(AssertUnwindSafe(|| start(&self))).is_err() {
                 diag::log(Level::Error, "instrumentation", format_args!("an instrumentation panicked when it started"));

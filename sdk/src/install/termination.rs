@@ -59,7 +59,11 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
         });
         signal.end_process();
     }
-    diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
+    diag::log(
+        Level::Debug,
+        "termination",
+        format_args!("{name}: the program has a handler for it, so telemetry is only flushed"),
+    );
     ending::flush_meanwhile(handle);
 }
 

@@ -2,6 +2,7 @@
 
 use opentelemetry::Context;
 use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::trace::SpanKind;
 
 use super::shield::shielded;
 use super::spans::RecordError;
@@ -27,9 +28,18 @@ pub(super) fn write(appeared: Appeared, context: &Context) {
         let logger = provider.logger_in(appeared.scope);
         let mut record = logger.create_log_record();
         record.set_event_name("exception");
-        record.set_severity_number(Severity::Error);
-        record.set_severity_text(Severity::Error.name());
+        let severity = severity(&appeared.kind);
+        record.set_severity_number(severity);
+        record.set_severity_text(severity.name());
         record.set_exception(&Exception::new(appeared.exception_type, appeared.message));
         logger.emit_in(record, context);
     });
+}
+
+/// The caller of a client or a producer handles the exception.
+fn severity(kind: &SpanKind) -> Severity {
+    match kind {
+        SpanKind::Client | SpanKind::Producer => Severity::Warn,
+        SpanKind::Server | SpanKind::Consumer | SpanKind::Internal => Severity::Error,
+    }
 }

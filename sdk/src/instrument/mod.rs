@@ -6,6 +6,7 @@
 //! | [`spans`] | the expansion of `#[traced]`, and manually created spans |
 //! | [`statics`] | metrics in statics |
 //! | [`bridge`] | spans of other instrumentation libraries, for the crates that connect them |
+//! | [`handover`] | the current context for other threads, channels and streams |
 //! | `exception` | an error as the exception of a log record, and the records for the exceptions of spans |
 //! | `shield` | runs user code and prevents its panics from reaching the program |
 //! | [`private`] | exactly the items used by the expansion of `#[traced]` |
@@ -14,6 +15,7 @@
 
 pub mod bridge;
 mod exception;
+pub mod handover;
 pub mod private;
 mod shield;
 pub mod spans;

@@ -1,6 +1,7 @@
 //! Emitted records as they wait for their export, and the bytes that a record takes.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 use opentelemetry::Key;
@@ -12,12 +13,31 @@ use crate::signal::{Chunk, Logs};
 /// The usual maximum number of records in a chunk.
 const RECORDS: usize = 64;
 
+/// The largest list of attributes that is kept for another record.
+const MAX_LIST: usize = 8;
+
+type Attributes = Vec<(Key, AnyValue)>;
+
+thread_local! {
+    /// An empty list for the next record of this thread. Lists travel from the worker back to the threads that emit, because
+    /// freeing memory on another thread than the one that allocated it is slow.
+    static NEXT: Cell<Attributes> = const { Cell::new(Vec::new()) };
+}
+
+/// Returns an empty list for the attributes of a record.
+#[inline]
+pub(super) fn new_list() -> Attributes {
+    NEXT.try_with(Cell::take).unwrap_or_default()
+}
+
 /// Emitted records, end to end in memory. Collected from [`SdkLogRecord`].
 #[derive(Debug, Default)]
 pub struct LogChunk {
     records: Vec<SdkLogRecord>,
     /// The bytes that the records own outside of the list.
     owned: usize,
+    /// Empty lists of exported records, for records to come. [`push`](Chunk::push) passes one to its thread.
+    lists: Vec<Attributes>,
 }
 
 impl Chunk<Logs> for LogChunk {
@@ -36,6 +56,10 @@ impl Chunk<Logs> for LogChunk {
     fn push(&mut self, record: SdkLogRecord, size: usize) {
         self.owned += size.saturating_sub(size_of::<SdkLogRecord>());
         self.records.push(record);
+        if let Some(list) = self.lists.pop() {
+            // At the end of a thread, the list is dropped.
+            let _ = NEXT.try_with(|next| next.set(list));
+        }
     }
 
     #[inline]
@@ -44,7 +68,8 @@ impl Chunk<Logs> for LogChunk {
     }
 
     fn bytes(&self) -> usize {
-        self.records.capacity() * size_of::<SdkLogRecord>() + self.owned
+        let lists: usize = self.lists.iter().map(|own| list::<(Key, AnyValue)>(own.capacity())).sum();
+        self.records.capacity() * size_of::<SdkLogRecord>() + self.owned + lists
     }
 
     fn drain(&mut self) -> impl Iterator<Item = SdkLogRecord> {
@@ -53,7 +78,13 @@ impl Chunk<Logs> for LogChunk {
     }
 
     fn clear(&mut self) {
-        self.records.clear();
+        for mut record in self.records.drain(..) {
+            let mut list = std::mem::take(&mut record.attributes);
+            if (1..=MAX_LIST).contains(&list.capacity()) && self.lists.len() < RECORDS {
+                list.clear();
+                self.lists.push(list);
+            }
+        }
         self.owned = 0;
         if self.records.capacity() > 2 * RECORDS {
             self.records = Vec::new();
@@ -151,6 +182,24 @@ mod tests {
         check(100_000, |record| record.set_body(AnyValue::from(big().as_bytes())));
         check(100_000, |record| record.set_body(AnyValue::from_iter([AnyValue::from_iter([big()])])));
         check(200_000, |record| record.set_body(AnyValue::from_iter([(big(), big())])));
+    }
+
+    #[test]
+    fn lists_of_exported_records_are_used_again_and_bounded() {
+        let with = |attributes: usize| {
+            let mut record = SdkLogRecord::default();
+            (0..attributes).for_each(|n| record.add_attribute(format!("key {n}"), 1));
+            record
+        };
+        let mut chunk: LogChunk = (0..1000).map(|n| with(if n % 2 == 0 { 3 } else { 100 })).collect();
+        chunk.clear();
+        assert!((chunk.lists.len(), chunk.len()) == (RECORDS, 0) && chunk.lists.iter().all(Vec::is_empty));
+        assert!((1..RECORDS * (MAX_LIST * 64 + 32)).contains(&chunk.bytes()), "{}", chunk.bytes());
+        drop(new_list());
+        chunk.push(with(0), 0);
+        assert_eq!(chunk.lists.len(), RECORDS - 1);
+        assert!(SdkLogRecord::default().attributes.capacity() >= 3, "the next record has the list");
+        assert_eq!(SdkLogRecord::default().attributes.capacity(), 0);
     }
 
     #[test]

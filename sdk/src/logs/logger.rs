@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 
-use opentelemetry::logs::{Logger, Severity};
+use opentelemetry::logs::{LogRecord, Logger, Severity};
 use opentelemetry::trace::SpanContext;
-use opentelemetry::{Context, SpanId, TraceId};
+use opentelemetry::{Context, KeyValue, SpanId, TraceId};
 
-use super::provider::ProviderRef;
-use super::{Exception, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
+use super::active;
+use super::provider::{ProviderInner, ProviderRef};
+use super::volume::Request;
+use super::{Exception, LogSite, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
 use crate::context;
 use crate::error::catch;
+use crate::time::Timestamp;
 use crate::unsampled;
 
 /// Emits the log records of one instrumentation scope. Cheap to clone.
@@ -42,6 +45,8 @@ pub struct SdkLogger {
 struct Surroundings {
     is_suppressed: bool,
     trace: Option<TraceContext>,
+    /// The selected baggage entries.
+    baggage: Vec<KeyValue>,
     /// `None` unless a processor wants it.
     context: Option<Context>,
 }
@@ -49,6 +54,11 @@ struct Surroundings {
 thread_local! {
     /// True while this thread is within the processors.
     static EMITTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns true while this thread is within the processors.
+pub(crate) fn is_emitting() -> bool {
+    EMITTING.get()
 }
 
 impl SdkLogger {
@@ -65,7 +75,7 @@ impl SdkLogger {
     /// Emits a record whose span is that of `context` instead of the current one.
     pub fn emit_in(&self, record: SdkLogRecord, context: &Context) {
         if !self.refuses() {
-            self.emit_among(record, self.surroundings(context));
+            self.emit_among(&mut Some(record), self.surroundings(context));
         }
     }
 
@@ -89,6 +99,10 @@ impl SdkLogger {
         Surroundings {
             is_suppressed: context.is_telemetry_suppressed(),
             trace: unsampled::with_span_context(context, trace_context),
+            baggage: match self.provider.baggage.is_empty() {
+                true => Vec::new(),
+                false => self.provider.baggage.in_context(context).collect(),
+            },
             context: self.provider.wants_context.then(|| context.clone()),
         }
     }
@@ -98,14 +112,14 @@ impl SdkLogger {
         context::look(|context| self.surroundings(context)).unwrap_or(Surroundings {
             is_suppressed: false,
             trace: None,
+            baggage: Vec::new(),
             context: None,
         })
     }
 
-    fn emit_among(&self, mut record: SdkLogRecord, around: Surroundings) {
-        if around.is_suppressed {
-            return;
-        }
+    /// Takes the record from `slot` only at the end, because moving it costs more than most of the steps.
+    fn emit_among(&self, slot: &mut Option<SdkLogRecord>, around: Surroundings) {
+        let Some(record) = slot.as_mut().filter(|_| !around.is_suppressed) else { return };
         self.provider.count_created();
         record.trace_context = record.trace_context.or(around.trace);
         let is_taken = self.config.takes_severity(record.severity_number)
@@ -113,17 +127,33 @@ impl SdkLogger {
         if !is_taken {
             return;
         }
+        for entry in around.baggage {
+            if record.attribute(entry.key.as_str()).is_none() {
+                record.add_attribute(entry.key, entry.value.as_str().into_owned());
+            }
+        }
+        let (site, was_taken) = (record.site.take(), std::mem::take(&mut record.is_taken));
+        if let Some(volume) = &self.provider.volume {
+            let now = self.provider.clock.now();
+            let is_taken = was_taken || volume.takes_record(record, &self.scope, site, now);
+            self.provider.report_if_due(now);
+            if !is_taken {
+                return;
+            }
+        }
         let observed = *record.observed_timestamp.get_or_insert_with(|| self.provider.clock.now());
         if record.event_name().is_some() {
             // spec: logs/data-model.md#event-name — an event has a timestamp.
             record.timestamp.get_or_insert(observed);
         }
         record.scope = self.scope.clone();
-        self.process(record, &around.context.unwrap_or_default());
+        self.provider.process(slot, &around.context.unwrap_or_default());
     }
+}
 
-    fn process(&self, mut record: SdkLogRecord, context: &Context) {
-        let Some((last, others)) = self.provider.processors.split_last() else { return };
+impl ProviderInner {
+    fn process(&self, slot: &mut Option<SdkLogRecord>, context: &Context) {
+        let Some((last, others)) = self.processors.split_last() else { return };
         let Some(_emitting) = Emitting::begin() else {
             crate::__warn!(
                 "processor.loop",
@@ -131,14 +161,32 @@ impl SdkLogger {
             );
             return;
         };
-        for processor in others {
-            if catch(|| processor.on_emit(&mut record, context)).is_err() {
-                report_panic();
+        if let Some(record) = slot {
+            for processor in others {
+                if catch(|| processor.on_emit(record, context)).is_err() {
+                    report_panic();
+                }
             }
         }
-        if catch(|| last.on_last_emit(record, context)).is_err() {
+        let pass_on = || slot.take().map(|record| last.on_last_emit(record, context));
+        if catch(pass_on).is_err() {
             report_panic();
         }
+    }
+
+    /// Reports the suppressed records once a minute, on the thread of whichever record comes next.
+    #[inline]
+    fn report_if_due(&self, now: Timestamp) {
+        if self.volume.as_ref().is_some_and(|volume| volume.is_report_due(now)) {
+            self.report_suppressed();
+        }
+    }
+
+    /// Emits a record for each call site with suppressed records. Does nothing after shutdown, and within a processor, whose
+    /// records would be dropped.
+    pub(super) fn report_suppressed(&self) {
+        let Some(volume) = self.volume.as_ref().filter(|_| !self.is_off() && !EMITTING.get()) else { return };
+        volume.report(self.limits, self.clock.now(), |record| self.process(&mut Some(record), &Context::default()));
     }
 }
 
@@ -153,24 +201,103 @@ impl Logger for SdkLogger {
     /// are set. Never blocks and never panics; a record that is not exported in the end is counted.
     fn emit(&self, record: SdkLogRecord) {
         if !self.refuses() {
-            self.emit_among(record, self.current_surroundings());
+            if active::has_bridge() && self.scope.name().is_empty() && record.target().is_some() {
+                warn_of_second_bridge();
+            }
+            self.emit_among(&mut Some(record), self.current_surroundings());
         }
     }
 
-    /// Returns false if such a record would be dropped: then it need not be made.
+    /// Returns false if such a record would be dropped: then it need not be made. If [the volume rules](super::LogVolume) would
+    /// drop it, counts it as suppressed.
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        if self.refuses() || !self.config.takes_severity(Some(level)) {
-            return false;
+        let Some(is_unsampled) = self.is_open_for(level) else { return false };
+        if let Some(volume) = self.provider.volume.as_ref().filter(|_| is_unsampled) {
+            let now = self.provider.clock.now();
+            if volume.drops_unmade(&self.request(level, target, name, is_unsampled), now) {
+                self.provider.report_if_due(now);
+                return false;
+            }
         }
-        let is_taken = |context: &Context| {
-            let trace = self.config.is_trace_based().then(|| unsampled::with_span_context(context, trace_context));
-            !context.is_telemetry_suppressed() && self.config.takes_trace(trace.flatten().as_ref())
-        };
-        context::look(is_taken).unwrap_or(true) && self.wants(level, target, name)
+        self.wants(level, target, name)
     }
 }
 
+/// Only an appender such as `opentelemetry-appender-tracing` emits records that have a target but no scope.
+#[cold]
+fn warn_of_second_bridge() {
+    crate::__warn!(
+        "logs.twice",
+        "each event of `tracing` is recorded twice: remove the OpenTelemetryTracingBridge from the subscriber, because \
+         `telemark::tracing` makes log records of events as well"
+    );
+}
+
 impl SdkLogger {
+    /// Returns a record for an event of this moment, or `None` if it would be dropped, which counts as suppressed if [the volume
+    /// rules](super::LogVolume) are the reason. Meant for bridges: the rules apply
+    /// here, before a record is made, if the bridge names the place as `site`, and otherwise when the record is emitted.
+    ///
+    /// `is_contextual` is false if the record will be emitted in another context than the current one.
+    pub fn begin_at(
+        &self,
+        site: Option<&'static LogSite>,
+        level: Severity,
+        target: &str,
+        name: Option<&str>,
+        is_contextual: bool,
+    ) -> Option<SdkLogRecord> {
+        let is_unsampled = self.is_open_for(level)? && is_contextual;
+        if !self.wants(level, target, name) {
+            return None;
+        }
+        let now = self.provider.clock.now();
+        let mut record = SdkLogRecord::new(self.provider.limits);
+        (record.timestamp, record.observed_timestamp) = (Some(now), Some(now));
+        if let Some(volume) = &self.provider.volume {
+            let request = Request { site, ..self.request(level, target, name, is_unsampled) };
+            // In another context, the trace is not known yet.
+            let may_decide = site.is_some() && (is_contextual || !volume.reads_trace());
+            let decision = if may_decide { volume.decide_early(&request, now) } else { None };
+            match decision {
+                Some(true) => record.is_taken = true,
+                Some(false) => {
+                    self.provider.report_if_due(now);
+                    return None;
+                }
+                None => record.site = site,
+            }
+        }
+        Some(record)
+    }
+
+    fn request<'a>(
+        &'a self,
+        severity: Severity,
+        target: &'a str,
+        event_name: Option<&'a str>,
+        is_unsampled: bool,
+    ) -> Request<'a> {
+        Request { scope: &self.scope, severity, target, event_name, site: None, is_unsampled }
+    }
+
+    /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise
+    /// returns true if a rule depends on the trace and the trace is not sampled.
+    #[inline]
+    fn is_open_for(&self, level: Severity) -> Option<bool> {
+        if self.refuses() || !self.config.takes_severity(Some(level)) {
+            return None;
+        }
+        let reads_trace =
+            self.config.is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace());
+        let look = |context: &Context| {
+            let trace = reads_trace.then(|| unsampled::with_span_context(context, trace_context)).flatten();
+            let is_open = !context.is_telemetry_suppressed() && self.config.takes_trace(trace.as_ref());
+            is_open.then(|| trace.as_ref().is_some_and(TraceContext::is_unsampled))
+        };
+        context::look(look).unwrap_or(Some(false))
+    }
+
     /// Returns true if a processor wants such a record. A processor that panics gets it.
     fn wants(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
         let Some(_emitting) = Emitting::begin() else { return false };

@@ -11,6 +11,7 @@
 //! | `record` | the record |
 //! | `chunk` | records as they wait, and the bytes that a record takes |
 //! | `values` | the limits on values that nest |
+//! | `volume` | the rules that limit the volume of records |
 //! | `exception` | an error as attributes of a record |
 //! | `processor` | the seam [`LogRecordProcessor`] |
 //! | `active` | the installed provider, or that of a test |
@@ -24,15 +25,18 @@ mod processor;
 mod provider;
 mod record;
 mod values;
+mod volume;
 
 pub use crate::instrumentation_scope::Scope;
 pub use chunk::LogChunk;
 pub use config::LoggerConfig;
 pub use exception::Exception;
 pub use logger::SdkLogger;
+pub(crate) use logger::is_emitting;
 pub use processor::LogRecordProcessor;
 pub use provider::{LoggerProviderBuilder, SdkLoggerProvider};
 pub use record::{SdkLogRecord, TraceContext};
+pub use volume::{LogSite, LogVolume};
 
 use crate::signal::{Logs, Signal};
 
@@ -42,6 +46,7 @@ impl Signal for Logs {
     type Chunk = LogChunk;
     const NAME: &'static str = "logs";
     const ITEMS: &'static str = "log records";
+    const QUEUE_VARIABLES: [&'static str; 2] = ["OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_RUST_BLRP_MAX_QUEUE_BYTES"];
     const OWNED_SIZE: usize = 0;
 
     fn to_item(view: &SdkLogRecord) -> SdkLogRecord {

@@ -9,7 +9,9 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
 use super::processor::caught;
-use super::{LogRecordProcessor, LoggerConfig, Scope, SdkLogger};
+use super::volume::Control;
+use super::{LogRecordProcessor, LogVolume, LoggerConfig, Scope, SdkLogger};
+use crate::baggage_attributes::BaggageAttributes;
 use crate::diag::{self, Counters, LogCount, SignalHealth};
 use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
@@ -54,6 +56,7 @@ impl SdkLoggerProvider {
     /// # Errors
     /// Returns the first error of a processor. The remaining processors are still flushed.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.report_suppressed();
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
@@ -62,6 +65,7 @@ impl SdkLoggerProvider {
     /// # Errors
     /// Returns the first error of a processor. The remaining ones are still shut down.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.report_suppressed();
         if self.0.off.swap(true, Ordering::AcqRel) {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
@@ -133,6 +137,8 @@ pub struct LoggerProviderBuilder {
     clock: Clock,
     limits: LogRecordLimits,
     configure: Option<Configure>,
+    volume: LogVolume,
+    baggage: BaggageAttributes,
     processors: Vec<Box<dyn LogRecordProcessor>>,
     counts_records: bool,
 }
@@ -144,6 +150,8 @@ impl Default for LoggerProviderBuilder {
             clock: Clock::system(),
             limits: LogRecordLimits::DEFAULT,
             configure: None,
+            volume: LogVolume::new(),
+            baggage: BaggageAttributes::default(),
             processors: Vec::new(),
             counts_records: false,
         }
@@ -189,6 +197,19 @@ impl LoggerProviderBuilder {
         self
     }
 
+    /// Sets the rules that limit the volume of records. By default, every record is kept.
+    pub fn with_volume(mut self, volume: LogVolume) -> Self {
+        self.volume = volume;
+        self
+    }
+
+    /// Copies the selected baggage entries to records when they are emitted. An entry never replaces an attribute that the record
+    /// already has.
+    pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
+        self.baggage = selected;
+        self
+    }
+
     /// Adds a processor. Without one, records are dropped.
     pub fn with_processor(mut self, processor: impl LogRecordProcessor) -> Self {
         self.processors.push(Box::new(processor));
@@ -203,7 +224,17 @@ impl LoggerProviderBuilder {
 
     /// Builds the provider.
     pub fn build(self) -> SdkLoggerProvider {
+        let volume = Control::new(self.volume).map(Arc::new);
+        if let Some(volume) = &volume {
+            let counters = |processor: &dyn LogRecordProcessor| processor.all_counters();
+            for counters in self.processors.iter().flat_map(|processor| counters(&**processor)) {
+                let volume = volume.clone();
+                counters.set_suppressed(move || volume.suppressed());
+            }
+        }
         let inner = ProviderInner {
+            volume,
+            baggage: self.baggage,
             wants_context: self.processors.iter().any(|processor| processor.wants_context()),
             off: AtomicBool::new(false),
             note: AtomicU8::new(Note::None as u8),
@@ -233,6 +264,9 @@ pub(super) struct ProviderInner {
     pub(super) clock: Clock,
     pub(super) limits: LogRecordLimits,
     configure: Option<Configure>,
+    /// `None` unless the volume is limited.
+    pub(super) volume: Option<Arc<Control>>,
+    pub(super) baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn LogRecordProcessor>]>,
     /// True if a processor reads the context of records.
     pub(super) wants_context: bool,
@@ -254,7 +288,7 @@ enum Note {
 
 impl ProviderInner {
     #[inline]
-    fn is_off(&self) -> bool {
+    pub(super) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed)
     }
 

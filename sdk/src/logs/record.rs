@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use opentelemetry::{Key, SpanId, TraceFlags, TraceId};
 
-use super::{Exception, Scope, values};
+use super::chunk::new_list;
+use super::{Exception, LogSite, Scope, values};
 use crate::limits::LogRecordLimits;
 use crate::time::Timestamp;
 
@@ -27,6 +28,10 @@ pub struct SdkLogRecord {
     pub(super) attributes: Vec<(Key, AnyValue)>,
     dropped_attributes: u32,
     limits: LogRecordLimits,
+    /// The place in the program, until the record is emitted.
+    pub(super) site: Option<&'static LogSite>,
+    /// True if the volume rules have taken the record before it was made.
+    pub(super) is_taken: bool,
 }
 
 /// The span that was current when a record was made.
@@ -61,9 +66,11 @@ impl SdkLogRecord {
             event_name: None,
             target: None,
             body: None,
-            attributes: Vec::new(),
+            attributes: new_list(),
             dropped_attributes: 0,
             limits,
+            site: None,
+            is_taken: false,
         }
     }
 

@@ -198,7 +198,10 @@ impl MeterProviderBuilder {
     /// Adds a view. Ignores an invalid view and logs a warning.
     pub fn with_view(mut self, view: View) -> Self {
         match view.problem() {
-            Some(problem) => crate::diag::warn_always(format_args!("a view is ignored because {problem}: {view:?}")),
+            Some(problem) => crate::diag::log_always(
+                crate::diag::Level::Warn,
+                format_args!("a view is ignored because {problem}: {view:?}"),
+            ),
             None => self.views.push(view),
         }
         self

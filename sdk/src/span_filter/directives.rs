@@ -5,11 +5,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Level;
-use crate::config::Env;
+use crate::config::{Env, edits};
 use crate::error::ConfigError;
 
-/// The variable that sets the filter.
+/// The variable that sets the filter of spans.
 const VARIABLE: &str = "OTEL_RUST_SPANS";
+
+/// The name of the setting in messages about a filter that does not come from a variable.
+const FILTER: &str = "filter";
 
 /// The accepted form of a directive, as shown in messages.
 const ACCEPTED: &str = "target=level, a target or a level: off, error, warn, info, debug or trace";
@@ -85,7 +88,7 @@ impl SpanFilter {
     /// Returns an error that names the first directive that does not follow the grammar.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut first = None;
-        let filter = SpanFilter::lenient(text, |error| {
+        let filter = SpanFilter::lenient(FILTER, text, |error| {
             first.get_or_insert(error);
         });
         first.map_or(Ok(filter), Err)
@@ -94,17 +97,21 @@ impl SpanFilter {
     /// Reads `OTEL_RUST_SPANS`. Reports and skips directives that do not follow the grammar. Returns `None` if the
     /// variable is not set.
     pub fn from_env(env: &Env) -> Option<Self> {
-        env.string(VARIABLE).map(|text| SpanFilter::lenient(&text, |error| env.warn(error)))
+        SpanFilter::from_variable(VARIABLE, env)
     }
 
-    fn lenient(text: &str, mut report: impl FnMut(ConfigError)) -> Self {
+    pub(super) fn from_variable(variable: &'static str, env: &Env) -> Option<Self> {
+        env.string(variable).map(|text| SpanFilter::lenient(variable, &text, |error| env.warn(error)))
+    }
+
+    fn lenient(setting: &'static str, text: &str, mut report: impl FnMut(ConfigError)) -> Self {
         let mut rest = None;
         let mut given = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             match parsed(part) {
                 Some((None, level)) => rest = Some(level),
                 Some((Some(target), level)) => given.push(Directive { target: target.to_owned().into(), level }),
-                None => report(ConfigError::invalid(VARIABLE, part, ACCEPTED)),
+                None => report(ConfigError::invalid(setting, part, ACCEPTED)),
             }
         }
         let mut filter = rest.map_or_else(SpanFilter::default, SpanFilter::up_to);
@@ -145,13 +152,29 @@ fn parsed(part: &str) -> Option<(Option<&str>, Option<Level>)> {
     match part.split_once('=') {
         None => match Level::kept_by(part) {
             Some(level) => Some((None, level)),
-            None => is_target(part).then_some((Some(part), Some(Level::Trace))),
+            None => (is_target(part) && !is_misspelt_level(part)).then_some((Some(part), Some(Level::Trace))),
         },
         Some((target, level)) => {
             let (target, level) = (target.trim(), Level::kept_by(level.trim())?);
             is_target(target).then_some((Some(target), level))
         }
     }
+}
+
+/// Returns true if a word is most likely meant as a level: it has one letter too many or too few, or two swapped letters. Because a
+/// filter may consist of targets, such a word would otherwise silently select that target.
+pub fn is_misspelt_level(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let letters = |text: &str| {
+        let mut letters = text.as_bytes().to_vec();
+        letters.sort_unstable();
+        letters
+    };
+    let is_near = |level: &str| {
+        let is_swap = letters(level) == letters(&word);
+        edits(&word, level) == 1 && (is_swap || level.len() != word.len())
+    };
+    ["off", "error", "warn", "info", "debug", "trace"].into_iter().any(is_near)
 }
 
 impl FromStr for SpanFilter {
@@ -213,7 +236,17 @@ mod tests {
         check("warn,[span]=debug", &format!("warn; {}", warning("[span]=debug")));
         check("warn,=debug", &format!("warn; {}", warning("=debug")));
         let error = SpanFilter::parse("a=b,c=d").unwrap_err();
-        assert_eq!(error.to_string(), warning("a=b"));
+        assert_eq!(error.to_string(), format!("filter=\"a=b\" cannot be used: expected {ACCEPTED}"));
+    }
+
+    #[test]
+    fn a_word_that_is_almost_a_level_is_no_target() {
+        for word in ["wran", "wrn", "inf", "Infoo", "debgu", "eror"] {
+            assert!(is_misspelt_level(word) && SpanFilter::parse(word).is_err(), "{word}");
+        }
+        for word in ["warn", "warp", "shop", "api", "info_service", "app", "web"] {
+            assert!(!is_misspelt_level(word) && SpanFilter::parse(word).is_ok(), "{word}");
+        }
     }
 
     #[test]
@@ -236,7 +269,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived_and_what_is_written_can_be_read(text in "[a-c:=,\\[ ]{0,24}|.{0,24}") {
-            let filter = SpanFilter::lenient(&text, |_| ());
+            let filter = SpanFilter::lenient(FILTER, &text, |_| ());
             prop_assert_eq!(&SpanFilter::parse(&filter.to_string()).unwrap(), &filter);
         }
     }

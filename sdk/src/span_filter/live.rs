@@ -1,4 +1,4 @@
-//! The filter in use, and the switches that depend on it.
+//! The filters in use, and the switches that depend on them.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -6,11 +6,42 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::{Level, SpanFilter};
 use crate::sync::unpoisoned;
 
-/// `None` represents the default filter. Written only with [`DEPENDENTS`] locked.
-static FILTER: RwLock<Option<Arc<SpanFilter>>> = RwLock::new(None);
+/// Written only with [`DEPENDENTS`] locked.
+static FILTERS: RwLock<Filters> = RwLock::new(Filters { spans: None, records: None });
 static DEPENDENTS: Mutex<Dependents> =
     Mutex::new(Dependents { switches: Vec::new(), listeners: Vec::new(), are_awake: false });
 static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// The filters in use.
+#[derive(Clone)]
+struct Filters {
+    /// `None` represents the default filter.
+    spans: Option<Arc<SpanFilter>>,
+    /// `None` represents the filter of spans.
+    records: Option<Arc<SpanFilter>>,
+}
+
+impl Filters {
+    /// Returns the filters in use.
+    fn current() -> Filters {
+        unpoisoned(FILTERS.read()).clone()
+    }
+
+    fn of(&self, kind: Kind) -> Arc<SpanFilter> {
+        let own = match kind {
+            Kind::Spans => None,
+            Kind::Records => self.records.clone(),
+        };
+        own.or_else(|| self.spans.clone()).unwrap_or_default()
+    }
+}
+
+/// What a switch decides about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Spans,
+    Records,
+}
 
 struct Dependents {
     /// The switches that have made a decision. Each call site of the program has no more than one.
@@ -21,21 +52,75 @@ struct Dependents {
 }
 
 impl Dependents {
-    fn decide(&self, filter: &SpanFilter) {
-        self.switches.iter().for_each(|switch| _ = switch.decide_by(filter, self.are_awake));
+    fn decide(&self, filters: &Filters) {
+        let [spans, records] = [Kind::Spans, Kind::Records].map(|kind| filters.of(kind));
+        for switch in &self.switches {
+            let filter = if switch.kind == Kind::Spans { &spans } else { &records };
+            switch.decide_by(filter, self.are_awake);
+        }
     }
 }
 
-/// Returns the filter in use.
+/// Returns the filter of spans in use.
 pub fn current() -> Arc<SpanFilter> {
-    unpoisoned(FILTER.read()).clone().unwrap_or_default()
+    Filters::current().of(Kind::Spans)
 }
 
-/// Replaces the filter for spans that start from now on. Works at any time, both before and after `init`.
+/// Replaces the filter for spans that start from now on. Works at any time, both before and after `init`. To restore the
+/// default, pass [`SpanFilter::default()`], which keeps more than the filter `info`: it also keeps the spans that some libraries
+/// create at `debug`.
+///
+/// ```
+/// use telemark_sdk::span_filter::{self, SpanFilter};
+///
+/// span_filter::set("info,shop::cart=debug".parse()?);
+/// span_filter::set(SpanFilter::default());
+/// # Ok::<(), telemark_sdk::ConfigError>(())
+/// ```
 pub fn set(filter: SpanFilter) {
+    replace(|filters| filters.spans = Some(Arc::new(filter)));
+}
+
+/// The filter that selects the events of `tracing` that become log records. Until [`set`](records::set) is called or
+/// `OTEL_RUST_LOGS` is set, it is the filter of spans.
+pub mod records {
+    use std::sync::Arc;
+
+    use super::{Filters, Kind, SpanFilter, replace};
+    use crate::config::Env;
+
+    /// Returns the filter in use.
+    pub fn current() -> Arc<SpanFilter> {
+        Filters::current().of(Kind::Records)
+    }
+
+    /// Replaces the filter for events from now on, or makes it the filter of spans if `filter` is `None`. Works at any time, both
+    /// before and after `init`.
+    ///
+    /// ```
+    /// use telemark_sdk::span_filter::records;
+    ///
+    /// records::set(Some("warn".parse()?));
+    /// records::set(None);
+    /// # Ok::<(), telemark_sdk::ConfigError>(())
+    /// ```
+    pub fn set(filter: Option<SpanFilter>) {
+        replace(|filters| filters.records = filter.map(Arc::new));
+    }
+
+    /// Reads `OTEL_RUST_LOGS`, which has the grammar of `OTEL_RUST_SPANS`. Reports and skips directives that do not follow the
+    /// grammar. Returns `None` if the variable is not set.
+    pub fn from_env(env: &Env) -> Option<SpanFilter> {
+        SpanFilter::from_variable("OTEL_RUST_LOGS", env)
+    }
+}
+
+fn replace(change: impl FnOnce(&mut Filters)) {
     let mut dependents = unpoisoned(DEPENDENTS.lock());
-    dependents.decide(&filter);
-    *unpoisoned(FILTER.write()) = Some(Arc::new(filter));
+    let mut filters = Filters::current();
+    change(&mut filters);
+    dependents.decide(&filters);
+    *unpoisoned(FILTERS.write()) = filters;
     GENERATION.fetch_add(1, Ordering::Release);
     let listeners = std::mem::take(&mut dependents.listeners);
     dependents.listeners.clone_from(&listeners);
@@ -59,7 +144,7 @@ pub(crate) fn wake() {
     }
     let mut dependents = unpoisoned(DEPENDENTS.lock());
     dependents.are_awake = true;
-    dependents.decide(&current());
+    dependents.decide(&Filters::current());
     AWAKE.store(true, Ordering::Release);
     let listeners = dependents.listeners.clone();
     drop(dependents);
@@ -79,6 +164,7 @@ pub fn on_change(listener: fn()) {
 /// changes. The switch is off until the program has had a tracer.
 #[derive(Debug)]
 pub struct SpanSwitch {
+    kind: Kind,
     target: &'static str,
     level: Level,
     state: AtomicU8,
@@ -91,7 +177,12 @@ const OFF: u8 = 2;
 impl SpanSwitch {
     /// Creates a switch for a call site, to be stored in a `static`.
     pub const fn new(target: &'static str, level: Level) -> Self {
-        SpanSwitch { target, level, state: AtomicU8::new(UNDECIDED) }
+        SpanSwitch { kind: Kind::Spans, target, level, state: AtomicU8::new(UNDECIDED) }
+    }
+
+    /// Creates a switch for a call site of log records, which the filter of [`records`] decides about.
+    pub const fn for_records(target: &'static str, level: Level) -> Self {
+        SpanSwitch { kind: Kind::Records, target, level, state: AtomicU8::new(UNDECIDED) }
     }
 
     /// Returns true if the filter keeps this call site's spans and there may be a tracer.
@@ -108,11 +199,11 @@ impl SpanSwitch {
     fn decide(&'static self) -> bool {
         // A forked child must not wait for a lock that a thread of its parent held.
         let Ok(mut dependents) = DEPENDENTS.try_lock() else {
-            let filter = FILTER.try_read().ok().and_then(|filter| filter.clone()).unwrap_or_default();
+            let filter = FILTERS.try_read().map(|filters| filters.of(self.kind)).unwrap_or_default();
             return filter.enabled(self.target, self.level);
         };
         // The filter cannot change here, so the decision is still up to date when it is stored.
-        let filter = unpoisoned(FILTER.read()).clone().unwrap_or_default();
+        let filter = Filters::current().of(self.kind);
         if self.state.load(Ordering::Relaxed) == UNDECIDED {
             dependents.switches.push(self);
         }
@@ -138,6 +229,7 @@ mod tests {
         static FINE: SpanSwitch = SpanSwitch::new("live::tests", Level::Debug);
         static COARSE: SpanSwitch = SpanSwitch::new("live::tests", Level::Info);
         static LATE: SpanSwitch = SpanSwitch::new("live::tests", Level::Debug);
+        static RECORD: SpanSwitch = SpanSwitch::for_records("live::tests", Level::Debug);
         fn listener() {
             // A listener may read and replace the filter.
             assert!(current().enabled("live", Level::Warn));
@@ -146,16 +238,20 @@ mod tests {
         wake();
         on_change(listener);
         on_change(listener);
-        assert!(!FINE.is_on() && COARSE.is_on());
+        assert!(!FINE.is_on() && COARSE.is_on() && !RECORD.is_on());
         let before = generation();
         set(SpanFilter::default().with_target("live::tests", Level::Debug));
-        assert!(FINE.is_on() && COARSE.is_on() && LATE.is_on());
+        assert!(FINE.is_on() && COARSE.is_on() && LATE.is_on() && RECORD.is_on());
         assert_ne!(generation(), before);
         set(SpanFilter::default().with_target("live::tests", None));
         assert!(!FINE.is_on() && !COARSE.is_on() && !LATE.is_on());
+        records::set(Some(SpanFilter::up_to(Level::Debug)));
+        assert!(!FINE.is_on() && RECORD.is_on());
         set(SpanFilter::default());
-        assert!(!FINE.is_on() && COARSE.is_on());
-        assert_eq!(CALLS.load(Ordering::Relaxed), 3);
+        assert!(!FINE.is_on() && COARSE.is_on() && RECORD.is_on());
+        records::set(None);
+        assert!(!RECORD.is_on() && records::current() == current());
+        assert_eq!(CALLS.load(Ordering::Relaxed), 5);
     }
 
     #[test]

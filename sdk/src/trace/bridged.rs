@@ -9,6 +9,7 @@ use std::cell::Cell;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, SpanRef, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
+use super::exceptions;
 use super::span::{Recording, is_ending};
 use super::{CallSite, ExceptionSignal, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
 use crate::attributes;
@@ -84,13 +85,46 @@ impl SdkTracer {
         Some(Bridged::Span(span))
     }
 
-    /// Gives a span, of which `data` has everything but the identity, another parent. Returns `None` if no span is created
-    /// below that parent.
-    pub(crate) fn restart_bridged(&self, mut data: SpanData, parent: &Context) -> Option<Bridged> {
+    /// Records a span whose data was created by [`begin_child`](Self::begin_child) because its parent is sampled. Does not call
+    /// the processors.
+    #[inline]
+    pub(crate) fn record_bridged(
+        &self,
+        call_site: &'static CallSite,
+        code_attributes: bool,
+        mut data: SpanData,
+        fill: impl FnOnce(&mut SpanRecord),
+    ) -> SdkSpan {
+        let start = self.provider.clock.now();
+        data.scope = Scope::Static(call_site.scope());
+        data.call_site = Some(call_site).filter(|_| code_attributes);
+        fill(&mut data);
+        SdkSpan::recording(self.record(data, false, Some(start)))
+    }
+
+    /// Gives a span, of which `data` has everything but the identity, another parent than that of the context `old`, in which the
+    /// span lay. Returns `None` if no span is created below that parent.
+    ///
+    /// A span that was recorded and still is counts as one span that started. Attributes that a sampler added for the old parent
+    /// stay, unless the sampler sets them again.
+    pub(crate) fn restart_bridged(
+        &self,
+        mut data: SpanData,
+        old: &Context,
+        was_recorded: bool,
+        parent: &Context,
+    ) -> Option<Bridged> {
+        let count_end = |data: &SpanData| was_recorded.then(|| self.count_end(data));
+        for entry in self.provider.baggage.in_context(old) {
+            data.own_attributes.retain(|own| *own != entry);
+        }
         let added = match self.begin_child(parent) {
-            Glance::Silent => return None,
+            Glance::Silent => {
+                count_end(&data);
+                return None;
+            }
             Glance::Dropped(_) => {
-                self.count_dropped(parent);
+                count_end(&data);
                 let context = unsampled::child(parent.span().span_context(), self.span_id());
                 return Some(Bridged::Span(SdkSpan::not_recording(context)));
             }
@@ -100,14 +134,29 @@ impl SdkTracer {
             }
             Glance::Unknown => match self.decide_for(&mut data, parent) {
                 Ok(added) => added,
-                Err(context) => return Some(self.dropped(context, data, parent)),
+                Err(context) => {
+                    count_end(&data);
+                    return Some(self.dropped(context, data, parent));
+                }
             },
         };
         let start = data.start;
         data.own_attributes.extend(added);
-        let mut span = SdkSpan::recording(self.record(data, false, Some(start)));
+        let recording = if was_recorded {
+            let (record, limits) = (&mut *data, self.provider.limits.attributes);
+            attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, limits);
+            Recording::new(data, self.provider.clone())
+        } else {
+            self.record(data, false, Some(start))
+        };
+        let mut span = SdkSpan::recording(recording);
         self.show_start(&mut span, parent);
         Some(Bridged::Span(span))
+    }
+
+    /// Counts the end of a recorded span that is given up.
+    pub(crate) fn count_end(&self, data: &SpanData) {
+        self.provider.count_end(&data.context);
     }
 
     /// Asks the sampler, and makes the new identity that of `data`.
@@ -140,6 +189,10 @@ enum Change {
     SetKind(SpanKind),
     /// Sets the status to error, unless the span has a status.
     Fail,
+    /// Remembers an exception with this message.
+    Note(String),
+    /// The exception is a new one, on a span of this kind.
+    Noted(SpanKind),
     /// Takes what is recorded, which ends the span without exporting it.
     Take,
     Taken(Box<(SpanData, SdkTracer)>),
@@ -169,7 +222,17 @@ pub(crate) fn fail(span: &SpanRef<'_>) {
     Change::Fail.tell(span);
 }
 
-/// Takes the data of a recording span in a context, with a tracer on its provider. The span no longer records.
+/// Remembers an exception on a recording span in a context. Returns the kind of the span, or `None` if the span already knows the
+/// exception.
+pub(crate) fn note_exception(span: &SpanRef<'_>, message: &str) -> Option<SpanKind> {
+    match Change::Note(message.to_owned()).tell(span) {
+        Some(Change::Noted(kind)) => Some(kind),
+        _ => None,
+    }
+}
+
+/// Takes the data of a recording span in a context, with a tracer on its provider. The span no longer records, and its end is yet
+/// to be counted.
 pub(crate) fn take(span: &SpanRef<'_>) -> Option<(SpanData, SdkTracer)> {
     match Change::Take.tell(span) {
         Some(Change::Taken(taken)) => Some(*taken),
@@ -185,9 +248,13 @@ pub(super) fn apply(recording: &mut Option<Recording>) -> bool {
         (Change::Fail, Some(recording)) if recording.data.status == Status::Unset => {
             recording.data.status = Status::error("");
         }
+        (Change::Note(message), Some(recording)) => {
+            let appears = exceptions::appears(&message, &message, recording);
+            let noted = appears.then(|| Change::Noted(recording.data.kind.clone()));
+            let _ = CHANGE.try_with(|change| change.set(noted));
+        }
         (Change::Take, place) => {
             if let Some(Recording { mut data, provider, .. }) = place.take() {
-                provider.count_end(&data.context);
                 data.end = Timestamp::default();
                 data.parent_span_id = SpanId::INVALID;
                 let tracer = SdkTracer { provider, scope: data.scope.clone() };

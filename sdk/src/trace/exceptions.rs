@@ -10,7 +10,7 @@
 use std::cell::Cell;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, SpanRef, Status};
 
 use super::failure::{Failure, Told};
 use super::span::{Recording, is_ending};
@@ -26,7 +26,8 @@ const MAX_ROOT_LENGTH: usize = 512;
 
 /// The signal in which exceptions are recorded, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
 ///
-/// A log record has the event name `exception`, the severity `ERROR`, and the trace context and the scope of the span. Without
+/// A log record has the event name `exception`, the trace context and the scope of the span, and the severity `ERROR`, or `WARN`
+/// on a span of the kind client or producer, whose caller handles the exception. Without
 /// a logger provider no record is written. A span that is not recording has exceptions in neither signal.
 ///
 /// spec: semconv exceptions/README.md, exceptions/exceptions-logs.md
@@ -89,16 +90,9 @@ impl Roots {
 pub(super) fn record(failure: &Failure, recording: &mut Recording) {
     // An error without a message is recognized by its type.
     let root = failure.root.as_deref().unwrap_or(&failure.description);
-    let root = shortened(if root.is_empty() { failure.error_type } else { root });
-    let roots = recording.roots.get_or_insert_default();
-    let text = &*failure.description;
-    // A root may have been truncated in the middle of a word.
-    let occurs = |known: &str| contains(text, known) || known.len() + 4 > MAX_ROOT_LENGTH && text.contains(known);
-    let is_known = |known: &str| known == root || occurs(known);
-    if roots.0.iter().any(|known| is_known(known)) {
+    if !appears(if root.is_empty() { failure.error_type } else { root }, &failure.description, recording) {
         return;
     }
-    roots.add(root.into());
     let signal = recording.provider.exceptions;
     if signal.has_span_events() {
         let event = SpanEvent::new("exception", recording.provider.clock.now(), attributes(failure));
@@ -106,8 +100,23 @@ pub(super) fn record(failure: &Failure, recording: &mut Recording) {
     }
     if signal.has_log_records() {
         let (exception_type, message) = (exception_type(failure), failure.description.clone());
-        Told::Appeared(Appeared { exception_type, message, scope: recording.data.scope.clone() }).leave();
+        let (scope, kind) = (recording.data.scope.clone(), recording.data.kind.clone());
+        Told::Appeared(Appeared { exception_type, message, scope, kind }).leave();
     }
+}
+
+/// Remembers the root of an exception whose messages are `text`. Returns false if the span already knows the exception.
+pub(super) fn appears(root: &str, text: &str, recording: &mut Recording) -> bool {
+    let root = shortened(root);
+    let roots = recording.roots.get_or_insert_default();
+    // A root may have been truncated in the middle of a word.
+    let occurs = |known: &str| contains(text, known) || known.len() + 4 > MAX_ROOT_LENGTH && text.contains(known);
+    let is_known = |known: &str| known == root || occurs(known);
+    if roots.0.iter().any(|known| is_known(known)) {
+        return false;
+    }
+    roots.add(root.into());
+    true
 }
 
 /// An exception that has appeared on a span and has yet to be written as a log record. Traces do not know logs, and the span
@@ -121,6 +130,8 @@ pub(crate) struct Appeared {
     pub(crate) message: String,
     /// The scope of the span.
     pub(crate) scope: Scope,
+    /// The kind of the span.
+    pub(crate) kind: SpanKind,
 }
 
 /// The exception message includes the messages of the error's causes, as the status description does.

@@ -41,7 +41,7 @@ pub(crate) enum Source {
 
 /// Records an error on a span without replacing a status or an `error.type` that the program has set.
 #[doc(hidden)]
-pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
+pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, description: &str) {
     // An outcome is not an exception.
     let _ = Failure { description: description.to_owned(), root: None, error_type, source: Source::Outcome }.tell(span);
 }

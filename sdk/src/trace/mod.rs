@@ -34,6 +34,7 @@ impl Signal for Traces {
     type Chunk = SpanChunk;
     const NAME: &'static str = "traces";
     const ITEMS: &'static str = "spans";
+    const QUEUE_VARIABLES: [&'static str; 2] = ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_RUST_BSP_MAX_QUEUE_BYTES"];
     const OWNED_SIZE: usize = size_of::<SpanRecord>();
 
     fn to_item(view: SpanView<'_>) -> SpanData {

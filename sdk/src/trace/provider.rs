@@ -287,7 +287,7 @@ pub(super) struct ProviderInner {
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
     pub(super) exceptions: ExceptionSignal,
-    baggage: BaggageAttributes,
+    pub(super) baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,

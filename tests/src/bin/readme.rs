@@ -8,7 +8,7 @@ use telemark::traced;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let _telemetry = telemark::init()?;
+    let _telemetry = telemark::builder().with_instrumentation(telemark::tracing::install).init()?;
     let app = Router::new().route("/users/{id}", get(user)).layer(telemark::axum::layer());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     axum::serve(listener, app).await?;
@@ -16,6 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn user(Path(id): Path<u64>) -> String {
+    tracing::info!(user.id = id, "asked for a user");
     name(id)
 }
 

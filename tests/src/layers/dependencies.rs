@@ -10,7 +10,8 @@ const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lit
 const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// The axum layer is the tower layer plus the route template.
-const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
+const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] =
+    &[("telemark-axum", "telemark-tower"), ("telemark-hyper", "telemark-tower")];
 
 /// Returns every dependency that breaks a rule.
 pub fn dependency_violations(packages: &[Package]) -> Vec<String> {
@@ -73,12 +74,15 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         "integrations" if is_ours && package.name == "telemark-http" && name != "telemark-kit" => {
             Some("integrations/http knows no framework and no other integration but integrations/kit")
         }
+        "integrations" if package.name == "telemark-db" && !matches!(name, "telemark-kit" | "opentelemetry") => {
+            Some("integrations/db knows the API and integrations/kit, and no driver")
+        }
         "integrations"
             if is_ours
-                && !matches!(name, "telemark-kit" | "telemark-http")
+                && !matches!(name, "telemark-kit" | "telemark-http" | "telemark-db")
                 && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
         {
-            Some("an integration depends on no other but integrations/kit and http")
+            Some("an integration depends on no other but integrations/kit, http and db")
         }
         _ => None,
     }

@@ -1,5 +1,5 @@
 //! The bare program plus server spans and metrics, a span in the code, propagation, and OTLP export, all using
-//! Telemark.
+//! Telemark: the README's program without its log lines, which the official crates' program does not have either.
 
 use axum::Router;
 use axum::extract::Path;

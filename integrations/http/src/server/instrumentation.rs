@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::{HeaderMap, Version, header};
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
-use telemark_kit::{Attributes, guarded, keys};
+use telemark_kit::{Attributes, guarded, keys, mark_server_span};
 
 use super::config::ServerConfig;
 use super::facts::Facts;
@@ -64,8 +65,11 @@ where
     /// Begins the span and the measurement of a request. The parent is the span that the API's global propagator extracts
     /// from the headers, or else the current span.
     ///
-    /// Returns `None` if the request is excluded, or if the policy, the propagator or the tracer panicked.
+    /// Returns `None` if the layer is disabled or the request excluded, or if the policy, the propagator or the tracer panicked.
     pub fn begin(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
+        if !self.config.is_enabled {
+            return None;
+        }
         // Policy, propagator and sampler are user code. If one panics, the request is served without a span.
         let mut begun = guarded(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
@@ -83,7 +87,8 @@ where
         let parent = facts.parent();
         let is_lean = is_unsampled(&parent);
 
-        let route = self.policy.route(&facts.request);
+        let named = self.policy.route(&facts.request);
+        let route = named.or_else(|| self.config.route_templates.find(facts.request.uri.path()));
         let own_name = self.policy.span_name(&facts.request);
         let late_route = match (&route, &own_name) {
             (Some(_), _) => LateRoute::No,
@@ -116,7 +121,12 @@ where
             span.set_attributes(attributes.list);
         }
         let measured = started.map(|started| self.measure(started, &facts, route));
-        let mut begun = RequestSpan::new(self.clone(), with_span(parent, span, is_recording), facts.method, measured);
+        let mut context = with_span(parent, span, is_recording);
+        // A gRPC layer further inside describes this span instead of starting another one.
+        if facts.request.version == Version::HTTP_2 && is_grpc(facts.request.headers) {
+            context = mark_server_span(context);
+        }
+        let mut begun = RequestSpan::new(self.clone(), context, facts.method, measured);
         begun.is_recording = is_recording;
         begun.late_route = late_route;
         begun.cut = attributes.cut;
@@ -136,6 +146,11 @@ where
             is_active: false,
         }
     }
+}
+
+/// spec: gRPC doc/PROTOCOL-HTTP2.md: the content type of every call
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 fn is_unsampled(parent: &Context) -> bool {

@@ -11,6 +11,12 @@
 //! | `names` | span names and routes, cached for the life of the program |
 //! | `paths` | path patterns |
 //! | `query` | redacting secrets in the query string |
+//! | `services` | the names of remote services, by address or URL |
+//! | `settings` | parsing of settings, and the ignored values |
+//! | `status` | status codes as text |
+//! | `target` | the parts of an absolute URL, and `url.full` |
+//! | `templates` | path templates, for servers without a router and for clients |
+//! | `urls` | URL patterns: a host, with a port and a path |
 //! | `version` | the names of the protocol versions |
 
 pub(crate) mod content_length;
@@ -22,4 +28,10 @@ pub(crate) mod methods;
 pub(crate) mod names;
 pub(crate) mod paths;
 pub(crate) mod query;
+pub(crate) mod services;
+pub(crate) mod settings;
+pub(crate) mod status;
+pub(crate) mod target;
+pub(crate) mod templates;
+pub(crate) mod urls;
 pub(crate) mod version;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
-use super::{Foundation, Provider, named};
-use crate::batch::{BatchConfig, BatchProcessor};
+use super::{Foundation, Provider, Stages, named};
+use crate::baggage_attributes::BaggageAttributes;
+use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
@@ -16,11 +17,14 @@ use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Telemetry, TelemetryBuilder};
 use crate::limits::LogRecordLimits;
-use crate::logs::{LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active};
+use crate::logs::{
+    LogRecordProcessor, LogVolume, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active,
+};
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
 use crate::signal::Logs;
+use crate::span_filter::{self, SpanFilter};
 use crate::time::Deadline;
 
 impl PipelineSignal for Logs {
@@ -46,6 +50,10 @@ impl PipelineSignal for Logs {
 pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Logs>,
     limits: Option<LogRecordLimits>,
+    volume: Option<LogVolume>,
+    pub(super) baggage: Option<BaggageAttributes>,
+    filter: Option<SpanFilter>,
+    stages: Stages<Logs>,
     /// Settings that no variable covers: the rules of loggers and processors.
     provider: LoggerProviderBuilder,
 }
@@ -53,18 +61,32 @@ pub(in crate::install) struct Model {
 impl Model {
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<Logs>]) -> Result<(), ConfigError> {
         self.limits.get_or_insert_with(|| LogRecordLimits::from_env(env));
+        self.volume.get_or_insert_with(|| LogVolume::from_env(env));
+        self.baggage.get_or_insert_with(|| BaggageAttributes::from_env(env));
+        self.filter = self.filter.take().or_else(|| span_filter::records::from_env(env));
         self.pipelines.complete(env, factories)
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, .. } = foundation;
         if foundation.is_disabled {
-            return Ok(SdkLoggerProvider::builder());
+            return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
         provider = provider.with_limits(self.limits.unwrap_or_default());
-        let processors = self.pipelines.start(resource, runtime, companions)?;
-        Ok(processors.into_iter().fold(provider, LoggerProviderBuilder::with_processor))
+        provider = provider.with_volume(self.volume.unwrap_or_default());
+        provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
+        if let Some(filter) = self.filter {
+            span_filter::records::set(Some(filter));
+        }
+        let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
+        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let Stages(stages) = self.stages;
+        if stages.is_empty() || processors.len() == 0 {
+            return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));
+        }
+        let processors = processors.map(|processor| Box::new(processor) as Box<dyn Processor<Logs>>).collect();
+        Ok(provider.with_processor(StagedProcessor::start(stages, processors, config, runtime)?))
     }
 }
 
@@ -114,9 +136,38 @@ impl Provider for SdkLoggerProvider {
 
 /// Methods for logs.
 impl TelemetryBuilder {
-    /// Adds an exporter of log records with its own batch processor. `OTEL_LOGS_EXPORTER` is then not read.
+    /// Adds an exporter of log records with its own batch processor. `OTEL_LOGS_EXPORTER` is then not read; to keep the exporters
+    /// that it selects, call [`Self::with_additional_log_exporter`].
     pub fn with_log_exporter(mut self, exporter: impl Exporter<Logs>) -> Self {
         self.logs().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds an exporter of log records beside those that `OTEL_LOGS_EXPORTER` selects, with its own batch processor.
+    pub fn with_additional_log_exporter(mut self, exporter: impl Exporter<Logs>) -> Self {
+        self.logs().pipelines.add_beside(Pipeline::new(exporter));
+        self
+    }
+
+    /// Registers an exporter of log records under a name that `OTEL_LOGS_EXPORTER` can select, in addition to the other names. Replaces an
+    /// exporter with the same name.
+    pub fn with_log_exporter_factory(mut self, factory: Factory<Logs>) -> Self {
+        self.logs().pipelines.register(factory);
+        self
+    }
+
+    /// Adds a stage, which edits or drops emitted log records before any exporter sees them. Stages run in the order in which they
+    /// were added, on a separate thread. They do not see the log lines that a program writes to standard output.
+    pub fn with_log_stage(mut self, stage: impl Stage<Logs>) -> Self {
+        self.logs().stages.0.push(Box::new(stage));
+        self
+    }
+
+    /// Sets the filter that selects the events of `tracing` that become log records, by target and level, overriding
+    /// `OTEL_RUST_LOGS`. By default, the filter of spans applies. The filter applies to the whole program and takes effect when the
+    /// telemetry is built; [`span_filter::records::set`] changes it later.
+    pub fn with_log_filter(mut self, filter: SpanFilter) -> Self {
+        self.logs().filter = Some(filter);
         self
     }
 
@@ -139,6 +190,12 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets the rules that limit the volume of log records, overriding `OTEL_RUST_LOGS_*`.
+    pub fn with_log_volume(mut self, volume: LogVolume) -> Self {
+        self.logs().volume = Some(volume);
+        self
+    }
+
     /// Sets the batching of log records, overriding `OTEL_BLRP_*`.
     pub fn with_log_batch(mut self, config: BatchConfig) -> Self {
         self.logs().pipelines.set_schedule(config);
@@ -158,7 +215,8 @@ impl TelemetryBuilder {
 
 /// Methods for logs.
 impl Telemetry {
-    /// Returns the logger provider, which a bridge takes: `OpenTelemetryTracingBridge::new(telemetry.logger_provider())`.
+    /// Returns the logger provider, which an appender of a logging library takes. For `tracing`, use Telemark's own layer instead: with
+    /// `OpenTelemetryTracingBridge` beside it, each event is recorded twice.
     pub fn logger_provider(&self) -> &SdkLoggerProvider {
         &self.handle.providers.logs
     }

@@ -78,7 +78,7 @@ impl Model {
         if foundation.is_disabled {
             // Scraping a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
-            return Ok(SdkMeterProvider::builder());
+            return Ok(SdkMeterProvider::builder().with_resource(resource.clone()));
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
         if let Some(filter) = self.exemplars {
@@ -136,9 +136,29 @@ impl Provider for SdkMeterProvider {
 /// Methods for metrics.
 impl TelemetryBuilder {
     /// Adds a metric exporter with its own periodic reader, which uses cumulative temporality and default aggregations.
-    /// `OTEL_METRICS_EXPORTER` is then not read.
+    /// `OTEL_METRICS_EXPORTER` is then not read; to keep the exporters that it selects, call
+    /// [`Self::with_additional_metric_exporter`].
     pub fn with_metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
         self.metrics().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds an exporter of metrics beside those that `OTEL_METRICS_EXPORTER` selects, with its own periodic reader.
+    pub fn with_additional_metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
+        self.metrics().pipelines.add_beside(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds a metric reader, such as a [`PullReader`](crate::metrics::PullReader), beside those that `OTEL_METRICS_EXPORTER` selects.
+    pub fn with_additional_metric_reader(mut self, reader: impl MetricReader) -> Self {
+        self.metrics().pipelines.add_beside(Pipeline::reader(reader));
+        self
+    }
+
+    /// Registers an exporter of metrics under a name that `OTEL_METRICS_EXPORTER` can select, in addition to the other names. Replaces an
+    /// exporter with the same name.
+    pub fn with_metric_exporter_factory(mut self, factory: Factory<Metrics>) -> Self {
+        self.metrics().pipelines.register(factory);
         self
     }
 

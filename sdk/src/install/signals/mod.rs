@@ -5,11 +5,12 @@ mod logs;
 mod metrics;
 mod traces;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use super::pipeline::Companion;
 use super::registry::{Factory, Node};
+use crate::batch::Stage;
 use crate::config::Env;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
@@ -18,22 +19,25 @@ use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
-use crate::signal::{Logs, Metrics, Traces};
+use crate::signal::{Logs, Metrics, Signal, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::SdkTracerProvider;
 
-/// The exporters that the configuration can select, and the defaults of the crate that provides them.
+/// The exporters that the configuration can select, and the defaults of the crate that provides them. To add a single
+/// exporter, use [`TelemetryBuilder::with_span_exporter_factory`](super::TelemetryBuilder::with_span_exporter_factory) and its
+/// siblings instead.
 #[derive(Clone, Copy, Debug)]
 pub struct Components {
     pub(super) traces: &'static [Factory<Traces>],
     pub(super) logs: &'static [Factory<Logs>],
     pub(super) metrics: &'static [Factory<Metrics>],
-    pub(super) handles_termination: bool,
+    /// `None` leaves the default as it is.
+    pub(super) handles_termination: Option<bool>,
 }
 
 impl Components {
     /// No exporters: their variables are not read, and only exporters added in code are used.
-    pub const NONE: Components = Components { traces: &[], logs: &[], metrics: &[], handles_termination: false };
+    pub const NONE: Components = Components { traces: &[], logs: &[], metrics: &[], handles_termination: None };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
@@ -54,10 +58,26 @@ impl Components {
     }
 
     /// Sets the default of [`TelemetryBuilder::with_termination_handler`](super::TelemetryBuilder::with_termination_handler).
-    /// If true, the handler is enabled unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`.
+    /// If true, the handler is enabled unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`. Without this call,
+    /// [`TelemetryBuilder::with_components`](super::TelemetryBuilder::with_components) leaves the default as it is.
     pub const fn with_termination_handler(mut self, is_default: bool) -> Self {
-        self.handles_termination = is_default;
+        self.handles_termination = Some(is_default);
         self
+    }
+}
+
+/// The stages of a signal, which run before its exporters.
+struct Stages<S: Signal>(Vec<Box<dyn Stage<S>>>);
+
+impl<S: Signal> Default for Stages<S> {
+    fn default() -> Self {
+        Stages(Vec::new())
+    }
+}
+
+impl<S: Signal> fmt::Debug for Stages<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stages", self.0.len())
     }
 }
 

@@ -1,13 +1,12 @@
 //! Configures, builds and installs traces.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
-use super::{Foundation, Provider, named};
+use super::{Foundation, Provider, Stages, named};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
@@ -47,16 +46,6 @@ impl PipelineSignal for Traces {
     }
 }
 
-/// The stages that run before the exporters.
-#[derive(Default)]
-struct Stages(Vec<Box<dyn Stage<Traces>>>);
-
-impl fmt::Debug for Stages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stages", self.0.len())
-    }
-}
-
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Traces>,
@@ -65,7 +54,7 @@ pub(in crate::install) struct Model {
     exceptions: Option<ExceptionSignal>,
     baggage: Option<BaggageAttributes>,
     filter: Option<SpanFilter>,
-    stages: Stages,
+    stages: Stages<Traces>,
     /// Settings that no variable covers: the id generator and processors.
     provider: TracerProviderBuilder,
 }
@@ -83,7 +72,7 @@ impl Model {
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, .. } = foundation;
         if foundation.is_disabled {
-            return Ok(SdkTracerProvider::builder().disabled());
+            return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
         provider = provider.with_limits(self.limits.unwrap_or_default());
@@ -174,8 +163,9 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Copies the selected baggage entries to spans when they start, overriding `OTEL_RUST_BAGGAGE_ATTRIBUTES`.
+    /// Copies the selected baggage entries to spans when they start and to log records when they are emitted, overriding `OTEL_RUST_BAGGAGE_ATTRIBUTES`.
     pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
+        self.model.signals.logs.baggage = Some(selected.clone());
         self.traces().baggage = Some(selected);
         self
     }
@@ -191,9 +181,35 @@ impl TelemetryBuilder {
         self.with_tracer_provider(|provider| provider.with_id_generator(ids))
     }
 
-    /// Adds a span exporter with its own batch processor. `OTEL_TRACES_EXPORTER` is then not read.
+    /// Adds a span exporter with its own batch processor. `OTEL_TRACES_EXPORTER` is then not read; to keep the exporters that it
+    /// selects, call [`Self::with_additional_span_exporter`].
     pub fn with_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
         self.traces().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds an exporter of spans beside those that `OTEL_TRACES_EXPORTER` selects, with its own batch processor.
+    pub fn with_additional_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
+        self.traces().pipelines.add_beside(Pipeline::new(exporter));
+        self
+    }
+
+    /// Registers an exporter of spans under a name that `OTEL_TRACES_EXPORTER` can select, in addition to the other names. Replaces an
+    /// exporter with the same name.
+    ///
+    /// ```
+    /// use telemark_sdk::config::Env;
+    /// use telemark_sdk::install::{Factory, Pipeline, Telemetry};
+    /// use telemark_sdk::testing::InMemoryExporter;
+    ///
+    /// let memory = Factory::new("memory", |_| Ok(Pipeline::new(InMemoryExporter::new())));
+    /// let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "memory")]);
+    /// let telemetry = Telemetry::builder(env).with_span_exporter_factory(memory).build()?;
+    /// assert_eq!(telemetry.health().traces.len(), 1);
+    /// # Ok::<(), telemark_sdk::ConfigError>(())
+    /// ```
+    pub fn with_span_exporter_factory(mut self, factory: Factory<Traces>) -> Self {
+        self.traces().pipelines.register(factory);
         self
     }
 

@@ -14,6 +14,4 @@ pub use view::View;
 pub(crate) use identity::Instrument;
 pub(crate) use kind::PerKind;
 pub(crate) use shape::{ExponentialConfig, HistogramConfig, Shape};
-#[cfg(test)]
-pub(crate) use stream::AttributeFilter;
-pub(crate) use stream::StreamConfig;
+pub(crate) use stream::{AttributeFilter, StreamConfig};

@@ -167,7 +167,7 @@ impl Registry {
     /// Each conflict is logged only once, because later lookups find the stream.
     fn report_conflict(&self, warning: &str) {
         if self.conflicts.fetch_add(1, Ordering::Relaxed) < CONFLICTS_SAID {
-            crate::diag::warn_always(format_args!("{warning}"));
+            crate::diag::log_always(crate::diag::Level::Warn, format_args!("{warning}"));
         } else {
             crate::__warn!("metrics.conflict", "{warning}");
         }

@@ -8,14 +8,19 @@ use std::cell::RefCell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use opentelemetry::KeyValue;
+
+use super::known_lists::KnownLists;
 use super::one::Series;
 use super::table::Table;
+use crate::metrics::config::StreamConfig;
 use crate::metrics::data::Fingerprint;
 use crate::sync::{Arc, unpoisoned};
 
 #[derive(Default)]
 struct Local {
     streams: Vec<Remembered>,
+    lists: KnownLists,
 }
 
 #[derive(Default)]
@@ -28,27 +33,68 @@ thread_local! {
     static LOCAL: RefCell<Local> = RefCell::default();
 }
 
-/// Calls `hit` and returns true if this thread has recorded into the series before; otherwise returns false.
-#[inline]
-pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
+/// Calls `hit` if this thread has recorded into the series of the given attributes before. Otherwise returns their
+/// fingerprint.
+#[inline(always)]
+pub(crate) fn find(
+    slot: &Slot,
+    epoch: u64,
+    config: &StreamConfig,
+    given: &[KeyValue],
+    hit: impl FnOnce(&Series),
+) -> Result<(), Fingerprint> {
     let found = LOCAL.try_with(|local| {
         // The table is already borrowed only if a user's reservoir records a measurement during `remember` below.
-        let Ok(local) = local.try_borrow() else { return false };
+        let Ok(local) = local.try_borrow() else { return Found::Unavailable };
+        let (fingerprint, is_due) = match local.lists.find(config, given) {
+            Some(known) => (known, false),
+            None => {
+                let fingerprint = config.fingerprint(given);
+                (fingerprint, local.lists.is_due(config, given, fingerprint))
+            }
+        };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
-            return false;
+            return Found::Nothing(fingerprint);
         };
         let is_it = |series: &Series| series.check == fingerprint.check;
-        let Some(series) = remembered.series.find(fingerprint.place, is_it) else { return false };
+        let Some(series) = remembered.series.find(fingerprint.place, is_it) else {
+            return Found::Nothing(fingerprint);
+        };
         hit(series);
-        true
+        if is_due { Found::Repeated(fingerprint) } else { Found::Series }
     });
-    found.unwrap_or(false)
+    match found {
+        Ok(Found::Series) => Ok(()),
+        Ok(Found::Repeated(fingerprint)) => {
+            know(given, fingerprint);
+            Ok(())
+        }
+        Ok(Found::Nothing(fingerprint)) => Err(fingerprint),
+        Ok(Found::Unavailable) | Err(_) => Err(config.fingerprint(given)),
+    }
+}
+
+/// The result of a look at the thread's tables.
+enum Found {
+    Series,
+    /// Found, and the thread should remember the list of attributes.
+    Repeated(Fingerprint),
+    Nothing(Fingerprint),
+    Unavailable,
+}
+
+/// Remembers the fingerprint of a list that this thread passes repeatedly.
+#[cold]
+#[inline(never)]
+fn know(given: &[KeyValue], fingerprint: Fingerprint) {
+    let _ = LOCAL.try_with(|local| local.try_borrow_mut().map(|mut local| local.lists.add(given, fingerprint)));
 }
 
 /// Remembers the series so that [`find`] returns it on this thread from now on.
-pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>) {
+pub(crate) fn remember(slot: &Slot, epoch: u64, config: &StreamConfig, place: u64, series: Arc<Series>) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
+        local.lists.prepare(config);
         if local.streams.len() <= slot.0 {
             local.streams.resize_with(slot.0 + 1, Remembered::default);
         }

@@ -5,10 +5,12 @@
 //! | `stream` | one instrument as one reader sees it through one view |
 //! | `store` | all series of a stream, limited in number |
 //! | `local`, `table` | the series that each thread has recorded into, for lookup without a lock |
+//! | `known_lists` | the attribute lists that each thread passes repeatedly, to skip computing their fingerprints |
 //! | `one`, `striped` | one series and its cells, one per recording thread |
 //! | `observed` | the totals reported by callbacks |
 //! | `points` | combines the cells of each series into a point |
 
+mod known_lists;
 pub(crate) mod local;
 mod observed;
 mod one;

@@ -32,9 +32,8 @@ impl Stream {
     /// Adds a measurement.
     #[inline(always)]
     pub(crate) fn record<T: Measured>(&self, value: T, given: &[KeyValue], is_offered: bool) {
-        let fingerprint = self.config.fingerprint(given);
         let add = |series: &Series| series.record::<Any, T>(&self.config, thread_index(), value, given, is_offered);
-        if !local::find(&self.store.slot, self.store.epoch(), fingerprint, add) {
+        if let Err(fingerprint) = local::find(&self.store.slot, self.store.epoch(), &self.config, given, add) {
             self.record_first(fingerprint, value, given, is_offered);
         }
     }
@@ -50,7 +49,7 @@ impl Stream {
         series.record::<Any, T>(&self.config, thread, value, given, is_offered);
         // This fingerprint matches neither the overflow series nor a series whose given attributes have duplicate keys.
         if series.check == fingerprint.check {
-            local::remember(&self.store.slot, epoch, fingerprint.place, series);
+            local::remember(&self.store.slot, epoch, &self.config, fingerprint.place, series);
         }
     }
 

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceId};
 
 use super::stock;
 use super::view::all_attributes;
@@ -32,6 +32,16 @@ impl SpanData {
         record.scope = scope;
         (record.start, record.end) = (Timestamp::default(), Timestamp::default());
         data
+    }
+
+    /// Returns the id of the span's trace.
+    pub fn trace_id(&self) -> TraceId {
+        self.context.trace_id()
+    }
+
+    /// Returns the id of the span.
+    pub fn span_id(&self) -> SpanId {
+        self.context.span_id()
     }
 
     /// Creates a blank span. The context, name, scope and times are unspecified, because every span sets them when it

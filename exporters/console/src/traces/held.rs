@@ -43,14 +43,17 @@ impl Held {
         self.spans += spans.len();
     }
 
-    /// Takes traces that are complete or have waited long enough. If too many spans are waiting, also takes the
-    /// oldest traces.
-    pub(crate) fn take_ready(&mut self) -> Vec<Vec<SpanData>> {
+    /// Takes traces that have been complete for at least `grace` or have waited long enough. If too many spans are waiting, also
+    /// takes the oldest traces.
+    pub(crate) fn take_ready(&mut self, grace: Duration) -> Vec<Vec<SpanData>> {
         let mut ready = Vec::new();
         for id in std::mem::take(&mut self.order) {
             let Some(trace) = self.traces.get_mut(&id) else { continue };
             let is_complete = std::mem::take(&mut trace.has_changed) && is_complete(&trace.spans);
-            if is_complete || trace.until.has_passed() {
+            if is_complete {
+                trace.until = trace.until.min(Deadline::after(grace));
+            }
+            if trace.until.has_passed() {
                 ready.extend(self.take(id));
             } else {
                 self.order.push_back(id);
@@ -61,6 +64,16 @@ impl Held {
             ready.extend(self.take(id));
         }
         ready
+    }
+
+    /// Makes every trace wait no longer than this.
+    pub(crate) fn wait_at_most(&mut self, wait: Duration) {
+        let until = Deadline::after(wait);
+        self.traces.values_mut().for_each(|trace| trace.until = trace.until.min(until));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans == 0
     }
 
     /// Takes all traces.

@@ -5,7 +5,7 @@ use opentelemetry::{KeyValue, Value};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 
 use crate::text::{Tone, clean, duration};
-use crate::tree::{Origin, Row};
+use crate::traces::tree::{Origin, Row};
 use crate::values::text;
 
 /// A piece of text that is never broken across lines.

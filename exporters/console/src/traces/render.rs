@@ -1,15 +1,18 @@
 //! Renders a trace as text.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use opentelemetry::trace::{Status, TraceId};
+use opentelemetry::trace::{SpanId, Status, TraceId};
 use telemark_sdk::Resource;
+use telemark_sdk::logs::SdkLogRecord;
 use telemark_sdk::time::Timestamp;
 use telemark_sdk::trace::SpanData;
 
-use crate::details::{self, Piece};
+use crate::logs;
 use crate::text::{Canvas, Tone, clean, columns, duration, time_of_day};
-use crate::tree::{self, Row};
+use crate::traces::details::{self, Piece};
+use crate::traces::tree::{self, Row};
 
 /// The appearance of the text.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +54,9 @@ pub(crate) fn service(resource: &Resource, look: Look) -> String {
     canvas.as_str().to_owned()
 }
 
-/// Returns a blank line, the trace header, and the spans as a tree. `spans` must belong to one trace and must
-/// not be empty.
-pub(crate) fn trace(spans: &[SpanData], look: Look) -> String {
+/// Returns a blank line, the trace header, and the spans as a tree with their records. `spans` and `records` must belong to one
+/// trace, and there must be at least one span.
+pub(crate) fn trace(spans: &[SpanData], records: &[SdkLogRecord], look: Look) -> String {
     let rows = tree::rows(spans);
     let start = spans.iter().map(|span| span.start).min().unwrap_or_default();
     let end = spans.iter().map(|span| span.end).max().unwrap_or_default();
@@ -62,20 +65,45 @@ pub(crate) fn trace(spans: &[SpanData], look: Look) -> String {
     let name = widest.unwrap_or_default().min(look.width * 2 / 5);
     let bar = (rows.len() > 1 && look.width >= MIN_WIDTH_FOR_BAR).then_some(Bar { start, span: end.since(start) });
     let details = name + GAP + DURATION + GAP + bar.map_or(0, |_| BAR + GAP);
+    let mut of_spans = HashMap::<SpanId, Vec<&SdkLogRecord>>::new();
+    for record in records {
+        of_spans.entry(span_of(record)).or_default().push(record);
+    }
     let sheet = Sheet { look, name, bar, details, limit: look.width.max(details + MIN_DETAILS) };
 
     let mut canvas = Canvas::new(look.is_colored);
     canvas.end_line();
-    head(&mut canvas, spans, start, end);
-    rows.iter().for_each(|row| sheet.row(&mut canvas, row));
+    head(&mut canvas, spans, records.len(), start, end);
+    for row in &rows {
+        let records = of_spans.remove(&row.span.context.span_id()).unwrap_or_default();
+        sheet.row(&mut canvas, row, &records);
+    }
+    // Their spans have not ended, or were dropped.
+    for record in records.iter().filter(|record| of_spans.contains_key(&span_of(record))) {
+        let mut pieces = record_pieces(record, start);
+        pieces.push((Tone::Faint, format!("span {}", span_of(record))));
+        sheet.note(&mut canvas, "  ", pieces);
+    }
     canvas.as_str().to_owned()
+}
+
+fn span_of(record: &SdkLogRecord) -> SpanId {
+    record.trace_context().map_or(SpanId::INVALID, |context| context.span_id)
+}
+
+/// Returns the pieces for a record, starting with its offset from `start`.
+fn record_pieces(record: &SdkLogRecord, start: Timestamp) -> Vec<Piece> {
+    let after = logs::time(record).map_or_else(|| "·".to_owned(), |time| format!("· +{}", duration(time.since(start))));
+    let mut pieces = vec![(Tone::Faint, after)];
+    pieces.extend(logs::pieces(record));
+    pieces
 }
 
 fn name_of(span: &SpanData, limit: usize) -> String {
     if span.name.is_empty() { "(unnamed)".to_owned() } else { clean(&span.name, limit) }
 }
 
-fn head(canvas: &mut Canvas, spans: &[SpanData], start: Timestamp, end: Timestamp) {
+fn head(canvas: &mut Canvas, spans: &[SpanData], records: usize, start: Timestamp, end: Timestamp) {
     let id = spans.first().map_or(TraceId::INVALID, |span| span.context.trace_id());
     let errors = spans.iter().filter(|span| matches!(span.status, Status::Error { .. })).count();
     let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
@@ -86,6 +114,9 @@ fn head(canvas: &mut Canvas, spans: &[SpanData], start: Timestamp, end: Timestam
         canvas.put(tone, &text);
     };
     piece(Tone::Plain, count(spans.len(), "span"));
+    if records > 0 {
+        piece(Tone::Plain, count(records, "record"));
+    }
     piece(Tone::Plain, duration(end.since(start)));
     if errors > 0 {
         piece(Tone::Bad, count(errors, "error"));
@@ -107,7 +138,7 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn row(&self, canvas: &mut Canvas, row: &Row<'_>) {
+    fn row(&self, canvas: &mut Canvas, row: &Row<'_>, records: &[&SdkLogRecord]) {
         let span = row.span;
         let is_error = matches!(span.status, Status::Error { .. });
         canvas.put(Tone::Faint, &row.branch);
@@ -135,8 +166,13 @@ impl Sheet {
             self.note(canvas, &row.below, vec![piece]);
         }
         let events = span.events.iter().filter(|event| self.look.shows_all || !details::repeats_status(span, event));
-        for event in events {
-            self.note(canvas, &row.below, details::event_pieces(span, event, self.look.shows_all));
+        let events = events.map(|event| (event.time, details::event_pieces(span, event, self.look.shows_all)));
+        let records =
+            records.iter().map(|record| (logs::time(record).unwrap_or(span.start), record_pieces(record, span.start)));
+        let mut notes: Vec<_> = events.chain(records).collect();
+        notes.sort_by_key(|(time, _)| *time);
+        for (_, pieces) in notes {
+            self.note(canvas, &row.below, pieces);
         }
         for link in span.links.iter() {
             self.note(canvas, &row.below, details::link_pieces(link));

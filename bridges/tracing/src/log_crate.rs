@@ -1,0 +1,42 @@
+//! The `log` crate: a logger that passes its records to `tracing`, at the level of the program's subscriber.
+
+use telemark_sdk::span_filter;
+use tracing_log::{AsLog, LogTracer};
+
+/// Sets the logger of the `log` crate to one that passes its records to `tracing`, where the program's subscriber filters them like
+/// events. Call this after the subscriber has been set. Returns false if the program already has a logger, which stays.
+///
+/// The records have the target, file and line of the `log` macro, and the current span. The maximum level of the `log` crate, below
+/// which a macro costs one load, becomes that of the subscriber, and follows [the filter of spans](telemark_sdk::span_filter::set).
+/// After the filter of another layer has been raised at run time, raise it with `log::set_max_level`.
+///
+/// `tracing-subscriber` sets such a logger as well, in `init()` and `try_init()`, if its feature `tracing-log` is on.
+///
+/// ```
+/// let subscriber = tracing_subscriber::registry();
+/// # use tracing_subscriber::prelude::*;
+/// let subscriber = subscriber.with(telemark_tracing::layer());
+/// # let subscriber = tracing::Dispatch::new(subscriber);
+/// tracing::dispatcher::set_global_default(subscriber)?;
+/// assert!(telemark_tracing::install_log_tracer());
+/// log::info!("arrives");
+/// # Ok::<(), tracing::dispatcher::SetGlobalDefaultError>(())
+/// ```
+pub fn install_log_tracer() -> bool {
+    let is_set = LogTracer::builder().with_max_level(max_level()).init().is_ok();
+    if is_set {
+        span_filter::on_change(follow);
+    }
+    is_set
+}
+
+fn max_level() -> log::LevelFilter {
+    tracing::level_filters::LevelFilter::current().as_log()
+}
+
+/// Applies the subscriber's level after the filter of spans has changed.
+fn follow() {
+    // Computes the level.
+    tracing::callsite::rebuild_interest_cache();
+    log::set_max_level(max_level());
+}

@@ -1,0 +1,82 @@
+//! Records of the `log` crate. The file has only one test, because the logger, the subscriber and the filter are the program's.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use opentelemetry::logs::AnyValue;
+use telemark_sdk::logs::{LogVolume, SdkLogRecord};
+use telemark_sdk::span_filter;
+use telemark_sdk::testing::TestTelemetry;
+use telemark_sdk::time::Deadline;
+use tracing::info_span;
+use tracing_subscriber::prelude::*;
+
+fn line(record: &SdkLogRecord) -> String {
+    let value = |value: &AnyValue| match value {
+        AnyValue::String(text) => text.as_str().to_owned(),
+        AnyValue::Int(number) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    let attributes = record.attributes().iter().map(|(key, own)| format!(" {key}={}", value(own)));
+    let body = record.body().map(value).unwrap_or_default();
+    let target = record.target().unwrap_or_default();
+    format!("{} {target} {body}{}", record.severity_text().unwrap(), attributes.collect::<String>())
+}
+
+#[test]
+fn records_of_the_log_crate_arrive_with_their_own_target_and_place() {
+    let telemetry = TestTelemetry::new().with_logs(|logs| logs.with_volume(LogVolume::new().with_max_per_minute(5)));
+    let _attached = telemetry.attach();
+    log::error!("before there is a logger");
+    let subscriber = tracing_subscriber::registry().with(telemark_tracing::layer());
+    tracing::dispatcher::set_global_default(subscriber.into()).unwrap();
+    assert!(telemark_tracing::install_log_tracer());
+    assert!(!telemark_tracing::install_log_tracer(), "the first logger stays");
+
+    assert_eq!(log::max_level(), log::LevelFilter::Debug, "tower_http and sqlx are at debug");
+    let span = info_span!("order");
+    let first = line!() + 2;
+    span.in_scope(|| {
+        log::info!("placed {}", 7);
+        log::warn!(target: "shop::cart", "few left");
+        log::debug!("the target is not at debug");
+        log::debug!(target: "sqlx::query", "select");
+    });
+    let records = telemetry.log_records();
+    let place = |after: u32| format!("code.file.path={} code.line.number={}", file!(), first + after);
+    let expected = [
+        format!("INFO log_crate placed 7 {}", place(0)),
+        format!("WARN shop::cart few left {}", place(1)),
+        format!("DEBUG sqlx::query select {}", place(3)),
+    ];
+    assert_eq!(records.iter().map(line).collect::<Vec<_>>(), expected);
+    drop(span);
+    let span = telemetry.spans()[0].context.clone();
+    assert!(records.iter().all(|record| record.trace_context().unwrap().span_id == span.span_id()));
+    assert!(records.iter().all(|record| record.event_name().is_none()));
+
+    // The level of the `log` crate follows the filter.
+    span_filter::set("error".parse().unwrap());
+    // `tracing` has one level for spans and events, and spans at INFO pass a parent on.
+    assert_eq!(log::max_level(), log::LevelFilter::Info);
+    log::warn!("not wanted");
+    span_filter::set("trace".parse().unwrap());
+    assert_eq!(log::max_level(), log::LevelFilter::Trace);
+    log::trace!("wanted");
+    let records = telemetry.log_records();
+    assert_eq!(records.len(), 4, "{records:?}");
+
+    // Each macro is a call site of its own.
+    telemetry.clock.advance(Duration::from_secs(60));
+    for _ in 0..8 {
+        log::info!("one");
+        log::info!("two");
+    }
+    telemetry.logger_provider().force_flush(Deadline::NEVER).unwrap();
+    let records = telemetry.log_records();
+    let reports = records.iter().filter(|record| record.event_name() == Some("telemark.log.suppressed"));
+    let count = |record: &SdkLogRecord| record.attribute("telemark.log.suppressed.count").cloned();
+    assert_eq!(reports.map(count).collect::<Vec<_>>(), [Some(AnyValue::from(3)), Some(AnyValue::from(3))]);
+}

@@ -1,0 +1,24 @@
+//! The text of statements: what may be recorded of it, and a summary with few distinct values.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `dialect` | [`Dialect`] |
+//! | `lexer` | tokens |
+//! | `keywords` | the words that matter for a summary |
+//! | `summary` | operations and targets |
+//! | `sanitize` | the text without literals and comments |
+//! | `statement` | [`Statement`], both of them from one pass |
+//! | `cache` | [`Statements`], which keeps them for the next call |
+
+mod cache;
+mod dialect;
+mod keywords;
+mod lexer;
+mod sanitize;
+mod statement;
+mod summary;
+
+pub use cache::Statements;
+pub use dialect::Dialect;
+pub use statement::{MAX_ANALYZED_BYTES, Statement, sanitize, summary};
+pub use summary::MAX_SUMMARY_CHARACTERS;

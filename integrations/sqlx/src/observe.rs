@@ -1,0 +1,173 @@
+//! Calls of a driver under observation: futures and streams of rows.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context as Task, Poll, ready};
+use std::time::SystemTime;
+
+use futures_core::stream::{BoxStream, Stream};
+use opentelemetry::{Context, ContextGuard};
+use sqlx_core::Either;
+use sqlx_core::error::Error;
+use telemark_db::{Call, Database as Described, DbClientInstrumentation, End, Operation};
+use telemark_kit::guarded;
+
+use crate::driver::{Driver, failure};
+use crate::query::Parts;
+
+/// The telemetry of a connection and the database to which it leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) instrumentation: DbClientInstrumentation,
+    pub(crate) database: Described,
+}
+
+impl Client {
+    pub(crate) fn begin(&self, call: Call<'_>) -> Option<Operation> {
+        self.instrumentation.begin(&self.database, call)
+    }
+
+    /// Begins the call of a statement and adds the comment that the settings ask for.
+    fn begin_query<DB: Driver>(&self, query: &mut Parts<DB>) -> Option<Operation> {
+        let operation = self.begin(Call::statement(query.text(), query.is_parameterized()))?;
+        if let Some(commented) = self.instrumentation.comment(query.text(), &operation, query.is_prepared()) {
+            query.set_comment(commented);
+        }
+        Some(operation)
+    }
+
+    /// Records a call that never reached the database.
+    pub(crate) fn fail<DB: Driver>(&self, call: Call<'_>, started: SystemTime, error: &Error) {
+        if let Some(mut operation) = self.begin(call.with_start(started)) {
+            operation.end(End::Failed(failure::<DB>(error, self.database.system())));
+        }
+    }
+
+    /// Awaits a call without a statement.
+    pub(crate) async fn call<DB: Driver, T>(
+        &self,
+        call: Call<'_>,
+        future: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let operation = self.begin(call);
+        self.watch::<DB, T>(operation, future, |_| 0).await
+    }
+
+    /// Awaits a query with at most one row.
+    pub(crate) async fn optional<DB: Driver, T, F>(
+        &self,
+        mut query: Parts<DB>,
+        start: impl FnOnce(Parts<DB>) -> F,
+    ) -> Result<Option<T>, Error>
+    where
+        F: Future<Output = Result<Option<T>, Error>>,
+    {
+        let operation = self.begin_query(&mut query);
+        let future = {
+            let _current = attach(operation.as_ref());
+            start(query)
+        };
+        self.watch::<DB, _>(operation, future, |row: &Option<T>| u64::from(row.is_some())).await
+    }
+
+    async fn watch<DB: Driver, T>(
+        &self,
+        mut operation: Option<Operation>,
+        future: impl Future<Output = Result<T, Error>>,
+        rows: impl FnOnce(&T) -> u64,
+    ) -> Result<T, Error> {
+        let mut future = pin!(future);
+        let result = poll_fn(|task| {
+            let _current = attach(operation.as_ref());
+            future.as_mut().poll(task)
+        })
+        .await;
+        if let Some(operation) = &mut operation {
+            match &result {
+                Ok(value) => {
+                    operation.add_rows(rows(value));
+                    operation.end(End::Completed);
+                }
+                Err(error) => operation.end(End::Failed(failure::<DB>(error, self.database.system()))),
+            }
+        }
+        result
+    }
+}
+
+/// Makes the span of a call current, so that events of the driver belong to it.
+fn attach(operation: Option<&Operation>) -> Option<ContextGuard> {
+    let context: &Context = operation?.context();
+    // The API panics if the thread is ending and its context has been destroyed.
+    guarded(|| context.clone().attach())
+}
+
+/// A row, or the end of one of the statements.
+pub(crate) type Item<DB> =
+    Either<<DB as sqlx_core::database::Database>::QueryResult, <DB as sqlx_core::database::Database>::Row>;
+
+/// The stream of a query, which begins its call when it is first polled.
+///
+/// The call ends with the stream, with an error, or when the stream is dropped. If all rows have arrived by then, the call has
+/// completed, even though the stream was not read to its end.
+pub(crate) struct Rows<'e, DB: Driver, F> {
+    client: Client,
+    start: Option<(Parts<DB>, F)>,
+    stream: Option<BoxStream<'e, Result<Item<DB>, Error>>>,
+    operation: Option<Operation>,
+    is_complete: bool,
+}
+
+impl<'e, DB, F> Rows<'e, DB, F>
+where
+    DB: Driver,
+    F: FnOnce(Parts<DB>) -> BoxStream<'e, Result<Item<DB>, Error>>,
+{
+    pub(crate) fn new(client: Client, query: Parts<DB>, start: F) -> Self {
+        Rows { client, start: Some((query, start)), stream: None, operation: None, is_complete: false }
+    }
+}
+
+// No field is pinned in place: the stream is in a box of its own.
+impl<DB: Driver, F> Unpin for Rows<'_, DB, F> {}
+
+impl<'e, DB, F> Stream for Rows<'e, DB, F>
+where
+    DB: Driver,
+    F: FnOnce(Parts<DB>) -> BoxStream<'e, Result<Item<DB>, Error>>,
+{
+    type Item = Result<Item<DB>, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if let Some((mut query, start)) = this.start.take() {
+            this.operation = this.client.begin_query(&mut query);
+            let _current = attach(this.operation.as_ref());
+            this.stream = Some(start(query));
+        }
+        let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
+        let next = {
+            let _current = attach(this.operation.as_ref());
+            ready!(stream.as_mut().poll_next(task))
+        };
+        let Some(operation) = &mut this.operation else { return Poll::Ready(next) };
+        match &next {
+            Some(Ok(Either::Right(_))) => {
+                operation.add_rows(1);
+                this.is_complete = false;
+            }
+            Some(Ok(Either::Left(_))) => this.is_complete = true,
+            Some(Err(error)) => operation.end(End::Failed(failure::<DB>(error, this.client.database.system()))),
+            None => operation.end(End::Completed),
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl<DB: Driver, F> Drop for Rows<'_, DB, F> {
+    fn drop(&mut self) {
+        if let Some(operation) = self.operation.as_mut().filter(|_| self.is_complete) {
+            operation.end(End::Completed);
+        }
+    }
+}

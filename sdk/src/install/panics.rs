@@ -1,0 +1,220 @@
+//! Records panics as log records, in the program's panic hook.
+//!
+//! A panic within a hook aborts the program, so the hook itself runs no code of the program: it copies what is known about the
+//! panic, and a thread of the SDK emits the record, whose processors may do anything.
+
+use std::backtrace::Backtrace;
+use std::fmt::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use opentelemetry::logs::{LogRecord, LoggerProvider, Severity};
+use opentelemetry::{Context, SpanId, TraceId};
+
+use super::handle::TelemetryHandle;
+use crate::context;
+use crate::logs::{Exception, SdkLogRecord, SdkLoggerProvider, active, is_emitting};
+use crate::runtime::{self, is_background};
+use crate::time::{Clock, Timestamp};
+use crate::unsampled;
+
+/// The maximum size of a panic's message, in bytes.
+const MAX_MESSAGE: usize = 8 << 10;
+/// The maximum size of a stack trace, in bytes.
+const MAX_STACK_TRACE: usize = 32 << 10;
+/// The number of stack traces per minute, because resolving one takes milliseconds.
+const STACK_TRACES: u64 = 60;
+/// The time that a panic which ends the program waits for its record, in addition to the flush timeout.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Adds a hook that records panics and then calls the hook that was set before, if the builder requested it and log records are
+/// recorded. Stays for the rest of the program, because a hook that was set later may call it; after the shutdown it only calls
+/// the earlier hook.
+pub(super) fn watch(handle: &TelemetryHandle) {
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    // A thread that panics cannot replace the hook.
+    let is_wanted = handle.records_panics && handle.providers.logs.is_recording() && !thread::panicking();
+    if is_wanted && !IS_WATCHED.swap(true, Ordering::AcqRel) {
+        set(Hook::new(handle.clone(), cfg!(panic = "abort")));
+    }
+}
+
+fn set(hook: Hook) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        hook.record(info);
+        before(info);
+    }));
+}
+
+#[derive(Debug)]
+struct Hook {
+    handle: TelemetryHandle,
+    /// True if a panic ends the program.
+    aborts: bool,
+    /// The minute of the latest stack trace, and the number of stack traces in it, as `minute << 8 | number`.
+    stack_traces: AtomicU64,
+}
+
+impl Hook {
+    fn new(handle: TelemetryHandle, aborts: bool) -> Self {
+        Hook { handle, aborts, stack_traces: AtomicU64::new(0) }
+    }
+
+    /// Emits the record and waits for that, but no longer than the flush timeout; if the program will abort, also flushes. Without
+    /// another thread, the panic is not recorded.
+    fn record(&self, info: &PanicHookInfo<'_>) {
+        let is_off = self.handle.home.is_past() || !self.handle.providers.logs.is_recording();
+        // A panic of a processor or an exporter would otherwise become telemetry about telemetry.
+        if is_off || is_background() || is_emitting() {
+            return;
+        }
+        let context = context::current();
+        let provider = active::provider(&context).unwrap_or(&self.handle.providers.logs).clone();
+        let record = self.describe(SdkLogRecord::new(provider.limits()), info, &context);
+        let stack_trace = self.takes_stack_trace(Clock::system().now()).then(Backtrace::force_capture);
+        let flushed = self.aborts.then(|| self.handle.clone());
+        let grace = if self.aborts { GRACE } else { Duration::ZERO };
+        let patience = self.handle.flush_timeout.saturating_add(grace);
+        let (done, wait) = mpsc::sync_channel(1);
+        let work = move || {
+            // Marks the thread, so that a panic on it is not recorded.
+            runtime::apart(|| emit(&provider, record, stack_trace, &context));
+            if let Some(handle) = flushed {
+                let _ = handle.flush(handle.flush_timeout);
+            }
+            let _ = done.send(());
+        };
+        if runtime::spawn("telemark-panic", work).is_ok() {
+            let _ = wait.recv_timeout(patience);
+        }
+    }
+
+    /// spec: semconv exceptions/exceptions-logs.md, registry/attributes/thread.md
+    fn describe(&self, mut record: SdkLogRecord, info: &PanicHookInfo<'_>, context: &Context) -> SdkLogRecord {
+        let severity = if self.aborts { Severity::Fatal } else { Severity::Error };
+        record.set_severity_number(severity);
+        record.set_severity_text(severity.name());
+        record.set_event_name("exception");
+        unsampled::with_span_context(context, |span| {
+            if span.trace_id() != TraceId::INVALID && span.span_id() != SpanId::INVALID {
+                record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
+            }
+        });
+        let message = message(info);
+        record.set_body(message.clone().into());
+        record.set_exception(&Exception::new("panic", message));
+        if let Some(location) = info.location() {
+            record.add_attribute("code.file.path", location.file().to_owned());
+            record.add_attribute("code.line.number", i64::from(location.line()));
+            record.add_attribute("code.column.number", i64::from(location.column()));
+        }
+        // A thread that has destroyed its thread-locals has no handle.
+        if let Some(thread) = context::while_alive(thread::current) {
+            if let Some(name) = thread.name() {
+                record.add_attribute("thread.name", name.to_owned());
+            }
+            let digits: String = format!("{:?}", thread.id()).chars().filter(char::is_ascii_digit).collect();
+            if let Ok(id) = digits.parse::<i64>() {
+                record.add_attribute("thread.id", id);
+            }
+        }
+        record
+    }
+
+    /// Returns true for the first panics of each minute.
+    fn takes_stack_trace(&self, now: Timestamp) -> bool {
+        let minute = now.as_nanos() / 60_000_000_000;
+        let next = |before: u64| match (before >> 8 == minute, before & 0xff) {
+            (true, number) if number >= STACK_TRACES => None,
+            (true, _) => Some(before + 1),
+            (false, _) => Some(minute << 8 | 1),
+        };
+        self.stack_traces.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}
+
+fn emit(provider: &SdkLoggerProvider, mut record: SdkLogRecord, stack_trace: Option<Backtrace>, context: &Context) {
+    if let Some(stack_trace) = stack_trace {
+        let mut text = Bounded { text: String::new(), max: MAX_STACK_TRACE };
+        // Fails only when the text is full.
+        let _ = write!(text, "{stack_trace}");
+        record.add_attribute("exception.stacktrace", text.text);
+    }
+    provider.logger("telemark.panics").emit_in(record, context);
+}
+
+fn message(info: &PanicHookInfo<'_>) -> String {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let mut message = Bounded { text: String::new(), max: MAX_MESSAGE };
+    let _ = message.write_str(text.unwrap_or("the payload is not text"));
+    message.text
+}
+
+/// Text that stops growing at a limit in bytes.
+struct Bounded {
+    text: String,
+    max: usize,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let room = self.max - self.text.len();
+        let end = (0..=room.min(part.len())).rev().find(|end| part.is_char_boundary(*end)).unwrap_or(0);
+        self.text.push_str(&part[..end]);
+        if end == part.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Env;
+    use crate::error::catch;
+    use crate::install::Telemetry;
+    use crate::signal::Logs;
+    use crate::testing::InMemoryExporter;
+
+    /// The file has only one test that sets a hook, because the hook is the whole process's.
+    #[test]
+    fn a_panic_that_ends_the_program_is_fatal_and_exported_before_it_does() {
+        let exporter = InMemoryExporter::<Logs>::new();
+        let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]);
+        let telemetry = Telemetry::builder(env).with_log_exporter(exporter.clone()).build().unwrap();
+        let seen = exporter.clone();
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let is_ours = message(info) == "this ends the program";
+            assert!(!is_ours || seen.items().iter().any(|record| record.severity_text() == Some("FATAL")));
+            before(info);
+        }));
+        set(Hook::new(telemetry.handle(), true));
+        assert!(catch(|| panic!("this ends the program")).is_err());
+        drop(panic::take_hook());
+        assert!(!exporter.items().is_empty());
+    }
+
+    #[test]
+    fn stack_traces_are_limited_per_minute() {
+        let hook = Hook::new(
+            Telemetry::builder(Env::from_pairs([("OTEL_SDK_DISABLED", "true")])).build().unwrap().handle(),
+            false,
+        );
+        let taken = |minute: u64| {
+            let now = Timestamp::from_nanos(minute * 60_000_000_000 + 5);
+            (0..200).filter(|_| hook.takes_stack_trace(now)).count() as u64
+        };
+        assert_eq!([taken(7), taken(7), taken(8)], [STACK_TRACES, 0, STACK_TRACES]);
+    }
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        let mut text = Bounded { text: String::new(), max: 4 };
+        assert!(text.write_str("gr").is_ok() && text.write_str("öß").is_err() && text.write_str("e").is_err());
+        assert_eq!(text.text, "grö");
+    }
+}

@@ -1,0 +1,194 @@
+//! The decision about each record, and the counts of suppressed ones.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use opentelemetry::logs::Severity;
+
+use super::report::{self, Description};
+use super::sites::{MINUTE, Site, Sites};
+use super::{LogSite, LogVolume, key};
+use crate::limits::LogRecordLimits;
+use crate::logs::{Scope, SdkLogRecord, TraceContext};
+use crate::time::Timestamp;
+
+/// The time between two reports, in nanoseconds.
+const INTERVAL: u64 = MINUTE;
+
+/// The rule that suppressed a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    Rate,
+    Trace,
+    Key,
+}
+
+impl Reason {
+    pub(super) const COUNT: usize = 3;
+
+    /// The names of the counts in a report.
+    pub(super) const NAMES: [&'static str; Reason::COUNT] = [
+        "telemark.log.suppressed.rate_limited",
+        "telemark.log.suppressed.unsampled_trace",
+        "telemark.log.suppressed.unsampled_key",
+    ];
+}
+
+/// The rules of a provider, at work.
+#[derive(Debug)]
+pub(in crate::logs) struct Control {
+    rules: LogVolume,
+    /// The time in which an allowance grows by one record, in nanoseconds; zero without a rate.
+    cost: u64,
+    /// Values whose hash is below are kept.
+    threshold: u64,
+    sites: Sites,
+    /// The time of the next report. Zero while nothing is suppressed.
+    next_report: AtomicU64,
+    /// The number of suppressed records that reports have stated.
+    reported: AtomicU64,
+}
+
+/// A record that has not been made.
+pub(in crate::logs) struct Request<'a> {
+    pub(in crate::logs) scope: &'a Scope,
+    pub(in crate::logs) severity: Severity,
+    pub(in crate::logs) target: &'a str,
+    pub(in crate::logs) event_name: Option<&'a str>,
+    /// The place, if the bridge knows it.
+    pub(in crate::logs) site: Option<&'static LogSite>,
+    pub(in crate::logs) is_unsampled: bool,
+}
+
+impl Control {
+    /// Returns `None` if the rules keep every record.
+    pub(in crate::logs) fn new(rules: LogVolume) -> Option<Self> {
+        if rules.is_unlimited() {
+            return None;
+        }
+        let cost = rules.max_per_minute.map_or(0, |most| (MINUTE / u64::from(most.get())).max(1));
+        // The conversion saturates.
+        let threshold = rules.sampling.as_ref().map_or(u64::MAX, |(_, ratio)| (ratio * 2_f64.powi(64)) as u64);
+        let (next_report, reported) = (AtomicU64::new(0), AtomicU64::new(0));
+        Some(Control { rules, cost, threshold, sites: Sites::new(), next_report, reported })
+    }
+
+    /// Returns true if the decision depends on the trace.
+    #[inline]
+    pub(in crate::logs) fn reads_trace(&self) -> bool {
+        self.rules.has_sampled_traces_only
+    }
+
+    /// Decides before a record is made, for a bridge that names its place. Returns `None` if only the record can tell.
+    pub(in crate::logs) fn decide_early(&self, request: &Request<'_>, now: Timestamp) -> Option<bool> {
+        if self.drops_unmade(request, now) {
+            return Some(false);
+        }
+        let site = request.site.filter(|_| self.rules.sampling.is_none() || !may_be_sampled(Some(request.severity)))?;
+        Some(self.takes(self.sites.find(site.key), now, || request.describe()))
+    }
+
+    /// Drops and counts a record before it is made if its trace is not sampled.
+    pub(in crate::logs) fn drops_unmade(&self, request: &Request<'_>, now: Timestamp) -> bool {
+        let is_dropped = request.is_unsampled && self.reads_trace() && may_be_sampled(Some(request.severity));
+        if is_dropped {
+            self.suppress(self.sites.find(request.key()), Reason::Trace, now, || request.describe());
+        }
+        is_dropped
+    }
+
+    /// Decides about a record. `site` is its place, if the bridge knows it.
+    pub(in crate::logs) fn takes_record(
+        &self,
+        record: &SdkLogRecord,
+        scope: &Scope,
+        site: Option<&'static LogSite>,
+        now: Timestamp,
+    ) -> bool {
+        let key = site.map_or_else(|| key::of_record(scope.name(), record), |site| site.key);
+        let found = self.sites.find(key);
+        let describe = || Description::of_record(record, scope, site);
+        match self.reason_to_sample_out(record) {
+            Some(reason) => {
+                self.suppress(found, reason, now, describe);
+                false
+            }
+            None => self.takes(found, now, describe),
+        }
+    }
+
+    fn reason_to_sample_out(&self, record: &SdkLogRecord) -> Option<Reason> {
+        if !may_be_sampled(record.severity_number()) {
+            return None;
+        }
+        if self.reads_trace() && record.trace_context().is_some_and(TraceContext::is_unsampled) {
+            return Some(Reason::Trace);
+        }
+        let (key, _) = self.rules.sampling.as_ref()?;
+        let value = record.attribute(key.as_str())?;
+        (key::of_value(value) >= self.threshold).then_some(Reason::Key)
+    }
+
+    #[inline]
+    fn takes(&self, site: &Site, now: Timestamp, describe: impl FnOnce() -> Description) -> bool {
+        let takes = self.cost == 0 || site.takes(now, self.cost);
+        if !takes {
+            self.suppress(site, Reason::Rate, now, describe);
+        }
+        takes
+    }
+
+    fn suppress(&self, site: &Site, reason: Reason, now: Timestamp, describe: impl FnOnce() -> Description) {
+        if self.next_report.load(Ordering::Relaxed) == 0 {
+            // If another thread is faster, its time is as good.
+            let next = now.as_nanos().saturating_add(INTERVAL);
+            let _ = self.next_report.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        site.suppress(reason, describe);
+    }
+
+    /// Returns true for one caller once a report is due.
+    #[inline]
+    pub(in crate::logs) fn is_report_due(&self, now: Timestamp) -> bool {
+        let next = self.next_report.load(Ordering::Relaxed);
+        let is_due = next != 0 && (next <= now.as_nanos() || next > now.as_nanos().saturating_add(INTERVAL));
+        is_due && self.next_report.compare_exchange(next, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Passes a record to `emit` for each call site with suppressed records, and starts to count from zero.
+    pub(in crate::logs) fn report(&self, limits: LogRecordLimits, now: Timestamp, mut emit: impl FnMut(SdkLogRecord)) {
+        for site in self.sites.all() {
+            if site.pending() == [0; Reason::COUNT] {
+                continue;
+            }
+            let (counts, description) = site.take();
+            self.reported.fetch_add(counts.iter().sum(), Ordering::Relaxed);
+            let description = description.filter(|_| !self.sites.is_shared(site));
+            emit(report::record(limits, now, &counts, description.map(|description| *description)));
+        }
+        self.sites.free_idle(now);
+    }
+
+    /// Returns the number of suppressed records.
+    pub(in crate::logs) fn suppressed(&self) -> u64 {
+        let pending: u64 = self.sites.all().map(|site| site.pending().iter().sum::<u64>()).sum();
+        self.reported.load(Ordering::Relaxed) + pending
+    }
+}
+
+/// Returns false for warnings, errors, and records that may be one.
+fn may_be_sampled(severity: Option<Severity>) -> bool {
+    severity.is_some_and(|severity| severity < Severity::Warn)
+}
+
+impl Request<'_> {
+    fn key(&self) -> u64 {
+        match self.site {
+            Some(site) => site.key,
+            None => key::of_request(self.scope.name(), self.target, self.event_name, self.severity),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::of_request(self)
+    }
+}
