@@ -3,8 +3,8 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
-mod events;
 mod client;
+mod events;
 mod export;
 mod flood;
 mod metrics;
