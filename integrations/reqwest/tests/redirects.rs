@@ -64,7 +64,8 @@ async fn policies_decide_as_before<S: Spans>() {
     let custom =
         || Policy::custom(|attempt| if attempt.url().path() == "/stop" { attempt.stop() } else { attempt.follow() });
     let refuse = || Policy::custom(|attempt| attempt.error("refused"));
-    let cases: [(fn() -> Policy, &str, &str); 6] = [
+    type Case = (fn() -> Policy, &'static str, &'static str);
+    let cases: [Case; 6] = [
         (Policy::none, "/next", "302 0"),
         (Policy::default, "/next", "200 1"),
         (|| Policy::limited(0), "/next", "too many redirects 0"),
