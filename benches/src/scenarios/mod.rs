@@ -6,6 +6,7 @@ mod axum;
 mod events;
 mod export;
 mod flood;
+mod grpc;
 mod metrics;
 mod page;
 mod sustained;
@@ -73,7 +74,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 11] = [
+static SCENARIOS: [&Scenario; 12] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -82,6 +83,7 @@ static SCENARIOS: [&Scenario; 11] = [
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
+    &grpc::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,
