@@ -30,6 +30,7 @@
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
 //! - **call another service**: `telemark::inject` writes the trace context into the headers of a request, and
 //!   `telemark::extract` reads it.
+//! - **call another service with reqwest**: enable the feature `reqwest` and replace `use reqwest;` by `use telemark::reqwest;`.
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
 //! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
 //!   `telemark::tonic::client_layer(target)` to the channel.
@@ -39,9 +40,12 @@
 //! - **measure anything**: declare a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: enable the feature `prometheus` and set `OTEL_METRICS_EXPORTER=prometheus`, which
 //!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
-//! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
-//!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
-//! - **use `tracing`**: enable the feature `tracing` and add `telemark::tracing::layer()` to the subscriber.
+//! - **use `tracing`**: enable the features `tracing` and `tracing-fmt` and start telemetry with
+//!   `telemark::builder().with_instrumentation(telemark::tracing::install).init()`: spans, log records, measurements, and log lines
+//!   with the ids of their span. A program with its own subscriber adds `telemark::tracing::layer()` to it.
+//! - **choose what is recorded**: `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS` filter spans and log records, `RUST_LOG` log lines;
+//!   [`span_filter`] and [`log_filter`] change the first two while the program runs.
+//! - **export to elsewhere, edit, drop or sample spans**: see [`export`] and [`trace`].
 //! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
 //!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning
 //!   functions take `telemark::propagate(future)` or `telemark::propagate_fn(closure)`.
@@ -49,8 +53,8 @@
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
 //!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
-//! - **send logs**: pass the guard's logger provider, [`Guard::logger_provider`], to an appender such as
-//!   `opentelemetry-appender-tracing`. Records contain the current span's ids.
+//! - **send the logs of another library than `tracing`**: pass the guard's logger provider, [`Guard::logger_provider`], to its
+//!   appender. Records contain the current span's ids.
 //! - **limit the volume of logs**: set `OTEL_RUST_LOGS_MAX_PER_MINUTE` or another of the `OTEL_RUST_LOGS_*` variables, or use
 //!   [`LogVolume`](logs::LogVolume).
 //! - **record panics**: set `OTEL_RUST_PANICS=true`.
@@ -88,9 +92,13 @@
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
-//! | `tower` | no | `telemark::tower`: the same layer for any tower service |
+//! | `tower` | no | `telemark::tower`: the same layer for any tower service, and a client layer |
 //! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
 //! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
+//! | `sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql` | no | `telemark::sqlx`: pools, connections and transactions of sqlx; Rust 1.94 |
+//! | `hyper` | no | `telemark::hyper`: hyper's client and server with spans and metrics |
+//! | `reqwest` | no | `telemark::reqwest`: reqwest with a client span and metrics for every request |
+//! | `reqwest-middleware` | no | `telemark::reqwest::middleware()` for `reqwest-middleware` |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
@@ -99,8 +107,18 @@
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
 //! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+mod client;
 mod components;
-#[cfg(any(feature = "tower", feature = "tonic", feature = "runtime-metrics"))]
+#[cfg(any(
+    feature = "reqwest",
+    feature = "runtime-metrics",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres",
+    feature = "sqlx-sqlite",
+    feature = "tonic",
+    feature = "tower"
+))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -108,6 +126,8 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
+#[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-postgres", feature = "sqlx-mysql"))]
+pub mod sqlx;
 mod tasks;
 pub mod testing;
 #[cfg(feature = "tonic")]
@@ -115,6 +135,10 @@ pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
 
+#[cfg(feature = "hyper")]
+pub use client::hyper;
+#[cfg(feature = "reqwest")]
+pub use client::reqwest;
 #[cfg(feature = "http")]
 pub use headers::{extract, inject};
 #[cfg(feature = "runtime-metrics")]
@@ -148,8 +172,32 @@ pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter,
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
 /// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
+///
+/// ```
+/// use telemark::span_filter::{self, SpanFilter};
+///
+/// // From a request to the service, for instance.
+/// span_filter::set("info,shop::cart=debug".parse()?);
+/// // Back to the default, which keeps more than `info`: see `SpanFilter`.
+/// span_filter::set(SpanFilter::default());
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
 pub mod span_filter {
     pub use telemark_sdk::span_filter::{Level, SpanFilter, current, set};
+}
+
+/// The filter of the events of `tracing` that become log records, which `OTEL_RUST_LOGS` sets and a program can change while it runs.
+/// Unset, or set to `None`, it is the [filter of spans](span_filter).
+///
+/// ```
+/// use telemark::log_filter;
+///
+/// log_filter::set(Some("warn,shop::cart=debug".parse()?));
+/// log_filter::set(None);
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
+pub mod log_filter {
+    pub use telemark_sdk::span_filter::records::{current, set};
 }
 
 /// Environment variables: a table of all that Telemark reads, and fixed sets for tests.
@@ -163,14 +211,94 @@ pub mod diag {
 }
 
 /// Custom exporters, and their names in `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER`.
+///
+/// An exporter implements [`Exporter`] for one signal or several. It sees the items of a batch as borrowed views, such as
+/// [`SpanView`](crate::trace::SpanView):
+///
+/// ```
+/// use telemark::export::{Batch, ExportReport, Exporter, Factory, Pipeline, Traces};
+/// use telemark::time::Deadline;
+/// use telemark::ExportError;
+///
+/// struct Printer;
+///
+/// impl Exporter<Traces> for Printer {
+///     // Called on a thread of its own, with one batch at a time. It may block until the deadline.
+///     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+///         for span in batch.iter() {
+///             println!("{} {} {:?}", span.trace_id(), span.name(), span.status());
+///         }
+///         Ok(ExportReport::accepted())
+///     }
+/// }
+///
+/// // Beside the exporters that OTEL_TRACES_EXPORTER selects:
+/// let builder = telemark::builder().with_additional_span_exporter(Printer);
+/// // In place of them:
+/// let builder = telemark::builder().with_span_exporter(Printer);
+/// // By name, as in OTEL_TRACES_EXPORTER=otlp,printer:
+/// let printer = Factory::new("printer", |_| Ok(Pipeline::new(Printer)));
+/// let builder = telemark::builder().with_span_exporter_factory(printer);
+/// # let env = telemark::config::Env::from_pairs([
+/// #     ("OTEL_TRACES_EXPORTER", "printer"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none"),
+/// # ]);
+/// # assert_eq!(builder.with_env(env).build()?.health().traces.len(), 1);
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
 pub mod export {
     pub use telemark_sdk::install::{Components, Factory, Node, Pipeline};
-    pub use telemark_sdk::runtime::is_ending;
+    pub use telemark_sdk::runtime::{Runtime, is_ending};
     pub use telemark_sdk::signal::{Logs, Metrics, Signal, Traces};
     pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
 }
 
 /// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
+///
+/// A [`Stage`](trace::Stage) sees each finished span once, before all exporters, on a thread of its own. It edits the span, drops it, or
+/// holds it until a later verdict:
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use opentelemetry::trace::{Status, TraceId};
+/// use telemark::export::Traces;
+/// use telemark::opentelemetry;
+/// use telemark::trace::{Held, SpanData, Stage, Verdict};
+///
+/// /// Redacts card numbers, drops health checks, and keeps only traces whose root is an error.
+/// #[derive(Default)]
+/// struct Sift(HashMap<TraceId, (Vec<Held<Traces>>, Option<bool>)>);
+///
+/// impl Stage<Traces> for Sift {
+///     fn process(&mut self, span: &mut SpanData) -> Verdict {
+///         span.own_attributes.retain(|attribute| attribute.key.as_str() != "card.number");
+///         if span.name == "GET /health" { Verdict::Drop } else { Verdict::Hold }
+///     }
+///
+///     fn hold(&mut self, span: Held<Traces>) {
+///         let (held, verdict) = self.0.entry(span.trace_id()).or_default();
+///         if span.parent_span_id == opentelemetry::trace::SpanId::INVALID {
+///             *verdict = Some(matches!(span.status, Status::Error { .. }));
+///         }
+///         held.push(span);
+///     }
+///
+///     // A real stage also bounds the time for which it holds a trace without a root.
+///     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<Traces>)) {
+///         let decided = self.0.iter().filter(|(_, (_, verdict))| ends || verdict.is_some());
+///         for trace_id in decided.map(|(id, _)| *id).collect::<Vec<_>>() {
+///             let (held, verdict) = self.0.remove(&trace_id).unwrap_or_default();
+///             // Held spans that are not passed on are dropped and counted.
+///             held.into_iter().filter(|_| verdict != Some(false)).for_each(&mut *pass_on);
+///         }
+///     }
+/// }
+///
+/// let builder = telemark::builder().with_span_stage(Sift::default());
+/// # drop(builder);
+/// ```
+///
+/// `with_log_stage` does the same for log records. Neither sees the log lines that a program writes to standard output.
 pub mod trace {
     pub use telemark_sdk::baggage_attributes::BaggageAttributes;
     pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
@@ -189,7 +317,7 @@ pub mod trace {
 
 /// Logs configured in code: rules, limits and processors for [`builder()`], and the records that exporters see.
 pub mod logs {
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::limits::{AttributeLimits, LogRecordLimits};
     pub use telemark_sdk::logs::active::ActiveLogger;
     pub use telemark_sdk::logs::{

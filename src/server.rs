@@ -42,11 +42,21 @@ pub mod axum {
 #[cfg(feature = "tower")]
 pub mod tower {
     pub use telemark_tower::{
-        ConfigProblem, DefaultPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead,
-        ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig,
+        ClientConfig, ClientExchange, ClientMetrics, ClientPolicy, ClientRequestHead, ClientResponseBody,
+        ClientResponseHead, ConfigProblem, DefaultPolicy, HttpClientInstrumentation, HttpClientLayer,
+        HttpClientService, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead,
+        ResendCounter, ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig, UrlTemplate,
     };
 
     use super::{ActiveTracer, on_current_telemetry};
+
+    /// Returns the layer for clients, using the telemetry started by [`init`](crate::init) and settings from the environment:
+    /// each request is a client span, is measured, and carries its trace context in its headers.
+    ///
+    /// A layer created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+    pub fn client_layer() -> HttpClientLayer {
+        HttpClientLayer::with_instrumentation(crate::client::on_current_telemetry(telemark_tower::scope(), "tower"))
+    }
 
     /// Returns the layer, using the telemetry started by [`init`](crate::init) and settings from the environment. It
     /// records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
@@ -63,7 +73,7 @@ pub mod tower {
 
 /// Returns the layer with the current test's telemetry, or else with the program's telemetry.
 #[cfg(feature = "tower")]
-fn on_current_telemetry<P: HttpPolicy + Clone, T>(
+pub(crate) fn on_current_telemetry<P: HttpPolicy + Clone, T>(
     layer: HttpServerLayer<P, T>,
     scope: InstrumentationScope,
     integration: &str,

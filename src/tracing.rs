@@ -1,4 +1,5 @@
-//! Telemark for programs that use the `tracing` crate: layers for `tracing-subscriber`.
+//! Telemark for programs that use the `tracing` crate: layers for `tracing-subscriber`. This module is not that crate: a program
+//! depends on `tracing` as well, for its macros.
 //!
 //! With the features `tracing` and `tracing-fmt`, one line installs everything: spans of `tracing` become real spans, events
 //! become log records, and log lines on standard output carry the ids of their span.
@@ -9,20 +10,28 @@
 //! # Ok::<(), telemark::ConfigError>(())
 //! ```
 //!
-//! A program that builds its own subscriber adds the layer to it:
+//! A program that builds its own subscriber adds the layers to it, here with lines in JSON that `RUST_LOG` filters:
 //!
 //! ```
 //! use tracing_subscriber::prelude::*;
 //!
 //! # fn main() -> Result<(), telemark::ConfigError> {
 //! # let env = telemark::config::Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
-//! # let _telemetry = telemark::builder().with_env(env).init()?;
-//! // let _telemetry = telemark::init()?;
-//! tracing_subscriber::registry().with(telemark::tracing::layer()).init();
+//! # let _telemetry = telemark::builder().with_env(env.clone()).init()?;
+//! // let (_telemetry, env) = (telemark::init()?, telemark::config::Env::process());
+//! # #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
+//! tracing_subscriber::registry()
+//!     .with(telemark::tracing::layer())
+//!     .with(telemark::tracing::metrics_layer())
+//!     .with(telemark::tracing::fmt::LineLayer::from_env(&env).with_filter(telemark::tracing::fmt::filter(&env)))
+//!     .init();
 //! tracing::info_span!("import", import.rows = 3).in_scope(|| tracing::info!("imported"));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A panic, or a future that is dropped before it completes, is marked on `#[traced]` spans and on those of Telemark's layers, such as
+//! the HTTP layers. A span of `tracing` ends without a mark: that crate does not tell its subscriber.
 
 #[cfg(feature = "tracing")]
 pub use telemark_tracing::{
@@ -30,16 +39,42 @@ pub use telemark_tracing::{
     SetParentError, TelemarkLayer, builder, install_log_tracer, layer, metrics_layer, span_context,
 };
 
-/// Installs the program's subscriber: [`layer()`] for telemetry, and log lines as [`fmt::install`] configures them. If the
-/// program already has a global subscriber, keeps it and logs a warning. Records of the `log` crate are treated like events of
-/// `tracing`, unless the program has set a logger.
+/// Installs the program's subscriber: [`layer()`] for spans and log records, [`metrics_layer()`] for events that measure, and log
+/// lines as [`fmt::install`] configures them. Records of the `log` crate are treated like events of `tracing`, unless the program has
+/// set a logger.
 ///
-/// `RUST_LOG` filters the lines only. `OTEL_RUST_SPANS` filters the spans.
+/// There are three filters, all with the grammar of `RUST_LOG`: `RUST_LOG` for the lines, `OTEL_RUST_SPANS` for the spans, and
+/// `OTEL_RUST_LOGS` for the log records, which follow `OTEL_RUST_SPANS` if it is not set.
+///
+/// If the program already has a global subscriber, keeps it and logs a warning. If the program calls `init` of another subscriber
+/// later, such as `registry().init()`, that call panics: build a subscriber of your own *or* call this.
+///
+/// What happens before the installation is not recorded.
 #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
 pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
+    use tracing_subscriber::Layer as _;
+
+    install_with(telemetry, layer().and_then(metrics_layer()));
+}
+
+/// Does the same as [`install`], with `layer` in place of the layers for spans, log records and measurements. It sees all spans and
+/// events, regardless of `RUST_LOG`.
+///
+/// ```no_run
+/// use telemark::tracing::{builder, install_with};
+///
+/// let layer = builder().with_span_fields_on_records(["user.id"]).build();
+/// let _telemetry = telemark::builder().with_instrumentation(|telemetry| install_with(telemetry, layer)).init()?;
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
+#[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
+pub fn install_with(
+    telemetry: &telemark_sdk::install::Telemetry,
+    layer: impl tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync,
+) {
     let lines = fmt::LineLayer::from_env(&telemark_sdk::config::Env::process());
     let lines = lines.with_resource(telemetry.tracer_provider().resource()).with_ids_of_spans(span_context);
-    fmt::install_lines(layer(), lines);
+    fmt::install_lines(layer, lines);
     install_log_tracer();
 }
 

@@ -22,6 +22,8 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-tower",
     "telemark-axum",
     "telemark-tonic",
+    "telemark-hyper",
+    "telemark-reqwest",
     "telemark-runtime",
     "telemark-db",
     "telemark-sqlx",

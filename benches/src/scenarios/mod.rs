@@ -3,6 +3,7 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
+mod client;
 mod events;
 mod export;
 mod flood;
@@ -74,7 +75,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 12] = [
+static SCENARIOS: [&Scenario; 13] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -84,6 +85,7 @@ static SCENARIOS: [&Scenario; 12] = [
     &sustained::SCENARIO,
     &axum::SCENARIO,
     &grpc::SCENARIO,
+    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,

@@ -111,6 +111,21 @@ impl<F: FnMut(Value<'_>)> Visit for Message<F> {
     visit_values!();
 }
 
+/// Passes an event's field `error` to a function.
+pub(crate) struct ErrorField<F>(pub(crate) F);
+
+impl<F: FnMut(Value<'_>)> ErrorField<F> {
+    fn field(&mut self, field: &Field, value: Value<'_>) {
+        if field.name() == "error" {
+            (self.0)(value);
+        }
+    }
+}
+
+impl<F: FnMut(Value<'_>)> Visit for ErrorField<F> {
+    visit_values!();
+}
+
 /// Reads the target of a record from the `log` crate, which `tracing-log` stores in a field.
 #[derive(Debug, Default)]
 pub(crate) struct LogTarget(pub(crate) String);
@@ -174,6 +189,10 @@ impl SpanFields {
     }
 
     fn field(&mut self, field: &Field, value: Value<'_>) {
+        // These set the name, the kind and the status of the span.
+        if field.name().starts_with("otel.") {
+            return;
+        }
         let stored = match value {
             Value::Integer(number) => Stored::Integer(number),
             Value::Float(number) => Stored::Float(number),

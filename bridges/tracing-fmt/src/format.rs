@@ -42,11 +42,26 @@ pub enum Format {
 }
 
 impl Format {
-    /// Returns the format named by `OTEL_RUST_LOG_FORMAT`: `json` (the default), `json_flat`, `ecs` or `text`.
+    /// Returns the format named by `OTEL_RUST_LOG_FORMAT`: `json`, `json_flat`, `ecs` or `text`. The default is `json`, or `text` if
+    /// one of `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` selects `console`, so that a person can read
+    /// both.
     pub fn from_env(env: &Env) -> Self {
         let formats =
             [("json", Format::Json), ("json_flat", Format::JsonFlat), ("ecs", Format::Ecs), ("text", Format::Text)];
-        env.one_of("OTEL_RUST_LOG_FORMAT", &formats).unwrap_or_default()
+        env.one_of("OTEL_RUST_LOG_FORMAT", &formats).unwrap_or_else(|| match is_console_in_use(env) {
+            true => Format::Text,
+            false => Format::default(),
+        })
+    }
+
+    /// Returns the name of the format in `OTEL_RUST_LOG_FORMAT`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::JsonFlat => "json_flat",
+            Format::Ecs => "ecs",
+            Format::Text => "text",
+        }
     }
 
     /// Returns the name of a resource attribute in this format.
@@ -77,5 +92,28 @@ impl Format {
     }
 }
 
+/// Returns true if a signal is printed for people.
+fn is_console_in_use(env: &Env) -> bool {
+    let selects = |variable| {
+        let value = env.string(variable).unwrap_or_default();
+        value.split(',').any(|name| name.trim().eq_ignore_ascii_case("console"))
+    };
+    ["OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL_METRICS_EXPORTER"].into_iter().any(selects)
+}
+
 /// The member of a line that marks it as truncated or incomplete.
 pub(crate) const TRUNCATED: &str = "telemark.truncated";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_who_use_the_console_read_text() {
+        let format = |variables: &[(&str, &str)]| Format::from_env(&Env::from_pairs(variables.iter().copied()));
+        assert_eq!(format(&[]), Format::Json);
+        assert_eq!(format(&[("OTEL_TRACES_EXPORTER", "otlp, console")]), Format::Text);
+        assert_eq!(format(&[("OTEL_LOGS_EXPORTER", "console")]), Format::Text);
+        assert_eq!(format(&[("OTEL_LOGS_EXPORTER", "console"), ("OTEL_RUST_LOG_FORMAT", "ecs")]), Format::Ecs);
+    }
+}

@@ -4,6 +4,7 @@ use telemark_sdk::config::Env;
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::error::ConfigError;
 use telemark_sdk::install::Telemetry;
+use telemark_sdk::span_filter::is_misspelt_level;
 use tracing_core::dispatcher::{self, Dispatch};
 use tracing_core::{LevelFilter, Subscriber};
 use tracing_subscriber::filter::{Directive, EnvFilter};
@@ -59,7 +60,9 @@ pub fn install_lines<W>(layer: impl Layer<Registry> + Send + Sync, lines: LineLa
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    set_global(compose(layer, lines, filter(&Env::process())))
+    let (filter, format) = (filter(&Env::process()), lines.format().name());
+    diag::started(format_args!("log lines: {format}, filter {filter}"));
+    set_global(compose(layer, lines, filter))
 }
 
 /// Returns a subscriber that writes lines as configured by the environment. `RUST_LOG` sets the filter, by default `info`, and
@@ -90,6 +93,22 @@ where
 }
 
 /// Returns the filter for lines from `RUST_LOG`, by default `info`. Reports and ignores directives that cannot be parsed.
+///
+/// A program that builds its own subscriber can replace the filter of its lines while it runs:
+///
+/// ```
+/// use telemark_sdk::config::Env;
+/// use telemark_tracing_fmt::{Format, LineLayer, filter};
+/// use tracing_subscriber::prelude::*;
+/// use tracing_subscriber::reload;
+///
+/// let (lines, handle) = reload::Layer::new(filter(&Env::process()));
+/// let subscriber = tracing_subscriber::registry().with(LineLayer::new(Format::Json).with_filter(lines));
+/// # let _default = tracing::subscriber::set_default(subscriber);
+///
+/// handle.reload("warn,shop::cart=debug".parse::<tracing_subscriber::EnvFilter>()?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn filter(env: &Env) -> EnvFilter {
     let value = env.string(VARIABLE).unwrap_or_default();
     let (valid, invalid): (Vec<_>, Vec<_>) = (value.split(',').map(str::trim))
@@ -98,6 +117,12 @@ pub fn filter(env: &Env) -> EnvFilter {
     for text in invalid {
         let error = ConfigError::invalid(VARIABLE, text, "a list of levels and target=level");
         diag::log(Level::Warn, "log filter", format_args!("{error}"));
+    }
+    for word in valid.iter().filter(|text| is_misspelt_level(text)) {
+        let lines = format_args!(
+            "{VARIABLE} has the target {word:?}, which selects the lines of that target; is it a misspelt level?"
+        );
+        diag::log(Level::Warn, "log filter", lines);
     }
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(valid.join(","))
 }

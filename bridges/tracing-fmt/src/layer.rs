@@ -88,7 +88,7 @@ impl LineLayer {
         }
     }
 
-    /// Creates a layer with the format named by `OTEL_RUST_LOG_FORMAT`. Reports an invalid value once.
+    /// Creates a layer with the format that [`Format::from_env`] returns. Reports an invalid value once.
     pub fn from_env(env: &Env) -> Self {
         let layer = Self::in_format(Format::from_env(env), env);
         for warning in env.take_warnings() {
@@ -99,6 +99,10 @@ impl LineLayer {
 }
 
 impl<W> LineLayer<W> {
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
     /// Sets the writer for lines.
     ///
     /// If the writer fails or panics, the line is dropped and counted by [`dropped_lines`](crate::dropped_lines). Lines for
@@ -125,7 +129,8 @@ impl<W> LineLayer<W> {
     /// Adds the fields of the enclosing `tracing` spans to the event's fields, including fields recorded after their span has
     /// started. If names are equal, the event's field takes precedence, followed by the innermost span's field.
     ///
-    /// Only spans that pass this layer's filter are included. Values longer than 4 KiB are truncated.
+    /// Fields whose name starts with `otel.` are left out, because they steer the span. Only spans that pass this layer's filter are
+    /// included. Values longer than 4 KiB are truncated.
     pub fn with_span_fields(mut self) -> Self {
         self.has_span_fields = true;
         self

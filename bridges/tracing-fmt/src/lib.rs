@@ -17,6 +17,9 @@
 //!   text to standard error.
 //! - **filter**: set `RUST_LOG`; see [`filter`].
 //! - **build the subscriber yourself**: add a [`LineLayer`] to it, or another layer to the lines with [`subscriber_with`].
+//! - **change the filter at run time**: see [`filter`].
+//! - **redact**: lines do not pass the stages and processors of the telemetry, which see spans and log records. Leave secrets out of
+//!   the fields of events, or write lines through a [writer](LineLayer::with_writer) that removes them.
 //! - **include fields from the enclosing spans**: call [`LineLayer::with_span_fields`].
 //! - **write elsewhere**: call [`LineLayer::with_writer`].
 //!
@@ -44,7 +47,7 @@
 //! # Environment variables
 //! | variable | meaning |
 //! |---|---|
-//! | `OTEL_RUST_LOG_FORMAT` | `json` (default), `json_flat`, `ecs` or `text` |
+//! | `OTEL_RUST_LOG_FORMAT` | `json`, `json_flat`, `ecs` or `text`; by default `json`, or `text` beside the console exporter |
 //! | `RUST_LOG` | the filter for lines, by default `info` |
 
 mod fields;

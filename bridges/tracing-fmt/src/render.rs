@@ -7,7 +7,7 @@ use tracing_core::{Event, Level, Metadata};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::fields::{Each, LogTarget, Message, SpanFields};
+use crate::fields::{Each, ErrorField, LogTarget, Message, SpanFields};
 use crate::format::{Format, TRUNCATED};
 use crate::layer::IdsOfSpan;
 use crate::line::{Escape, Line};
@@ -277,13 +277,20 @@ fn write_ids(line: &mut Line, span: &SpanContext, [trace_id, span_id, flags]: [&
 }
 
 /// Appends the event's message as a string, regardless of its type, because a body that is sometimes a number breaks an index
-/// mapping. If there is no message, appends an empty one, because pipelines expect it.
+/// mapping. If there is no message, as from `#[instrument(err)]`, appends the error, or else an empty message, because pipelines
+/// expect one.
 fn write_body(line: &mut Line, event: &Event<'_>) {
     let start = line.len();
     event.record(&mut Message(|value: Value<'_>| {
         line.take_back(start);
         value.write_json_string(line);
     }));
+    if line.len() == start {
+        event.record(&mut ErrorField(|value: Value<'_>| {
+            line.take_back(start);
+            value.write_json_string(line);
+        }));
+    }
     if line.len() == start {
         line.raw("\"\"");
     }

@@ -276,3 +276,20 @@ fn endless_values_end() {
     });
     assert!(line.len() <= 16 * 1024 && line.ends_with("\"},\"telemark.truncated\":true}\n"), "{}", line.len());
 }
+
+#[test]
+fn fields_that_steer_the_span_are_not_in_lines() {
+    let line = lines(Format::Json, LineLayer::with_span_fields, || {
+        let _span = tracing::info_span!("pay", otel.kind = "client", otel.name = "PAY", amount = 7).entered();
+        tracing::info!("placed");
+    });
+    assert!(line.contains(r#""attributes":{"amount":7}"#), "{line}");
+}
+
+#[test]
+fn an_error_without_a_message_is_the_body() {
+    let error = Failed(std::io::Error::other("refused"));
+    let body = |format| lines(format, |layer| layer, || tracing::error!(target: "shop", error = &error as &dyn Error));
+    assert!(body(Format::Json).contains(r#""body":"cannot pay: refused""#), "{}", body(Format::Json));
+    assert!(body(Format::Ecs).contains(r#""message":"cannot pay: refused""#), "{}", body(Format::Ecs));
+}

@@ -55,6 +55,12 @@ fn parent() {
     let (output, errors) = run("levels", &[("RUST_LOG", "shop=debug"), ("OTEL_LOG_LEVEL", "error")]);
     assert_eq!((bodies(&output), &*errors), (vec!["debug".to_owned(), "info".to_owned()], ""));
 
+    let (_, errors) = run("levels", &[("OTEL_TRACES_EXPORTER", "console"), ("OTEL_LOG_LEVEL", "none")]);
+    assert_eq!(errors.lines().count(), 2, "text for people who use the console: {errors}");
+
+    let (output, errors) = run("levels", &[("RUST_LOG", "wran")]);
+    assert!(output.is_empty() && errors.contains("RUST_LOG has the target \"wran\""), "{errors}");
+
     let (output, errors) = run("levels", &[("RUST_LOG", "warn,shop=loud"), ("OTEL_RUST_LOG_FORMAT", "xml")]);
     assert_eq!(bodies(&output), ["warn"]);
     assert!(errors.contains("RUST_LOG=\"shop=loud\"") && errors.contains("OTEL_RUST_LOG_FORMAT=\"xml\""), "{errors}");

@@ -15,6 +15,8 @@ use crate::options::Options;
 /// so that leaving the span takes neither a look-up nor a lock.
 #[derive(Debug)]
 pub(crate) struct Data {
+    /// True if the filter removes the span or telemetry is off, and `span` only passes a parent on.
+    pub(crate) is_passing: bool,
     /// The layer that created this, because a registry may have several.
     pub(crate) layer: usize,
     pub(crate) span: BridgedSpan,
@@ -55,6 +57,7 @@ impl Data {
             Box::new(Extra { times: options.times.then(times), ..Extra::default() })
         });
         Data {
+            is_passing: false,
             layer,
             span,
             location: options.location,
@@ -66,6 +69,12 @@ impl Data {
         }
     }
 
+    /// Creates the data of a span that is not recorded, but passes a parent on.
+    pub(crate) fn passing(layer: usize, parent: &Context) -> Self {
+        let span = BridgedSpan::passing_through(parent);
+        Data { is_passing: true, ..Data::new(layer, span, &Options::default()) }
+    }
+
     /// Returns the data of this span with another parent.
     ///
     /// An entry or an exit at the same moment may count for the old data, which delays the end of the span until it is closed.
@@ -75,6 +84,7 @@ impl Data {
             Box::new(Extra { times, for_records: Mutex::new(locked(&extra.for_records).clone()) })
         });
         Data {
+            is_passing: self.is_passing,
             layer: self.layer,
             span,
             location: self.location,
@@ -233,6 +243,11 @@ pub(crate) fn any<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<Da
 #[inline]
 pub(crate) fn of<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize) -> Option<Arc<Data>> {
     span.extensions().get::<Shared>().filter(|shared| shared.0.layer == layer).map(|shared| shared.0.clone())
+}
+
+/// Returns the nearest span that the layer records, or that passes a parent on: the span itself or one around it.
+pub(crate) fn nearest<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize) -> Option<SpanRef<'a, R>> {
+    span.scope().find(|span| of(span, layer).is_some())
 }
 
 /// Returns the context of a span, if this layer records it.

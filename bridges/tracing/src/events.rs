@@ -31,9 +31,9 @@ where
     if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
         return;
     }
-    let mut record = if options.log_records { started(site, event) } else { None };
+    let mut record = if options.log_records && options.keeps_records(site) { started(site, event) } else { None };
     let is_error = options.errors && *event.metadata().level() == Level::ERROR;
-    let others = is_error || options.span_events;
+    let others = (is_error || options.span_events) && options.keeps_spans(site, event.metadata());
     match &record {
         Some(_) if !others && event.is_contextual() && options.span_fields.is_empty() => {
             return record_only(event, site, &mut record);
@@ -41,15 +41,16 @@ where
         None if !others || bridge::is_suppressed() => return,
         _ => {}
     }
+    let (is_error, span_events) = (is_error && others, options.span_events && others);
     // The innermost `tracing` span, and the event's context, which may come from any library.
     let needs_span = is_error || !event.is_contextual() || !options.span_fields.is_empty();
-    let span = if needs_span { ctx.event_span(event) } else { None };
+    let span = if needs_span { ctx.event_span(event).and_then(|span| data::nearest(&span, layer)) } else { None };
     let of_span = span.as_ref().and_then(|span| data::context(span, layer));
     let context = if event.is_contextual() { bridge::current_context() } else { of_span.clone().unwrap_or_default() };
     let is_recording = bridge::is_recording(&context);
     // An event sets the error status only on `tracing` spans, because other libraries have their own rules.
     let fails = is_error && is_recording && of_span.is_some_and(|of_span| is_same(&of_span, &context));
-    let is_span_event = options.span_events && is_recording;
+    let is_span_event = span_events && is_recording;
     if record.is_none() && !fails && !is_span_event {
         return;
     }
@@ -126,7 +127,10 @@ fn complete(record: &mut SdkLogRecord, site: &'static Site, fields: EventFields<
     match (fields.message, fields.error) {
         (Some(message), _) => record.set_body(message.into()),
         // An event that contains only an error, such as the one from `#[instrument(err)]`.
-        (None, Some(error)) => record.set_exception(&Exception::new("", error)),
+        (None, Some(error)) => {
+            record.set_exception(&Exception::new("", error.clone()));
+            record.set_body(error.into());
+        }
         (None, None) => {}
     }
 }

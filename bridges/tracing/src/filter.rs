@@ -1,5 +1,6 @@
 //! The layer's filter, which is separate from log line filters.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use telemark_sdk::span_filter::{self, SpanFilter};
@@ -10,22 +11,30 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use crate::sites;
 
-/// Selects the spans and events that the layer sees, using either the program's span filter, `OTEL_RUST_SPANS`, or the
-/// layer's own filter.
+/// Selects the spans and events that the layer sees, using either the program's filters, `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS`, or
+/// the layer's own filter.
+///
+/// The layer also sees the spans that the filter removes if their level is INFO or above. It records none of them, but a parent that
+/// is set on them passes through, so that the trace of a request is not lost.
 #[derive(Debug)]
 pub struct BridgeFilter {
-    /// `None` means the program's current filter.
-    own: Option<SpanFilter>,
+    /// `None` means the program's current filters.
+    own: Option<Arc<SpanFilter>>,
     events: Events,
 }
 
-/// The events that have an effect.
+/// The effects that events have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Events {
-    None,
-    /// Errors, for the status of the span.
-    Errors,
-    All,
+pub(crate) struct Events {
+    pub(crate) records: bool,
+    pub(crate) span_events: bool,
+    /// Errors set the status of the span.
+    pub(crate) errors: bool,
+}
+
+/// Returns true if the layer sees such a span even if the filter removes it.
+pub(crate) fn may_pass_through(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= tracing::Level::INFO
 }
 
 /// True once the filter has rejected a span that another layer keeps.
@@ -38,34 +47,43 @@ pub(crate) fn has_rejected() -> bool {
 }
 
 impl BridgeFilter {
-    pub(crate) fn new(own: Option<SpanFilter>, events: Events) -> Self {
+    pub(crate) fn new(own: Option<Arc<SpanFilter>>, events: Events) -> Self {
         BridgeFilter { own, events }
     }
 
     #[inline]
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        if metadata.is_event() {
-            let matters = match self.events {
-                Events::None => false,
-                Events::Errors => *metadata.level() == tracing::Level::ERROR,
-                Events::All => true,
-            };
-            if !matters {
-                return false;
-            }
+        if !metadata.is_event() {
+            return self.is_kept(metadata, Filtered::Spans);
         }
-        match (&self.own, sites::find(metadata)) {
-            (None, Some(site)) => site.switch.is_on(),
-            (None, None) => span_filter::current().enabled(metadata.target(), sites::level(*metadata.level())),
-            (Some(own), _) => own.enabled(metadata.target(), sites::level(*metadata.level())),
+        let Events { records, span_events, errors } = self.events;
+        let is_for_spans = span_events || errors && *metadata.level() == tracing::Level::ERROR;
+        records && self.is_kept(metadata, Filtered::Records) || is_for_spans && self.is_kept(metadata, Filtered::Spans)
+    }
+
+    #[inline]
+    fn is_kept(&self, metadata: &Metadata<'_>, what: Filtered) -> bool {
+        let (target, level) = (metadata.target(), sites::level(*metadata.level()));
+        match (&self.own, sites::find(metadata), what) {
+            (Some(own), ..) => own.enabled(target, level),
+            (None, Some(site), Filtered::Spans) => site.switch.is_on(),
+            (None, Some(site), Filtered::Records) => site.records.is_on(),
+            (None, None, Filtered::Spans) => span_filter::current().enabled(target, level),
+            (None, None, Filtered::Records) => span_filter::records::current().enabled(target, level),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Filtered {
+    Spans,
+    Records,
 }
 
 impl<S> Filter<S> for BridgeFilter {
     #[inline]
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        let wants = self.wants(metadata);
+        let wants = self.wants(metadata) || metadata.is_span() && may_pass_through(metadata);
         if !wants && metadata.is_span() && !has_rejected() {
             REJECTED.store(true, Ordering::Relaxed);
         }
@@ -75,19 +93,20 @@ impl<S> Filter<S> for BridgeFilter {
     /// The result is valid until the filter changes, after which `tracing` calls this again.
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         sites::site(metadata);
-        if self.wants(metadata) { Interest::always() } else { Interest::never() }
+        let passes_through = metadata.is_span() && may_pass_through(metadata);
+        if passes_through || self.wants(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let most = match &self.own {
-            None => span_filter::current().max_level(),
+            None => span_filter::current().max_level().max(span_filter::records::current().max_level()),
             Some(own) => own.max_level(),
         };
         Some(match most {
-            None => LevelFilter::OFF,
-            Some(span_filter::Level::Error) => LevelFilter::ERROR,
-            Some(span_filter::Level::Warn) => LevelFilter::WARN,
-            Some(span_filter::Level::Info) => LevelFilter::INFO,
+            // For the spans that pass a parent on.
+            None | Some(span_filter::Level::Error | span_filter::Level::Warn | span_filter::Level::Info) => {
+                LevelFilter::INFO
+            }
             Some(span_filter::Level::Debug) => LevelFilter::DEBUG,
             Some(span_filter::Level::Trace) => LevelFilter::TRACE,
         })

@@ -8,9 +8,10 @@ use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
 use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::logs::active;
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
@@ -72,7 +73,7 @@ impl Bridge {
             Parent::Root
         } else {
             explicit = span.parent().and_then(|parent| {
-                let data = data::of(&parent, self.id)?;
+                let data = data::of(&data::nearest(&parent, self.id)?, self.id)?;
                 data.mark_used();
                 Some(data.span.context().clone())
             });
@@ -91,6 +92,11 @@ impl Bridge {
             }
         })
     }
+}
+
+/// Returns the id of the layer in a subscriber, or that of the latest layer if something such as `reload` hides it.
+pub(crate) fn id_in(dispatch: &Dispatch) -> usize {
+    dispatch.downcast_ref::<Bridge>().map_or_else(|| LAYERS.load(Ordering::Relaxed), |layer| layer.id)
 }
 
 /// Applies changes to a span of the layer with this id.
@@ -133,6 +139,9 @@ where
     fn on_layer(&mut self, _: &mut S) {
         self.id = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
         span_filter::on_change(tracing::callsite::rebuild_interest_cache);
+        if self.options.log_records {
+            active::note_bridge();
+        }
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -145,7 +154,8 @@ where
         }
         let mut special = None;
         let site = sites::site(attrs.metadata());
-        if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+        let is_kept = self.options.keeps_spans(site, attrs.metadata());
+        if !is_kept || site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
             return;
         }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };

@@ -1,15 +1,17 @@
 //! The options of the layer, and its construction.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use telemark_sdk::span_filter::SpanFilter;
-use tracing::Subscriber;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::filter::{BridgeFilter, Events};
 use crate::layer::Bridge;
+use crate::sites::{self, Site};
 
 /// The layer together with its filter.
 pub type TelemarkLayer<S> = Filtered<Bridge, BridgeFilter, S>;
@@ -39,7 +41,7 @@ where
 /// # drop(subscriber);
 /// ```
 pub fn builder() -> LayerBuilder {
-    LayerBuilder { options: Options::default(), filter: None }
+    LayerBuilder { options: Options::default() }
 }
 
 /// Builds the layer.
@@ -47,7 +49,6 @@ pub fn builder() -> LayerBuilder {
 #[must_use]
 pub struct LayerBuilder {
     options: Options,
-    filter: Option<SpanFilter>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +60,27 @@ pub(crate) struct Options {
     pub(crate) span_fields: Vec<Cow<'static, str>>,
     pub(crate) span_events: bool,
     pub(crate) errors: bool,
+    /// The layer's own filter; `None` means the program's current filters.
+    pub(crate) filter: Option<Arc<SpanFilter>>,
+}
+
+impl Options {
+    /// Returns true if the filter keeps spans of this site. For events, it decides about span events and the status of spans.
+    #[inline]
+    pub(crate) fn keeps_spans(&self, site: &'static Site, metadata: &Metadata<'_>) -> bool {
+        match &self.filter {
+            None => site.switch.is_on(),
+            Some(own) => own.enabled(metadata.target(), sites::level(*metadata.level())),
+        }
+    }
+
+    /// Returns true if the filter keeps log records of this site.
+    #[inline]
+    pub(crate) fn keeps_records(&self, site: &'static Site) -> bool {
+        // The layer's own filter has already decided. Records of the `log` crate share a site, so that only the layer's filter
+        // knows their target.
+        self.filter.is_some() || site.log_site.is_none() || site.records.is_on()
+    }
 }
 
 impl Default for Options {
@@ -71,6 +93,7 @@ impl Default for Options {
             span_fields: Vec::new(),
             span_events: false,
             errors: true,
+            filter: None,
         }
     }
 }
@@ -125,9 +148,10 @@ impl LayerBuilder {
         self
     }
 
-    /// Gives the layer its own filter instead of the program's filter, which is set by `OTEL_RUST_SPANS`.
+    /// Gives the layer its own filter for spans and events, instead of the program's filters, which are set by `OTEL_RUST_SPANS` and
+    /// `OTEL_RUST_LOGS`.
     pub fn with_span_filter(mut self, filter: SpanFilter) -> Self {
-        self.filter = Some(filter);
+        self.options.filter = Some(Arc::new(filter));
         self
     }
 
@@ -161,11 +185,7 @@ impl LayerBuilder {
     }
 
     fn filter(&self) -> BridgeFilter {
-        let events = match (self.options.span_events || self.options.log_records, self.options.errors) {
-            (true, _) => Events::All,
-            (false, true) => Events::Errors,
-            (false, false) => Events::None,
-        };
-        BridgeFilter::new(self.filter.clone(), events)
+        let Options { log_records: records, span_events, errors, .. } = self.options;
+        BridgeFilter::new(self.options.filter.clone(), Events { records, span_events, errors })
     }
 }

@@ -29,8 +29,10 @@ pub(crate) struct Site {
     pub(crate) is_of_client: bool,
     /// The event's name, if the program has set one.
     pub(crate) event_name: Option<&'static str>,
-    /// The current filter's decision.
+    /// The decision of the filter of spans.
     pub(crate) switch: SpanSwitch,
+    /// The decision of the filter of log records, for events.
+    pub(crate) records: SpanSwitch,
     /// True if a field has a special meaning, such as `otel.name`.
     pub(crate) has_special_fields: bool,
 }
@@ -54,6 +56,7 @@ impl Site {
             logger: ActiveLogger::in_scope(Scope::Static(call_site.scope())),
             event_name: (is_named && !is_of_log).then(|| metadata.name()),
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
+            records: SpanSwitch::for_records(metadata.target(), level(*metadata.level())),
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
         }
     }

@@ -17,8 +17,9 @@ use tracing::{Dispatch, Span};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{Extensions, LookupSpan, SpanRef};
 
-use crate::data::{self, Shared};
-use crate::layer::{Bridge, is_used};
+use crate::data::{self, Data, Shared};
+use crate::filter::may_pass_through;
+use crate::layer::{self, Bridge, is_used};
 use crate::sites;
 use crate::stack::{self, Key as EntryKey};
 
@@ -42,8 +43,11 @@ pub trait OpenTelemetrySpanExt {
     /// Works before and after the span is entered, until the first `tracing` child starts, [`context`](Self::context) is called
     /// or the span ends.
     ///
+    /// If the filter of the layer removes the span, or telemetry is off, the parent's trace passes through: the spans, log records and
+    /// outgoing requests below belong to it. This works for spans at INFO and above.
+    ///
     /// # Errors
-    /// Returns an error, and logs a warning, if it is too late, if the span is disabled, or if there is no layer.
+    /// Returns an error, and logs a warning, if it is too late, if the span was not created, or if there is no layer.
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
 
     /// Adds a link. Does nothing if the span context is invalid.
@@ -79,20 +83,27 @@ pub trait OpenTelemetrySpanExt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetParentError {
-    /// The subscriber has no Telemark layer.
+    /// The subscriber has no Telemark layer, or the program has no subscriber.
     LayerNotFound,
-    /// The span has a child, its context was used, or it has ended.
+    /// A span within it has started, its context was used, or it has ended.
     AlreadyStarted,
-    /// A filter removes the span, or telemetry is off.
+    /// No span was created: the filter of the layer removes it and its level is below INFO, or a global filter removes it.
     SpanDisabled,
 }
 
 impl fmt::Display for SetParentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SetParentError::LayerNotFound => "the subscriber has no Telemark layer",
-            SetParentError::AlreadyStarted => "the span has a child, its context was used, or it has ended",
-            SetParentError::SpanDisabled => "a filter removes the span, or telemetry is off",
+            SetParentError::LayerNotFound => {
+                "the subscriber has no Telemark layer, or there is no subscriber yet: add `telemark::tracing::layer()` first"
+            }
+            SetParentError::AlreadyStarted => {
+                "too late, because a span within it has started, its `context()` was used, or it has ended: set the parent first"
+            }
+            SetParentError::SpanDisabled => {
+                "no span was created. Either the filter (OTEL_RUST_SPANS) removes spans below INFO, or a global filter removes it, \
+                 such as an `EnvFilter` that is a layer of its own: attach it to the layer that writes lines, with `.with_filter(..)`"
+            }
         })
     }
 }
@@ -102,19 +113,29 @@ impl std::error::Error for SetParentError {}
 impl OpenTelemetrySpanExt for Span {
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError> {
         let result = self.with_subscriber(|(id, dispatch)| match found(dispatch, id) {
-            Some(span) => set_parent(&span, &cx),
+            Some(span) => match data::any(&span) {
+                Some(data) if !data.is_passing => set_parent(&span, &data, &cx),
+                _ if is_layer_present(self) => pass_on(&span, dispatch, &cx),
+                _ => Err(SetParentError::LayerNotFound),
+            },
             None => Err(SetParentError::LayerNotFound),
         });
-        let result = match result.unwrap_or(Err(SetParentError::SpanDisabled)) {
-            Err(SetParentError::SpanDisabled) if !is_layer_present(self) => Err(SetParentError::LayerNotFound),
-            result => result,
+        let result = match result {
+            Some(result) => result,
+            // Nothing is recorded, and there is no span that could pass the parent on.
+            None if !bridge::is_installed() && is_layer_present(self) => return Ok(()),
+            None if is_layer_present(self) => Err(SetParentError::SpanDisabled),
+            None => Err(SetParentError::LayerNotFound),
         };
         if let Err(error) = result {
-            let name = self.metadata().map_or("a span", |metadata| metadata.name());
+            let span = match self.metadata() {
+                Some(metadata) => format!("the span {:?} of {:?}", metadata.name(), metadata.target()),
+                None => "the current span, of which there is none,".to_owned(),
+            };
             diag::log(
                 diag::Level::Warn,
                 "tracing.set_parent",
-                format_args!("the parent of the tracing span {name:?} was not set: {error}"),
+                format_args!("the parent of {span} was not set: {error}"),
             );
         }
         result
@@ -194,8 +215,28 @@ fn apply(span: &Span, make: impl FnOnce() -> Change) {
     });
 }
 
-fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetParentError> {
-    let data = data::any(span).ok_or(SetParentError::SpanDisabled)?;
+/// Lets the trace of the parent pass through a span that is not recorded, because the filter removes it or telemetry is off.
+fn pass_on(span: &SpanRef<'_, Registry>, dispatch: &Dispatch, parent: &Context) -> Result<(), SetParentError> {
+    // The layer does not see when such a span is entered and left.
+    if !may_pass_through(span.metadata()) {
+        return Err(SetParentError::SpanDisabled);
+    }
+    let layer = layer::id_in(dispatch);
+    let key = EntryKey { layer, span: span.id().into_u64() };
+    let data = Arc::new(Data::passing(layer, parent));
+    let before = span.extensions_mut().replace(Shared(data.clone()));
+    match before {
+        Some(Shared(before)) => {
+            before.succeed(data.clone());
+            stack::replace(key, &data);
+        }
+        None if dispatch.current_span().id() == Some(&span.id()) => drop(stack::enter(key, data)),
+        None => {}
+    }
+    Ok(())
+}
+
+fn set_parent(span: &SpanRef<'_, Registry>, data: &Arc<Data>, parent: &Context) -> Result<(), SetParentError> {
     let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
     if data.is_used() || data.is_closed() {
         return Err(SetParentError::AlreadyStarted);

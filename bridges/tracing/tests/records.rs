@@ -69,7 +69,7 @@ fn errors_are_exceptions_with_their_causes() {
     fn fails() -> Result<(), Outer> {
         Err(failure())
     }
-    check(|| drop(fails()), "ERROR error=cannot read exception.message=cannot read\n");
+    check(|| drop(fails()), "ERROR cannot read error=cannot read exception.message=cannot read\n");
 }
 
 #[test]
@@ -94,8 +94,8 @@ fn exceptions_follow_the_selected_signal() {
     };
     let text = |names: &str, logs: &str| (names.to_owned(), logs.to_owned());
     let returned = || drop(fails());
-    let record = "ERROR (exception) error=cannot read exception.message=cannot read\n";
-    let unnamed = "ERROR error=cannot read exception.message=cannot read\n";
+    let record = "ERROR (exception) cannot read error=cannot read exception.message=cannot read\n";
+    let unnamed = "ERROR cannot read error=cannot read exception.message=cannot read\n";
     assert_eq!(run(ExceptionSignal::SpanEvents, plain(), returned), text("exception", unnamed));
     assert_eq!(run(ExceptionSignal::Logs, plain(), returned), text("", record));
     assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, plain(), returned), text("exception", record));

@@ -48,7 +48,7 @@
 //! other records are lines of their own:
 //!
 //! ```text
-//! 22:13:20.000Z  WARN  shop::orders  few left  item.id=7  trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7
+//! 22:13:20.000Z  WARN   shop::orders  few left  item.id=7  trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7
 //! ```
 //!
 //! | variable | meaning |

@@ -105,7 +105,12 @@ pub(crate) fn write_record(canvas: &mut Canvas, record: &SdkLogRecord) {
     if let Some(time) = time(record) {
         put(canvas, Tone::Faint, &time_of_day(time));
     }
-    pieces(record).into_iter().for_each(|(tone, piece)| put(canvas, tone, &piece));
+    let mut pieces = pieces(record).into_iter();
+    if let Some((tone, severity)) = pieces.next() {
+        // Aligns what follows.
+        put(canvas, tone, &format!("{severity:<5}"));
+    }
+    pieces.for_each(|(tone, piece)| put(canvas, tone, &piece));
     if let Some(context) = record.trace_context() {
         put(canvas, Tone::Faint, &format!("trace {} span {}", context.trace_id, context.span_id));
     }
@@ -129,7 +134,8 @@ pub(crate) fn pieces(record: &SdkLogRecord) -> Vec<Piece> {
         AnyValue::String(body) => (Tone::Strong, clean(body.as_str(), MAX_BODY)),
         body => (Tone::Strong, clean(&text(body), MAX_BODY)),
     }));
-    pieces.extend(record.attributes().iter().map(|(key, value)| {
+    let shown = record.attributes().iter().filter(|(key, value)| !is_repeated(record, key.as_str(), value));
+    pieces.extend(shown.map(|(key, value)| {
         let tone = if key.as_str().starts_with("exception.") { Tone::Bad } else { Tone::Plain };
         (tone, format!("{}={}", clean(key.as_str(), MAX_NAME), clean(&text(value), MAX_VALUE)))
     }));
@@ -137,6 +143,24 @@ pub(crate) fn pieces(record: &SdkLogRecord) -> Vec<Piece> {
         pieces.push((Tone::Warn, format!("({} attributes dropped)", record.dropped_attributes())));
     }
     pieces
+}
+
+/// Returns true if the value only repeats the error of the record: a bridge may record it as the body, as `exception.message` with the
+/// messages of the causes, and as the field `error`.
+fn is_repeated(record: &SdkLogRecord, key: &str, value: &AnyValue) -> bool {
+    let AnyValue::String(value) = value else { return false };
+    let (value, exception) = (value.as_str(), record.attribute("exception.message"));
+    let says = |whole: Option<&AnyValue>| match whole {
+        Some(AnyValue::String(whole)) => {
+            whole.as_str().strip_prefix(value).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        }
+        _ => false,
+    };
+    match key {
+        "error" => says(exception),
+        "exception.message" => says(record.body()),
+        _ => false,
+    }
 }
 
 /// Appends a part of a line, two columns after the previous one.

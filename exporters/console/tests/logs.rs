@@ -54,7 +54,7 @@ fn a_record_is_a_line() {
             record.add_attribute("plain", "word");
             record.set_trace_context(TraceId::from(1), SpanId::from(2), None);
         },
-        "22:13:20.000Z  WARN  shop::orders  few left  item.id=7  note=\"two words\"  plain=word  \
+        "22:13:20.000Z  WARN   shop::orders  few left  item.id=7  note=\"two words\"  plain=word  \
          trace 00000000000000000000000000000001 span 0000000000000002\n",
     );
 }
@@ -84,8 +84,24 @@ fn control_characters_are_escaped_and_lines_stay_lines() {
             record.set_body("a\x1b[2Jb\nc".into());
             record.add_attribute("k\n", "v\r");
         },
-        "22:13:20.000Z  -  shop  a\\u{1b}[2Jb\\nc  k\\n=v\\r\n",
+        "22:13:20.000Z  -      shop  a\\u{1b}[2Jb\\nc  k\\n=v\\r\n",
     );
+}
+
+#[test]
+fn an_error_is_shown_once() {
+    let check = |body: &str, exception: &str, error: &str, expected: &str| {
+        let fill = |record: &mut SdkLogRecord| {
+            record.set_severity_number(Severity::Error);
+            record.set_body(body.to_owned().into());
+            record.add_attribute("exception.message", exception.to_owned());
+            record.add_attribute("error", error.to_owned());
+        };
+        check(Color::Never, fill, &format!("22:13:20.000Z  ERROR  shop  {expected}\n"));
+    };
+    check("not read", "no digit: x", "no digit", "not read  exception.message=\"no digit: x\"");
+    check("no digit: x", "no digit: x", "no digit", "no digit: x");
+    check("not read", "no digit", "number 7", "not read  exception.message=\"no digit\"  error=\"number 7\"");
 }
 
 #[test]

@@ -120,6 +120,31 @@ root      50.0µs  ━━━━━━━━━━━━━━━━
 }
 
 #[test]
+fn records_and_traces_of_a_batch_are_in_the_order_of_time() {
+    let lines = |text: String| -> Vec<String> {
+        let words = ["root", "first", "second", "third", "early", "late"];
+        text.split_whitespace().filter(|word| words.contains(word)).map(str::to_owned).collect()
+    };
+    // Without a trace exporter, records are printed at once.
+    let screen = Screen::default();
+    let mut logs = ConsoleLogExporter::to_writer(screen.clone());
+    records(&mut logs, &[record(1, 30, "third"), record(1, 10, "first"), record(1, 20, "second")]);
+    assert_eq!(lines(screen.take()), ["first", "second", "third"]);
+    let (screen, mut traces, mut logs) = pair();
+    let root = |trace: u128, name: &'static str, start: u64| {
+        let mut root = span(1, 0, name, start, start + 1);
+        let ids = SpanContext::new(TraceId::from(trace), SpanId::from(1), TraceFlags::SAMPLED, false, TraceState::NONE);
+        root.context = ids;
+        root
+    };
+    spans(&mut traces, &[root(1, "late", 50), root(2, "early", 10)]);
+    records(&mut logs, &[record(9, 3, "third"), record(9, 1, "first"), record(9, 2, "second")]);
+    traces.flush(Deadline::NEVER).unwrap();
+    logs.flush(Deadline::NEVER).unwrap();
+    assert_eq!(lines(screen.take()), ["early", "late", "first", "second", "third"]);
+}
+
+#[test]
 fn records_of_other_traces_are_lines_of_their_own() {
     let (screen, mut traces, mut logs) = pair();
     let mut outside = record(1, 0, "outside");
@@ -127,8 +152,8 @@ fn records_of_other_traces_are_lines_of_their_own() {
     let mut unsampled = record(1, 0, "unsampled");
     unsampled.set_trace_context(TraceId::from(7), SpanId::from(1), Some(TraceFlags::NOT_SAMPLED));
     records(&mut logs, &[outside, unsampled, record(1, 0, "waits")]);
-    let line = |body: &str| format!("22:13:20.000Z  INFO  shop  {body}  {IDS} 0000000000000001\n");
-    assert_eq!(screen.take(), format!("22:13:20.000Z  INFO  shop  outside\n{}", line("unsampled")));
+    let line = |body: &str| format!("22:13:20.000Z  INFO   shop  {body}  {IDS} 0000000000000001\n");
+    assert_eq!(screen.take(), format!("22:13:20.000Z  INFO   shop  outside\n{}", line("unsampled")));
     // The trace does not come before the flush.
     traces.flush(Deadline::NEVER).unwrap();
     logs.flush(Deadline::NEVER).unwrap();

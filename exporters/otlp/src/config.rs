@@ -347,7 +347,7 @@ mod tests {
     fn https_needs_its_feature() {
         check(
             &[("ENDPOINT", "https://collector")],
-            "error: OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector/v1/traces\" cannot be used: \
+            "error: OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector\" cannot be used: \
              expected an http:// URL, or the feature `tls` of telemark or telemark-otlp",
         );
     }

@@ -18,6 +18,8 @@ pub(crate) struct Endpoint {
     /// The host and port as written, for the `Host` header.
     pub(crate) authority: Authority,
     pub(crate) path: PathAndQuery,
+    /// The end of the path that was appended to that of the setting.
+    appended: &'static str,
     /// True if the setting has a path or a query that the request does not use.
     pub(crate) has_unused_path: bool,
 }
@@ -69,6 +71,7 @@ impl Endpoint {
         };
         let has_unused_path =
             matches!(path, Path::Service(_)) && (uri.query().is_some() || !matches!(uri.path(), "" | "/"));
+        let appended = if let Path::Append(suffix) = path { suffix } else { "" };
         let path = match path {
             Path::AsIs => uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
             Path::Append(suffix) => {
@@ -79,12 +82,33 @@ impl Endpoint {
             }
             Path::Service(service) => PathAndQuery::from_static(service),
         };
-        Some(Endpoint { tls, host, port, authority, path, has_unused_path })
+        Some(Endpoint { tls, host, port, authority, path, appended, has_unused_path })
     }
 
     /// Returns `http` or `https`.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
+    }
+
+    /// Returns the URL as the setting has it, without the appended path.
+    #[cfg_attr(feature = "tls", allow(dead_code, reason = "the errors of other builds"))]
+    pub(crate) fn as_set(&self) -> String {
+        let url = self.to_string();
+        match url.split_once('?') {
+            None => url.trim_end_matches(self.appended).trim_end_matches('/').to_owned(),
+            Some(_) => url,
+        }
+    }
+
+    /// Returns a hint for error messages if this is the default receiver, which a program without any setting uses.
+    pub(crate) fn absent_hint(&self) -> &'static str {
+        match (&*self.host, self.port) {
+            ("localhost", 4317 | 4318) => {
+                " (the default; OTEL_EXPORTER_OTLP_ENDPOINT names another receiver, and OTEL_TRACES_EXPORTER, \
+                 OTEL_LOGS_EXPORTER and OTEL_METRICS_EXPORTER turn the exports off with none)"
+            }
+            _ => "",
+        }
     }
 
     /// Returns a hint for error messages if the port is the default port of the other protocol.

@@ -31,7 +31,7 @@ mod imp {
     impl Tls {
         pub(crate) fn new(endpoint: &Named<Endpoint>, _: TlsSettings, _: Protocol) -> Result<Self, ConfigError> {
             let accepted = "an http:// URL, or the feature `tls` of telemark or telemark-otlp";
-            Err(ConfigError::invalid(endpoint.name.clone(), endpoint.value.to_string(), accepted))
+            Err(ConfigError::invalid(endpoint.name.clone(), endpoint.value.as_set(), accepted))
         }
 
         pub(crate) async fn connect<T>(&self, _: T) -> io::Result<T> {

@@ -164,7 +164,12 @@ fn the_error_of_an_unknown_path_names_the_likely_mistake() {
     check(
         OtlpBuilder::with_base_endpoint,
         "/v1/traces",
-        "URL/v1/traces/v1/traces answered 404 Not Found (v1/traces is appended to base_endpoint, which ends with it already)",
+        "URL/v1/traces/v1/traces answered 404 Not Found (v1/traces is appended to base_endpoint, which ends with v1/traces already)",
+    );
+    check(
+        OtlpBuilder::with_base_endpoint,
+        "/v1/logs",
+        "URL/v1/logs/v1/traces answered 404 Not Found (v1/traces is appended to base_endpoint, which ends with v1/logs already)",
     );
     check(OtlpBuilder::with_base_endpoint, "", "URL/v1/traces answered 404 Not Found");
 }

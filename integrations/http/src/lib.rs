@@ -53,13 +53,21 @@
 //! # Environment variables
 //! This crate reads no environment variables itself. [`ServerConfig::from_env_fn`] accepts a reader and lists the variables.
 
+mod client;
 mod server;
 mod shared;
 
+pub use client::{
+    ClientCall, ClientConfig, ClientExchange, ClientLibrary, ClientMetrics, ClientPolicy, ClientRequestHead,
+    ClientResponseBody, ClientResponseHead, Entered, Failure, HttpClientInstrumentation, ResendCounter,
+    ResponseBodyMeter, UrlTemplate, io_error_type,
+};
 pub use server::{
-    ConfigProblem, DefaultPolicy, End, HttpPolicy, HttpServerInstrumentation, LocalAddr, PeerAddr, RequestHead,
-    RequestOutcome, RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics,
+    DefaultPolicy, End, HttpPolicy, HttpServerInstrumentation, LocalAddr, PeerAddr, RequestHead, RequestOutcome,
+    RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics,
 };
 pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
 pub use shared::kept::address as kept_address;
+pub use shared::settings::ConfigProblem;
+pub use shared::url::target::Target;
 pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};

@@ -10,6 +10,7 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 pub const CLIENT_ADDRESS: &str = "client.address";
 pub const CLIENT_PORT: &str = "client.port";
+pub const CLIENT_SERVICE_NAME: &str = "client.service.name";
 pub const CPU_MODE: &str = "cpu.mode";
 pub const DB_CLIENT_CONNECTION_POOL_NAME: &str = "db.client.connection.pool.name";
 pub const DB_CLIENT_CONNECTION_STATE: &str = "db.client.connection.state";
@@ -28,6 +29,7 @@ pub const ERROR_TYPE: &str = "error.type";
 pub const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
 pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
 pub const HTTP_RESPONSE_BODY_SIZE: &str = "http.response.body.size";
 pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub const HTTP_ROUTE: &str = "http.route";
@@ -43,10 +45,13 @@ pub const RPC_STATUS_CODE: &str = "rpc.status_code";
 pub const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub const SERVER_ADDRESS: &str = "server.address";
 pub const SERVER_PORT: &str = "server.port";
+pub const SERVER_SERVICE_NAME: &str = "server.service.name";
 pub const SYSTEM_PAGING_FAULT_TYPE: &str = "system.paging.fault.type";
+pub const URL_FULL: &str = "url.full";
 pub const URL_PATH: &str = "url.path";
 pub const URL_QUERY: &str = "url.query";
 pub const URL_SCHEME: &str = "url.scheme";
+pub const URL_TEMPLATE: &str = "url.template";
 pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
 /// The way in which an operation ended prematurely, such as `cancelled`. Not part of the conventions.

@@ -40,6 +40,18 @@ impl BoundedText {
     }
 }
 
+impl From<String> for BoundedText {
+    /// Returns at most the first [`MAX_TEXT_BYTES`] of `text`, without copying a short one.
+    #[inline]
+    fn from(text: String) -> Self {
+        if text.len() <= MAX_TEXT_BYTES {
+            BoundedText { text, is_cut: false }
+        } else {
+            mended(text.as_bytes(), MAX_TEXT_BYTES)
+        }
+    }
+}
+
 #[cold]
 fn mended(bytes: &[u8], max_bytes: usize) -> BoundedText {
     let Some(cut) = bytes.get(..max_bytes).filter(|_| bytes.len() > max_bytes) else {
@@ -71,6 +83,10 @@ mod tests {
         assert_eq!((cut.text.len(), cut.is_cut), (MAX_TEXT_BYTES, true));
         let wide = "€".repeat(MAX_TEXT_BYTES);
         assert_eq!(BoundedText::new(&wide), BoundedText::from_bytes(wide.as_bytes()));
+        assert_eq!(
+            (BoundedText::from(wide.clone()), BoundedText::from("é".to_owned())),
+            (BoundedText::new(&wide), whole("é"))
+        );
         let cut = BoundedText::new(&wide);
         assert_eq!((cut.text.len(), cut.is_cut), (MAX_TEXT_BYTES / 3 * 3, true));
         assert!(cut.text.chars().all(|c| c == '€'));

@@ -10,7 +10,7 @@ macro_rules! published {
     };
 }
 
-const PUBLISHED: [(&str, &str, &str); 39] = published![
+const PUBLISHED: [(&str, &str, &str); 42] = published![
     CLIENT_ADDRESS
     CLIENT_PORT
     CPU_MODE
@@ -31,6 +31,7 @@ const PUBLISHED: [(&str, &str, &str); 39] = published![
     HTTP_REQUEST_BODY_SIZE
     HTTP_REQUEST_METHOD
     HTTP_REQUEST_METHOD_ORIGINAL
+    HTTP_REQUEST_RESEND_COUNT
     HTTP_RESPONSE_BODY_SIZE
     HTTP_RESPONSE_STATUS_CODE
     HTTP_ROUTE
@@ -46,14 +47,20 @@ const PUBLISHED: [(&str, &str, &str); 39] = published![
     SERVER_ADDRESS
     SERVER_PORT
     SYSTEM_PAGING_FAULT_TYPE
+    URL_FULL
     URL_PATH
     URL_QUERY
     URL_SCHEME
+    URL_TEMPLATE
     USER_AGENT_ORIGINAL
 ];
 
 /// Names of the conventions 1.45 that the crate with OpenTelemetry's published names does not have yet.
-const NEWER: [(&str, &str); 1] = [("RPC_STATUS_CODE", "rpc.status_code")];
+const NEWER: [(&str, &str); 3] = [
+    ("CLIENT_SERVICE_NAME", "client.service.name"),
+    ("RPC_STATUS_CODE", "rpc.status_code"),
+    ("SERVER_SERVICE_NAME", "server.service.name"),
+];
 
 /// Telemark's own names.
 const OWN: [(&str, &str); 2] = [("TELEMARK_OUTCOME", "telemark.outcome"), ("TELEMARK_TRUNCATED", "telemark.truncated")];

@@ -1,4 +1,4 @@
-//! An HTTP server layer for any tower service, on the OpenTelemetry API, with correct spans and metrics regardless of how a
+//! HTTP layers for any tower service, on the OpenTelemetry API, with correct spans and metrics regardless of how a
 //! request ends.
 //!
 //! ```
@@ -57,6 +57,20 @@
 //! `network.protocol.version`; active requests have only the first two.
 //! [`ServerConfig::with_server_address_in_metrics`] adds `server.address` and `server.port`.
 //!
+//! # The client layer
+//! [`HttpClientLayer`] wraps a service that sends requests. The span of a request ends with the head of its response:
+//!
+//! | end | `http.response.status_code` | `error.type` | status | `telemark.outcome` |
+//! |---|---|---|---|---|
+//! | a response below 400 | yes | | | |
+//! | a response from 400 on | yes | the code | `Error` | |
+//! | the service fails | | for I/O errors, also inside of boxed ones, one of [`io_error_type`]; for other boxed errors `_OTHER`; otherwise the name of the error's type | `Error` | |
+//! | the service panics | | `panic` | `Error` | |
+//! | the future is dropped | | | | `cancelled` |
+//!
+//! It records `http.client.request.duration`, and on request `http.client.active_requests`, `http.client.request.body.size` and
+//! `http.client.response.body.size`; see [`ClientConfig`].
+//!
 //! # How to
 //! - **Name the routes**: implement [`HttpPolicy::route`], or insert a [`Route`] into the extensions. `telemark-axum` does
 //!   this for axum.
@@ -74,16 +88,19 @@
 //! This crate reads no environment variables itself; see [`ServerConfig::from_env_fn`].
 
 mod body;
+mod client;
 mod future;
 mod layer;
 mod panics;
 mod service;
 
 pub use body::ResponseBody;
+pub use client::{HttpClientLayer, HttpClientService};
 pub use future::ResponseFuture;
 pub use layer::{HttpServerLayer, scope};
 pub use service::HttpServerService;
 pub use telemark_http::{
-    ConfigProblem, DefaultPolicy, GlobalTracer, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route,
-    ServerConfig,
+    ClientConfig, ClientExchange, ClientMetrics, ClientPolicy, ClientRequestHead, ClientResponseBody,
+    ClientResponseHead, ConfigProblem, DefaultPolicy, GlobalTracer, HttpClientInstrumentation, HttpPolicy, LocalAddr,
+    PeerAddr, RequestHead, ResendCounter, ResponseHead, Route, ServerConfig, UrlTemplate, io_error_type,
 };

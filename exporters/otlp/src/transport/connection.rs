@@ -297,7 +297,8 @@ impl Connection {
     }
 
     fn cannot_connect(&self, error: io::Error) -> Failure {
-        Failure::transient(ExportError::unavailable(format!("cannot connect to {}", self.endpoint)).with_source(error))
+        let message = format!("cannot connect to {}{}", self.endpoint, self.endpoint.absent_hint());
+        Failure::transient(ExportError::unavailable(message).with_source(error))
     }
 
     /// Returns a transient failure if the connection broke, and a final failure if TLS itself failed, because waiting does

@@ -139,10 +139,12 @@ impl Http {
                 endpoint.scheme(),
                 endpoint.authority
             )
-        } else if path.trim_end_matches(signal_path).ends_with(&format!("{signal_path}/")) {
-            format!(" ({signal_path} is appended to {}, which ends with it already)", self.setting)
         } else {
-            String::new()
+            let set = path.trim_end_matches(signal_path).trim_end_matches('/');
+            match ["v1/traces", "v1/logs", "v1/metrics"].into_iter().find(|path| set.ends_with(path)) {
+                Some(end) => format!(" ({signal_path} is appended to {}, which ends with {end} already)", self.setting),
+                None => String::new(),
+            }
         }
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Returns the next token. With `wants_name`, MySQL's `"…"` is a quoted name, as no string can stand there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, wants_name: bool) -> Option<Token> {
         while self.at < self.bytes.len() && is_space(self.bytes[self.at]) {
             self.at += 1;
@@ -125,7 +125,7 @@ impl<'a> Lexer<'a> {
         Some(Token { kind, start, end: self.at, packed: 0 })
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, start: usize) -> Token {
         let mut packed = 0_u64;
         let mut at = start;

@@ -123,6 +123,13 @@ pub fn sanitize(sql: &str, dialect: Dialect) -> String {
     analyze(read, dialect, true).2.unwrap_or_else(|| read.to_owned())
 }
 
+/// Counts the tokens of a statement, for the benchmark of the lexer.
+#[doc(hidden)]
+pub fn count_tokens(sql: &str, dialect: Dialect) -> usize {
+    let mut lexer = Lexer::new(sql, dialect);
+    std::iter::from_fn(|| lexer.next(false)).count()
+}
+
 /// Returns the part of a statement that is read.
 fn beginning(sql: &str) -> &str {
     if sql.len() <= MAX_ANALYZED_BYTES {

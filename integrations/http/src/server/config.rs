@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{HeaderName, Method, Uri};
+use http::Uri;
 use opentelemetry::trace::SpanRef;
 use telemark_kit::Clock;
 
@@ -13,8 +13,11 @@ use super::metrics::MetricChoice;
 use super::opt_in::OptIn;
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
-use crate::shared::paths::PathPattern;
 use crate::shared::query::SENSITIVE;
+use crate::shared::settings::{ConfigProblem, Problems};
+use crate::shared::url::paths::PathPattern;
+use crate::shared::url::services::ServiceNames;
+use crate::shared::url::templates::{self, PathTemplates};
 
 /// Records an error on a span.
 #[derive(Clone)]
@@ -59,7 +62,9 @@ pub struct ServerConfig {
     pub(crate) clock: Option<Clock>,
     pub(crate) errors: Option<ErrorRecorder>,
     excluded: Vec<PathPattern>,
-    problems: Vec<ConfigProblem>,
+    pub(crate) problems: Problems,
+    pub(crate) route_templates: PathTemplates,
+    pub(crate) client_service_names: ServiceNames,
 }
 
 impl ServerConfig {
@@ -78,7 +83,9 @@ impl ServerConfig {
             clock: None,
             errors: None,
             excluded: Vec::new(),
-            problems: Vec::new(),
+            problems: Problems::default(),
+            route_templates: PathTemplates::default(),
+            client_service_names: ServiceNames::default(),
         }
     }
 
@@ -98,6 +105,34 @@ impl ServerConfig {
     /// Excludes paths from spans and metrics: `/health` matches only that path, `/internal/*` every path below.
     pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.excluded("with_excluded_paths", patterns);
+        self
+    }
+
+    /// Adds route templates for servers without a router, such as `/users/{id}`. A segment `{name}` or `*` matches one segment
+    /// of a path, and a final `{*name}` matches all remaining ones. `/users/*=/users/{id}` names a pattern.
+    ///
+    /// The first template that matches is the route of a request for which the policy has none.
+    pub fn with_route_templates<I: IntoIterator<Item: AsRef<str>>>(mut self, templates: I) -> Self {
+        self.route_templates("with_route_templates", templates);
+        self
+    }
+
+    /// Guesses the route of a request that has no other: the path, with `{id}` for segments that are numbers, UUIDs, ULIDs or at
+    /// least eight hexadecimal digits, one of which is from 0 to 9.
+    ///
+    /// Off by default. Use it only if the other segments of all paths are few: each different one is a route of its own. A
+    /// client that sends arbitrary paths creates arbitrary routes.
+    pub fn with_guessed_routes(mut self) -> Self {
+        self.route_templates.guesses = true;
+        self
+    }
+
+    /// Names the service of the clients with this address, as `client.service.name`: `10.0.0.7`, `[2001:db8::7]`, or `*` for all
+    /// others. The name should be the `service.name` of that service.
+    pub fn with_client_service_name(mut self, address: &str, name: &str) -> Self {
+        if let Err(accepted) = self.client_service_names.add(address, name) {
+            self.problem("with_client_service_name", address, accepted);
+        }
         self
     }
 
@@ -238,7 +273,7 @@ impl ServerConfig {
 
     /// Returns the invalid values that were ignored, for the application to report.
     pub fn problems(&self) -> &[ConfigProblem] {
-        &self.problems
+        self.problems.list()
     }
 
     pub(crate) fn excludes(&self, uri: &Uri) -> bool {
@@ -246,27 +281,27 @@ impl ServerConfig {
     }
 
     pub(crate) fn known_methods<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, methods: I) {
-        let (mut known, mut is_invalid) = (Vec::new(), false);
-        for method in methods {
-            match Method::from_bytes(method.as_ref().as_bytes()) {
-                Ok(_) => known.push(Arc::from(method.as_ref())),
-                Err(_) => {
-                    is_invalid = true;
-                    self.problem(source, method.as_ref(), "an HTTP method");
-                }
-            }
-        }
-        // Ignore a list without a valid method; otherwise every method would become `_OTHER`.
-        if !(known.is_empty() && is_invalid) {
-            self.known_methods = KnownMethods::only(known);
+        if let Some(known) = self.problems.known_methods(source, methods) {
+            self.known_methods = known;
         }
     }
 
     pub(crate) fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
-        for pattern in patterns {
-            match PathPattern::parse(pattern.as_ref()) {
-                Some(pattern) => self.excluded.push(pattern),
-                None => self.problem(source, pattern.as_ref(), "a path, or a path prefix followed by `*`"),
+        self.excluded.extend(self.problems.paths(source, patterns));
+    }
+
+    pub(crate) fn route_templates<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, templates: I) {
+        for template in templates {
+            if !self.route_templates.add(template.as_ref()) {
+                self.problem(source, template.as_ref(), templates::ACCEPTED);
+            }
+        }
+    }
+
+    pub(crate) fn client_service_names<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, items: I) {
+        for item in items {
+            if let Err(accepted) = self.client_service_names.add_item(item.as_ref()) {
+                self.problem(source, item.as_ref(), accepted);
             }
         }
     }
@@ -276,11 +311,7 @@ impl ServerConfig {
         source: &'static str,
         names: I,
     ) {
-        for name in self.header_names(source, names) {
-            if !self.request_headers.iter().any(|known| known.is(&name)) {
-                self.request_headers.push(CapturedHeader::request(name));
-            }
-        }
+        self.problems.captured(source, names, CapturedHeader::request, &mut self.request_headers);
     }
 
     pub(crate) fn capture_response_headers<I: IntoIterator<Item: AsRef<str>>>(
@@ -288,22 +319,7 @@ impl ServerConfig {
         source: &'static str,
         names: I,
     ) {
-        for name in self.header_names(source, names) {
-            if !self.response_headers.iter().any(|known| known.is(&name)) {
-                self.response_headers.push(CapturedHeader::response(name));
-            }
-        }
-    }
-
-    fn header_names<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) -> Vec<HeaderName> {
-        let mut valid = Vec::new();
-        for name in names {
-            match HeaderName::from_bytes(name.as_ref().as_bytes()) {
-                Ok(name) => valid.push(name),
-                Err(_) => self.problem(source, name.as_ref(), "the name of an HTTP header"),
-            }
-        }
-        valid
+        self.problems.captured(source, names, CapturedHeader::response, &mut self.response_headers);
     }
 
     pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
@@ -315,35 +331,13 @@ impl ServerConfig {
     }
 
     pub(crate) fn problem(&mut self, source: &'static str, value: &str, accepted: &'static str) {
-        self.problems.push(ConfigProblem { source, value: value.to_owned(), accepted });
+        self.problems.add(source, value, accepted);
     }
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
         ServerConfig::new()
-    }
-}
-
-/// An ignored value. Its `Display` names the variable or method, the value, and the accepted values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigProblem {
-    source: &'static str,
-    value: String,
-    accepted: &'static str,
-}
-
-impl ConfigProblem {
-    /// Returns the name of the environment variable, or of the method of [`ServerConfig`].
-    pub fn source(&self) -> &'static str {
-        self.source
-    }
-}
-
-impl fmt::Display for ConfigProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConfigProblem { source, value, accepted } = self;
-        write!(f, "{source}: ignored {value:?}, expected {accepted}")
     }
 }
 
@@ -364,9 +358,10 @@ pub(crate) mod tests {
             ..
         } = config;
         let excluded = &config.excluded;
-        let problems: Vec<String> = config.problems.iter().map(ToString::to_string).collect();
+        let (routes, services) = (&config.route_templates, &config.client_service_names);
+        let problems: Vec<String> = config.problems.list().iter().map(ToString::to_string).collect();
         format!(
-            "{known_methods:?} {excluded:?} {} {} {forwarded} {trace_response} {metrics:?} {opt_in:?} {problems:?}",
+            "{known_methods:?} {excluded:?} {routes:?} {services:?} {} {} {forwarded} {trace_response} {metrics:?} {opt_in:?} {problems:?}",
             request_headers.len(),
             response_headers.len()
         )

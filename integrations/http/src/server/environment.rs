@@ -2,6 +2,7 @@
 
 use super::config::ServerConfig;
 use super::metrics::MetricChoice;
+use crate::shared::settings::list;
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS";
@@ -11,6 +12,9 @@ const FORWARDED_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS";
 const TRACE_RESPONSE: &str = "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE";
 const METRICS: &str = "OTEL_RUST_HTTP_SERVER_METRICS";
 const ADDRESS_IN_METRICS: &str = "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS";
+const ROUTE_TEMPLATES: &str = "OTEL_RUST_HTTP_SERVER_ROUTE_TEMPLATES";
+const GUESSED_ROUTES: &str = "OTEL_RUST_HTTP_SERVER_GUESSED_ROUTES";
+const CLIENT_SERVICE_NAMES: &str = "OTEL_RUST_HTTP_SERVER_CLIENT_SERVICE_NAMES";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
 
 impl ServerConfig {
@@ -30,6 +34,9 @@ impl ServerConfig {
     /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma-separated: `duration`, `active_requests`, `body_sizes`; or `none` | `duration` |
     /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma-separated names for [`ServerConfig::with_opt_in_attributes`] | none |
+    /// | `OTEL_RUST_HTTP_SERVER_ROUTE_TEMPLATES` | comma-separated templates for [`ServerConfig::with_route_templates`] | none |
+    /// | `OTEL_RUST_HTTP_SERVER_GUESSED_ROUTES` | `true`: guess the routes that nothing else names | `false` |
+    /// | `OTEL_RUST_HTTP_SERVER_CLIENT_SERVICE_NAMES` | comma-separated `address=name`, for `client.service.name` | none |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
@@ -49,12 +56,19 @@ impl ServerConfig {
         if let Some(value) = set(RESPONSE_HEADERS) {
             config.capture_response_headers(RESPONSE_HEADERS, list(&value));
         }
-        config.forwarded = config.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
-        config.trace_response = config.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
+        config.forwarded = config.problems.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
+        config.trace_response = config.problems.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
         if let Some(value) = set(METRICS) {
             config.metrics(&value);
         }
-        config.metrics.server_address = config.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
+        config.metrics.server_address = config.problems.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
+        if let Some(value) = set(ROUTE_TEMPLATES) {
+            config.route_templates(ROUTE_TEMPLATES, list(&value));
+        }
+        config.route_templates.guesses = config.problems.boolean(GUESSED_ROUTES, set(GUESSED_ROUTES));
+        if let Some(value) = set(CLIENT_SERVICE_NAMES) {
+            config.client_service_names(CLIENT_SERVICE_NAMES, list(&value));
+        }
         if let Some(value) = set(OPT_IN_ATTRIBUTES) {
             config.opt_in(OPT_IN_ATTRIBUTES, list(&value));
         }
@@ -82,23 +96,6 @@ impl ServerConfig {
             self.metrics = MetricChoice { is_off: !chosen.is_any(), ..chosen };
         }
     }
-
-    // spec: configuration/common.md: only "true", in any case, is true; any value but "false" causes a warning
-    fn boolean(&mut self, source: &'static str, value: Option<String>) -> bool {
-        let Some(value) = value else { return false };
-        let value = value.trim();
-        if value.eq_ignore_ascii_case("true") {
-            return true;
-        }
-        if !value.eq_ignore_ascii_case("false") {
-            self.problem(source, value, "`true` or `false`");
-        }
-        false
-    }
-}
-
-fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 #[cfg(test)]
@@ -138,6 +135,9 @@ mod tests {
             config
         });
         check(&[(ADDRESS_IN_METRICS, "true")], &new().with_server_address_in_metrics());
+        check(&[(ROUTE_TEMPLATES, "/a/{b}, /c/*=/c/{d}")], &new().with_route_templates(["/a/{b}", "/c/*=/c/{d}"]));
+        check(&[(GUESSED_ROUTES, "true")], &new().with_guessed_routes());
+        check(&[(CLIENT_SERVICE_NAMES, "10.0.0.7=shop")], &new().with_client_service_name("10.0.0.7", "shop"));
         let sizes = ["http.request.body.size", "http.response.body.size"];
         check(&[(OPT_IN_ATTRIBUTES, "client.port")], &new().with_opt_in_attributes(["client.port"]));
         check(&[(OPT_IN_ATTRIBUTES, &sizes.join(" , "))], &new().with_opt_in_attributes(sizes));

@@ -15,6 +15,7 @@ use crate::shared::headers::{RequestFields, capture};
 use crate::shared::host::{self, Host};
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
+use crate::shared::url::target::Target;
 use crate::shared::{kept, query, version};
 
 /// A parsed request.
@@ -106,6 +107,9 @@ impl<'r> Facts<'r> {
         let peer = policy.peer(&self.request).map(end);
         let of_proxy = self.forwarded.client.map(|(ip, port)| (address(ip), port));
         if let Some((address, port)) = of_proxy.or_else(|| peer.clone()) {
+            if let Some(service) = config.client_service_names.find(&Target::of_address(address.as_str())) {
+                attributes.add(keys::CLIENT_SERVICE_NAME, service);
+            }
             attributes.add(keys::CLIENT_ADDRESS, address);
             if let Some(port) = port.filter(|_| opt_in.client_port) {
                 attributes.add(keys::CLIENT_PORT, i64::from(port));

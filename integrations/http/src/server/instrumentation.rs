@@ -87,7 +87,8 @@ where
         let parent = facts.parent();
         let is_lean = is_unsampled(&parent);
 
-        let route = self.policy.route(&facts.request);
+        let named = self.policy.route(&facts.request);
+        let route = named.or_else(|| self.config.route_templates.find(facts.request.uri.path()));
         let own_name = self.policy.span_name(&facts.request);
         let late_route = match (&route, &own_name) {
             (Some(_), _) => LateRoute::No,

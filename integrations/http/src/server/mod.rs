@@ -23,7 +23,7 @@ mod policy;
 mod request_key;
 mod span;
 
-pub use config::{ConfigProblem, ServerConfig};
+pub use config::ServerConfig;
 pub use instrumentation::HttpServerInstrumentation;
 pub use metrics::ServerMetrics;
 pub use outcome::{End, RequestOutcome};

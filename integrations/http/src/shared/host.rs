@@ -37,18 +37,27 @@ impl Host {
 
 /// Splits `text` like [`split`], and returns the host as an attribute value.
 pub(crate) fn attribute(text: &str) -> Option<Host> {
+    match kept(text) {
+        Some((_, kept)) => kept.map(|(host, port)| Host { address: host.into(), port, is_cut: false }),
+        None => split(text).map(|(host, port)| Host::new(host, port)),
+    }
+}
+
+/// Returns the cached parts of `text`, or `None` if it is not cached.
+fn kept(text: &str) -> Option<Kept> {
     let place = text.len() % 8;
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
-    let kept = known.or_else(|| {
+    known.or_else(|| {
         let kept = KEPT.get(text, split)?;
         // The thread-local is not available while the thread is ending.
         let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
-    });
-    match kept {
-        Some((_, kept)) => kept.map(|(host, port)| Host { address: host.into(), port, is_cut: false }),
-        None => split(text).map(|(host, port)| Host::new(host, port)),
-    }
+    })
+}
+
+/// Returns the cached host and port, or `None` if the text is invalid or not cached.
+pub(crate) fn kept_parts(text: &str) -> Option<(&'static str, Option<u16>)> {
+    *kept(text)?.1
 }
 
 /// Splits `host`, `host:port` or `[v6]:port`, and removes the brackets of an IPv6 address.

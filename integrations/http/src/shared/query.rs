@@ -18,14 +18,26 @@ pub(crate) static SENSITIVE: [Cow<'static, str>; 7] = [
     Cow::Borrowed("X-Goog-Signature"),
 ];
 
-const REDACTED: &str = "REDACTED";
+/// Replaces a secret in an attribute.
+pub(crate) const REDACTED: &str = "REDACTED";
 
 /// Returns the value of `url.query`, in which `REDACTED` replaces the value of each sensitive parameter.
 pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedText {
-    if !query.split('&').any(|pair| secret(pair, sensitive).is_some()) {
+    if !has_secret(query, sensitive) {
         return BoundedText::new(query);
     }
     let mut redacted = String::with_capacity(query.len());
+    redact_into(&mut redacted, query, sensitive);
+    BoundedText::from(redacted)
+}
+
+/// Returns true if the query has a sensitive parameter.
+pub(crate) fn has_secret(query: &str, sensitive: &[Cow<'static, str>]) -> bool {
+    query.split('&').any(|pair| secret(pair, sensitive).is_some())
+}
+
+/// Appends the query, redacted like [`redact`].
+pub(crate) fn redact_into(redacted: &mut String, query: &str, sensitive: &[Cow<'static, str>]) {
     for (i, pair) in query.split('&').enumerate() {
         if i > 0 {
             redacted.push('&');
@@ -39,7 +51,6 @@ pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedTex
             None => redacted.push_str(pair),
         }
     }
-    BoundedText::new(&redacted)
 }
 
 /// Returns the key of a pair if its value is secret. Compares the decoded key, because a server reads `s%69g` as `sig`.

@@ -1,6 +1,8 @@
 //! Finished spans as text, and the providers under test.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
+pub mod client;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +52,8 @@ pub struct Seen {
     pub parent: String,
     pub duration: Duration,
     pub attributes: BTreeMap<String, String>,
+    /// Each event with its attributes, sorted by name.
+    pub events: Vec<String>,
 }
 
 /// The name and the attribute names of each span, as seen by its sampler.
@@ -170,6 +174,7 @@ impl Spans for Upstream {
                 parent: span.parent_span_id.to_string(),
                 duration: span.end_time.duration_since(span.start_time).unwrap(),
                 attributes,
+                events: span.events.iter().map(|event| shown_event(&event.name, &event.attributes)).collect(),
             }
         });
         seen.collect()
@@ -216,6 +221,7 @@ impl Spans for Telemark {
             duration: span.end.since(span.start),
             attributes: span.own_attributes.iter().map(|pair| (pair.key.to_string(), shown(&pair.value))).collect(),
             context: span.context.clone(),
+            events: span.events.iter().map(|event| shown_event(&event.name, &event.attributes)).collect(),
         });
         seen.collect()
     }
@@ -278,6 +284,10 @@ fn braces<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
 pub fn ticking() -> impl Fn() -> SystemTime + Send + Sync + 'static {
     let reads = AtomicU64::new(0);
     move || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + 250 * reads.fetch_add(1, Ordering::Relaxed))
+}
+
+fn shown_event(name: &str, attributes: &[KeyValue]) -> String {
+    format!("{name}{}", braces(attributes.iter()))
 }
 
 fn shown(value: &opentelemetry::Value) -> String {

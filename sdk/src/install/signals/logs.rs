@@ -6,7 +6,8 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
-use super::{Foundation, Provider, Stages, named};
+use super::stages::Stages;
+use super::{Foundation, Provider, named};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;
@@ -215,7 +216,8 @@ impl TelemetryBuilder {
 
 /// Methods for logs.
 impl Telemetry {
-    /// Returns the logger provider, which a bridge takes: `OpenTelemetryTracingBridge::new(telemetry.logger_provider())`.
+    /// Returns the logger provider, which an appender of a logging library takes. For `tracing`, use Telemark's own layer instead: with
+    /// `OpenTelemetryTracingBridge` beside it, each event is recorded twice.
     pub fn logger_provider(&self) -> &SdkLoggerProvider {
         &self.handle.providers.logs
     }

@@ -128,8 +128,16 @@ impl List {
     /// Returns true if this is the given list: the same attributes in the same order.
     #[inline(always)]
     fn is(&self, given: &[KeyValue]) -> bool {
-        let mut attributes = self.attributes.iter().zip(given);
-        self.attributes.len() == given.len() && attributes.all(|((places, own), given)| places.is(own, given))
+        if self.attributes.len() != given.len() {
+            return false;
+        }
+        // A loop, because a closure would not be inlined.
+        for ((places, own), given) in self.attributes.iter().zip(given) {
+            if !places.are_those_of(given) && !is_same(own, given) {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -196,19 +204,15 @@ impl Places {
         Places { key: place_of(attribute.key.as_str()), value }
     }
 
-    /// Returns true if the given attribute equals `own`, the attribute with these places. Compares bytes only if the
-    /// places differ.
+    /// Returns true if the given attribute has the same strings, at the same places, or the same integer.
     #[inline(always)]
-    fn is(&self, own: &KeyValue, given: &KeyValue) -> bool {
-        let is_same_value = match (&self.value, &given.value) {
-            (ValuePlace::Text(address, len), Value::String(text)) => {
-                let given = place_of(text.as_str());
-                given == (*address, *len) || (given.1 == *len && has_same_value(own, text.as_str()))
+    fn are_those_of(&self, given: &KeyValue) -> bool {
+        self.key == place_of(given.key.as_str())
+            && match (&self.value, &given.value) {
+                (ValuePlace::Text(address, len), Value::String(text)) => (*address, *len) == place_of(text.as_str()),
+                (ValuePlace::I64(number), Value::I64(given)) => number == given,
+                _ => false,
             }
-            (ValuePlace::I64(number), Value::I64(given)) => number == given,
-            (_, value) => is_same_value(&own.value, value),
-        };
-        is_same_value && (self.key == place_of(given.key.as_str()) || own.key == given.key)
     }
 }
 
@@ -217,9 +221,10 @@ fn place_of(text: &str) -> (usize, usize) {
     (text.as_ptr().addr(), text.len())
 }
 
+/// Compares the bytes of strings at different places, and values that have no place.
 #[inline(never)]
-fn has_same_value(own: &KeyValue, given: &str) -> bool {
-    matches!(&own.value, Value::String(text) if text.as_str() == given)
+fn is_same(own: &KeyValue, given: &KeyValue) -> bool {
+    is_same_value(&own.value, &given.value) && own.key == given.key
 }
 
 #[cfg(all(test, not(loom)))]

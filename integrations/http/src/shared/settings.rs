@@ -1,0 +1,128 @@
+//! Parsing of settings, from code or from variables, and the values that were ignored.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+
+use super::headers::CapturedHeader;
+use super::methods::KnownMethods;
+use super::url::paths::PathPattern;
+
+/// An ignored value. Its `Display` names the variable or method, the value, and the accepted values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    source: &'static str,
+    value: String,
+    accepted: &'static str,
+}
+
+impl ConfigProblem {
+    /// Returns the name of the environment variable, or of the method of the config.
+    pub fn source(&self) -> &'static str {
+        self.source
+    }
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConfigProblem { source, value, accepted } = self;
+        write!(f, "{source}: ignored {value:?}, expected {accepted}")
+    }
+}
+
+/// The ignored values of a config. Its parsers return the valid values and collect the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Problems(Vec<ConfigProblem>);
+
+impl Problems {
+    pub(crate) fn list(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+
+    pub(crate) fn add(&mut self, source: &'static str, value: &str, accepted: &'static str) {
+        self.0.push(ConfigProblem { source, value: value.to_owned(), accepted });
+    }
+
+    /// Returns the value, or `None` after noting that `text` was ignored.
+    pub(crate) fn noted<T>(
+        &mut self,
+        source: &'static str,
+        text: &str,
+        value: Option<T>,
+        accepted: &'static str,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.add(source, text, accepted);
+        }
+        value
+    }
+
+    /// Returns the methods, or `None` for a list without a valid method, with which every method would become `_OTHER`.
+    /// An empty list is valid.
+    pub(crate) fn known_methods<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        methods: I,
+    ) -> Option<KnownMethods> {
+        let (mut known, mut is_invalid) = (Vec::new(), false);
+        for method in methods {
+            match Method::from_bytes(method.as_ref().as_bytes()) {
+                Ok(_) => known.push(Arc::from(method.as_ref())),
+                Err(_) => {
+                    is_invalid = true;
+                    self.add(source, method.as_ref(), "an HTTP method");
+                }
+            }
+        }
+        (!(known.is_empty() && is_invalid)).then(|| KnownMethods::only(known))
+    }
+
+    pub(crate) fn paths<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        patterns: I,
+    ) -> Vec<PathPattern> {
+        let parse = |pattern: I::Item| {
+            let text = pattern.as_ref();
+            self.noted(source, text, PathPattern::parse(text), "a path, or a path prefix followed by `*`")
+        };
+        patterns.into_iter().filter_map(parse).collect()
+    }
+
+    /// Adds the headers to `chosen`, each once.
+    pub(crate) fn captured<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        names: I,
+        new: fn(HeaderName) -> CapturedHeader,
+        chosen: &mut Vec<CapturedHeader>,
+    ) {
+        for name in names {
+            let text = name.as_ref();
+            let parsed = HeaderName::from_bytes(text.as_bytes()).ok();
+            let Some(name) = self.noted(source, text, parsed, "the name of an HTTP header") else { continue };
+            if !chosen.iter().any(|known| known.is(&name)) {
+                chosen.push(new(name));
+            }
+        }
+    }
+
+    // spec: configuration/common.md: only "true", in any case, is true; any value but "false" causes a warning
+    pub(crate) fn boolean(&mut self, source: &'static str, value: Option<String>) -> bool {
+        let Some(value) = value else { return false };
+        let value = value.trim();
+        if value.eq_ignore_ascii_case("true") {
+            return true;
+        }
+        if !value.eq_ignore_ascii_case("false") {
+            self.add(source, value, "`true` or `false`");
+        }
+        false
+    }
+}
+
+/// Returns the items of a comma-separated list, without empty ones.
+pub(crate) fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty())
+}

@@ -1,0 +1,196 @@
+//! Redirects: events of the span, and the trace context that arrives at other hosts.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod server;
+#[path = "../../tower/tests/support/mod.rs"]
+mod support;
+
+use server::Server;
+use support::{Spans, the_span};
+use telemark_reqwest::redirect::Policy;
+use telemark_reqwest::{Client, ClientBuilder, ClientConfig, HttpClientInstrumentation};
+
+on_every_provider!(
+    a_redirect_is_an_event_of_the_span,
+    a_loop_is_an_error,
+    policies_decide_as_before,
+    a_foreign_client_has_no_events,
+    hosts_off_the_list_receive_no_trace_context,
+    a_redirect_off_the_list_follows_the_rules_of_reqwest,
+    a_custom_policy_sends_the_trace_context_along,
+);
+
+fn builder<S: Spans>(spans: &S, config: ClientConfig) -> ClientBuilder {
+    Client::builder().with_instrumentation(HttpClientInstrumentation::new(config, spans.tracer()))
+}
+
+fn redirect(status: u16, server: &Server, to: &str) -> String {
+    server.url(&format!("/redirect/{status}?{to}"))
+}
+
+async fn a_redirect_is_an_event_of_the_span<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let client = builder(&spans, ClientConfig::new()).build().unwrap();
+    let to = server.url("/status/404?a=1&sig=secret");
+    let url = redirect(302, &server, &to);
+    let response = client.get(&url).send().await.unwrap();
+    assert_eq!(response.url().as_str(), to);
+    let span = the_span(&spans).await;
+    assert_eq!(span.attributes["url.full"], format!("{url:?}").replace("secret", "REDACTED"), "what was asked for");
+    assert_eq!(span.attributes["http.response.status_code"], "404", "the last status");
+    let event = format!(
+        "telemark.redirect{{http.response.status_code=302,url.full={}}}",
+        server.url("/status/404?a=1&sig=REDACTED")
+    );
+    assert_eq!(span.events, [event]);
+    let [first, second] = &server.received()[..] else { panic!() };
+    assert_eq!(first.header("traceparent"), second.header("traceparent"));
+    assert!(first.header("traceparent").contains(&span.context.span_id().to_string()));
+}
+
+async fn a_loop_is_an_error<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let client = builder(&spans, ClientConfig::new()).redirect(Policy::limited(3)).build().unwrap();
+    // The server redirects to whatever the query names, so the target carries its own target.
+    let url = (0..5).fold(server.url("/"), |to, _| redirect(307, &server, &to));
+    let error = client.get(&url).send().await.unwrap_err();
+    assert!(error.is_redirect());
+    let span = the_span(&spans).await;
+    let expected = "GET Error { description: \"too many redirects\" } error.type=\"redirect\"";
+    assert_eq!((&*span.end(), span.events.len(), server.received().len()), (expected, 3, 4));
+}
+
+async fn policies_decide_as_before<S: Spans>() {
+    let custom =
+        || Policy::custom(|attempt| if attempt.url().path() == "/stop" { attempt.stop() } else { attempt.follow() });
+    let refuse = || Policy::custom(|attempt| attempt.error("refused"));
+    let cases: [(fn() -> Policy, &str, &str); 6] = [
+        (Policy::none, "/next", "302 0"),
+        (Policy::default, "/next", "200 1"),
+        (|| Policy::limited(0), "/next", "too many redirects 0"),
+        (custom, "/next", "200 1"),
+        (custom, "/stop", "302 0"),
+        (refuse, "/next", "refused 0"),
+    ];
+    for (policy, path, expected) in cases {
+        let (spans, server) = (S::new(), Server::start().await);
+        let client = builder(&spans, ClientConfig::new()).redirect(policy()).build().unwrap();
+        let result = client.get(redirect(302, &server, &server.url(path))).send().await;
+        let plain = reqwest::Client::builder().redirect(policy()).build().unwrap();
+        let plain = plain.get(redirect(302, &server, &server.url(path))).send().await;
+        let shown = |result: Result<reqwest::Response, reqwest::Error>| match result {
+            Ok(response) => response.status().as_u16().to_string(),
+            Err(error) => std::error::Error::source(&error).unwrap().to_string(),
+        };
+        let (shown, plain) = (shown(result), shown(plain));
+        let events = the_span(&spans).await.events.len();
+        assert_eq!((format!("{shown} {events}"), shown), (expected.to_owned(), plain));
+    }
+}
+
+async fn a_foreign_client_has_no_events<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let instrumentation = HttpClientInstrumentation::new(ClientConfig::new(), spans.tracer());
+    let client = Client::from(reqwest::Client::new()).with_instrumentation(instrumentation.clone());
+    client.get(redirect(302, &server, &server.url("/"))).send().await.unwrap();
+    assert_eq!(the_span(&spans).await.events, [""; 0]);
+    let builder = ClientBuilder::from(reqwest::Client::builder()).with_instrumentation(instrumentation);
+    let client = builder.redirect(Policy::default()).build().unwrap();
+    client.get(redirect(302, &server, &server.url("/"))).send().await.unwrap();
+    assert_eq!(spans.finished()[1].events.len(), 1);
+}
+
+/// Returns the path and the presence of the trace context for each request.
+fn arrived(server: &Server) -> Vec<(String, bool)> {
+    let shown = |request: &server::Received| {
+        let path = request.path.split('?').next().unwrap().to_owned();
+        (path, request.headers.contains_key("traceparent"))
+    };
+    server.received().iter().map(shown).collect()
+}
+
+async fn hosts_off_the_list_receive_no_trace_context<S: Spans>() {
+    let server = Server::start().await;
+    let (listed, other) = (server.url("/listed"), server.other_url("/other"));
+    let off_and_on = server.other_url(&format!("/redirect/307?{listed}"));
+    for (url, expected) in [
+        (listed.clone(), vec![("/listed", true)]),
+        (other.clone(), vec![("/other", false)]),
+        (redirect(302, &server, &listed), vec![("/redirect/302", true), ("/listed", true)]),
+        (redirect(302, &server, &other), vec![("/redirect/302", true), ("/other", false)]),
+        (
+            redirect(302, &server, &redirect(308, &server, &other)),
+            vec![("/redirect/302", true), ("/redirect/308", true), ("/other", false)],
+        ),
+        // Once the context has been left out, it stays out.
+        (
+            redirect(307, &server, &off_and_on),
+            vec![("/redirect/307", true), ("/redirect/307", false), ("/listed", false)],
+        ),
+        // Without it from the start, there is nothing to leave out.
+        (off_and_on.clone(), vec![("/redirect/307", false), ("/listed", false)]),
+    ] {
+        let (spans, before) = (S::new(), server.received().len());
+        let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+        let response = builder(&spans, config).build().unwrap().get(&url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let expected: Vec<_> = expected.into_iter().map(|(path, has)| (path.to_owned(), has)).collect();
+        assert_eq!(arrived(&server)[before..], expected, "{url}");
+        let span = the_span(&spans).await;
+        assert_eq!((span.events.len(), &*span.attributes["url.full"]), (expected.len() - 1, &*format!("{url:?}")));
+    }
+}
+
+async fn a_redirect_off_the_list_follows_the_rules_of_reqwest<S: Spans>() {
+    for status in [301, 302, 303, 307, 308] {
+        for method in ["GET", "HEAD", "POST", "PUT"] {
+            for chain in [false, true] {
+                let server = Server::start().await;
+                let first = if chain {
+                    redirect(308, &server, &redirect(status, &server, &server.other_url("/x")))
+                } else {
+                    redirect(status, &server, &server.other_url("/x"))
+                };
+                let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+                let spans = S::new();
+                let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+                let ours = builder(&spans, config).build().unwrap();
+                let ours = ours.request(method.clone(), &first).bearer_auth("t").header("content-type", "a/b");
+                let ours = ours.header("x-own", "1").body("body").send().await.unwrap();
+                let arrived = server.received();
+                let theirs = reqwest::Client::new().request(method.clone(), &first).bearer_auth("t");
+                let theirs =
+                    theirs.header("content-type", "a/b").header("x-own", "1").body("body").send().await.unwrap();
+                assert_eq!((ours.status(), ours.url()), (theirs.status(), theirs.url()));
+                let expected: Vec<_> = server.received().drain(arrived.len()..).collect();
+                assert_eq!(arrived.len(), expected.len());
+                for (ours, theirs) in arrived.iter().zip(&expected) {
+                    let mut headers = ours.headers.clone();
+                    headers.remove("traceparent");
+                    headers.remove("tracestate");
+                    assert_eq!((ours.shown(), headers), (theirs.shown(), theirs.headers.clone()), "{status} {method}");
+                }
+                assert!(!arrived.last().unwrap().headers.contains_key("traceparent"));
+            }
+        }
+    }
+    // Neither reqwest nor this client can repeat a stream.
+    let (spans, server) = (S::new(), Server::start().await);
+    let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+    let stream = || telemark_reqwest::Body::wrap_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("a")]));
+    let client = builder(&spans, config).build().unwrap();
+    for (status, expected) in [(307, 307), (303, 200)] {
+        let url = redirect(status, &server, &server.other_url("/x"));
+        let theirs = reqwest::Client::new().post(&url).body(stream()).send().await.unwrap();
+        let ours = client.post(&url).body(stream()).send().await.unwrap();
+        assert_eq!((ours.status().as_u16(), theirs.status().as_u16()), (expected, expected));
+    }
+}
+
+async fn a_custom_policy_sends_the_trace_context_along<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+    let client = builder(&spans, config).redirect(Policy::custom(|attempt| attempt.follow())).build().unwrap();
+    client.get(redirect(302, &server, &server.other_url("/other"))).send().await.unwrap();
+    assert_eq!(arrived(&server), [("/redirect/302".to_owned(), true), ("/other".to_owned(), true)], "as documented");
+}
