@@ -3,7 +3,6 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
-mod client;
 mod events;
 mod export;
 mod flood;
@@ -74,7 +73,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 12] = [
+static SCENARIOS: [&Scenario; 11] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -83,7 +82,6 @@ static SCENARIOS: [&Scenario; 12] = [
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
-    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,
