@@ -12,7 +12,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use opentelemetry::{Context, global};
 use telemark::propagation::TraceContextPropagator;
 use telemark::testing::TestTelemetry;
-use telemark_tests::receiver::skip;
+use telemark_tests::skip;
 
 /// A proxy with tracing of its own, stopped when dropped.
 struct Envoy(Child);

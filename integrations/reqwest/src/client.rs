@@ -123,7 +123,7 @@ impl<D> InstrumentedClient<D> {
 // Not derived, because `D` need not be `Clone`.
 impl<D> Clone for InstrumentedClient<D> {
     fn clone(&self) -> Self {
-        InstrumentedClient::from_parts(self.inner.clone(), self.instrumentation.clone(), self.redirects.clone())
+        InstrumentedClient::from_parts(self.inner.clone(), self.instrumentation.clone(), self.redirects)
     }
 }
 

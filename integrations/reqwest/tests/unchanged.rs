@@ -6,14 +6,18 @@ mod server;
 
 use server::Server;
 
+#[macro_use]
+#[path = "unchanged/code.rs"]
+mod code;
+
 mod ours {
     use telemark_reqwest as reqwest;
 
-    include!("unchanged/code.rs");
+    code!();
 }
 
 mod theirs {
-    include!("unchanged/code.rs");
+    code!();
 }
 
 #[tokio::test]

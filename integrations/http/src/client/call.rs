@@ -12,21 +12,28 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, StringValue, global};
 use telemark_kit::{Attributes, BoundedText, Cut, guarded, keys};
 
+use super::config::ClientConfig;
 use super::current::{self, Entered};
 use super::failure::Failure;
 use super::head::ClientResponseHead;
-use super::instrumentation::Inner;
-use super::measurement::{Measurement, Outcome};
+use super::measurement::{Measurement, Outcome, Recorder};
 use crate::shared::headers::{HeaderInjector, capture};
 use crate::shared::status::code;
 use crate::shared::{content_length, kept, version};
+
+/// The part of a client that its calls use after they have begun.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) config: ClientConfig,
+    pub(crate) recorder: Recorder,
+}
 
 /// The span of an outgoing request, and its measurement.
 ///
 /// Both end exactly once: with the head of the response ([`ClientCall::respond`]), with [`ClientCall::fail`], or as
 /// cancelled if this value is dropped first.
 pub struct ClientCall {
-    client: Arc<Inner>,
+    client: Arc<Client>,
     /// `None` if nothing is recorded, and the current context stays current.
     context: Option<Context>,
     propagates: bool,
@@ -48,7 +55,7 @@ enum End<'r> {
 
 impl ClientCall {
     pub(crate) fn new(
-        client: Arc<Inner>,
+        client: Arc<Client>,
         context: Context,
         propagates: bool,
         is_recording: bool,
@@ -59,7 +66,7 @@ impl ClientCall {
     }
 
     /// Returns a call without a span and a measurement.
-    pub(crate) fn unrecorded(client: Arc<Inner>, propagates: bool) -> Self {
+    pub(crate) fn unrecorded(client: Arc<Client>, propagates: bool) -> Self {
         let cut = Cut::default();
         ClientCall { client, context: None, propagates, is_recording: false, has_ended: false, cut, measured: None }
     }
@@ -257,7 +264,7 @@ impl Drop for EndOnPanic<'_> {
 
 /// Counts the bytes of a response body, and records `http.client.response.body.size` when it ends or is dropped.
 pub struct ResponseBodyMeter {
-    client: Arc<Inner>,
+    client: Arc<Client>,
     context: Context,
     measurement: Measurement,
     outcome: Outcome,

@@ -12,11 +12,11 @@ use super::policy::{ClientPolicy, DefaultClientPolicy};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::query::SENSITIVE;
-use crate::shared::services::ServiceNames;
 use crate::shared::settings::{ConfigProblem, Problems};
-use crate::shared::target::Target;
-use crate::shared::templates::{self, PathTemplates};
-use crate::shared::urls::{self, UrlPattern};
+use crate::shared::url::pattern::{self, UrlPattern};
+use crate::shared::url::services::ServiceNames;
+use crate::shared::url::target::Target;
+use crate::shared::url::templates::{self, PathTemplates};
 
 /// The settings of an HTTP client: the data that it records, and the hosts to which it sends the trace context.
 ///
@@ -264,7 +264,7 @@ impl ClientConfig {
     fn patterns<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) -> Vec<UrlPattern> {
         let problems = &mut self.problems;
         let parse = |pattern: I::Item| {
-            problems.noted(source, pattern.as_ref(), UrlPattern::parse(pattern.as_ref()), urls::ACCEPTED)
+            problems.noted(source, pattern.as_ref(), UrlPattern::parse(pattern.as_ref()), pattern::ACCEPTED)
         };
         patterns.into_iter().filter_map(parse).collect()
     }

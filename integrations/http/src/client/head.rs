@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Version};
 
-use crate::shared::target::Target;
+use crate::shared::url::target::Target;
 
 /// An outgoing request without its body.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer}
 use opentelemetry::{Context, KeyValue};
 use telemark_kit::{Attributes, BoundedText, guarded, keys};
 
-use super::call::ClientCall;
+use super::call::{Client, ClientCall};
 use super::config::ClientConfig;
 use super::current;
 use super::head::ClientRequestHead;
@@ -20,7 +20,7 @@ use crate::shared::content_length;
 use crate::shared::headers::capture;
 use crate::shared::methods::MethodName;
 use crate::shared::names;
-use crate::shared::target::{Server, Target};
+use crate::shared::url::target::{Server, Target};
 
 /// The number of attributes of a typical request, to allocate the vector only once.
 const TYPICAL_ATTRIBUTES: usize = 8;
@@ -29,11 +29,8 @@ const LEAN_ATTRIBUTES: usize = 4;
 
 /// Begins the spans and measurements of one client, with its settings, tracer and instruments. Cheap to clone.
 #[derive(Clone)]
-pub struct HttpClientInstrumentation(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) config: ClientConfig,
-    pub(crate) recorder: Recorder,
+pub struct HttpClientInstrumentation {
+    client: Arc<Client>,
     tracer: Arc<dyn Start>,
 }
 
@@ -73,26 +70,26 @@ impl HttpClientInstrumentation {
         T::Span: Send + Sync + 'static,
     {
         let recorder = Recorder::new(&config, ClientMetrics::off());
-        HttpClientInstrumentation(Arc::new(Inner { config, recorder, tracer: Arc::new(tracer) }))
+        HttpClientInstrumentation { client: Arc::new(Client { config, recorder }), tracer: Arc::new(tracer) }
     }
 
     /// Records metrics on these instruments.
     pub fn with_metrics(self, metrics: ClientMetrics) -> Self {
-        let config = self.0.config.clone();
+        let config = self.client.config.clone();
         let recorder = Recorder::new(&config, metrics);
-        HttpClientInstrumentation(Arc::new(Inner { config, recorder, tracer: Arc::clone(&self.0.tracer) }))
+        HttpClientInstrumentation { client: Arc::new(Client { config, recorder }), tracer: self.tracer }
     }
 
     /// Changes the settings. `change` receives the present ones and returns new ones.
     pub fn map_config(self, change: impl FnOnce(ClientConfig) -> ClientConfig) -> Self {
-        let config = change(self.0.config.clone());
-        let recorder = self.0.recorder.with_config(&config);
-        HttpClientInstrumentation(Arc::new(Inner { config, recorder, tracer: Arc::clone(&self.0.tracer) }))
+        let config = change(self.client.config.clone());
+        let recorder = self.client.recorder.with_config(&config);
+        HttpClientInstrumentation { client: Arc::new(Client { config, recorder }), tracer: self.tracer }
     }
 
     /// Returns the settings.
     pub fn config(&self) -> &ClientConfig {
-        &self.0.config
+        &self.client.config
     }
 
     /// Begins the span and the measurement of a request. The parent is the current span.
@@ -100,30 +97,30 @@ impl HttpClientInstrumentation {
     /// Nothing is recorded if the request is excluded, if another client layer is already recording it, or if the policy or
     /// the tracer panicked.
     pub fn begin(&self, request: ClientRequestHead<'_>) -> ClientCall {
-        if self.0.config.is_disabled {
-            return ClientCall::unrecorded(self.0.clone(), false);
+        if self.client.config.is_disabled {
+            return ClientCall::unrecorded(self.client.clone(), false);
         }
         // Policy and sampler are user code. If one panics, the request is sent without a span.
         let begun = guarded(|| self.begin_guarded(&request));
-        let mut call = begun.unwrap_or_else(|| ClientCall::unrecorded(self.0.clone(), true));
+        let mut call = begun.unwrap_or_else(|| ClientCall::unrecorded(self.client.clone(), true));
         call.count();
         call
     }
 
     fn begin_guarded(&self, request: &ClientRequestHead<'_>) -> ClientCall {
-        let config = &self.0.config;
+        let config = &self.client.config;
         if current::is_in_call() {
-            return ClientCall::unrecorded(self.0.clone(), false);
+            return ClientCall::unrecorded(self.client.clone(), false);
         }
         let propagates = config.propagates_to(&request.target);
         if config.excludes(&request.target) || config.policy().is_excluded(request) {
-            return ClientCall::unrecorded(self.0.clone(), propagates);
+            return ClientCall::unrecorded(self.client.clone(), propagates);
         }
         self.begin_included(request, propagates)
     }
 
     fn begin_included(&self, request: &ClientRequestHead<'_>, propagates: bool) -> ClientCall {
-        let Inner { config, recorder, tracer } = &*self.0;
+        let Client { config, recorder } = &*self.client;
         let started = recorder.start();
         let parent = Context::current();
         let is_lean = is_unsampled(&parent);
@@ -156,7 +153,7 @@ impl HttpClientInstrumentation {
             late.list.extend(late.cut.attribute());
             late.list
         };
-        let (context, is_recording) = tracer.start(builder, &parent, &late);
+        let (context, is_recording) = self.tracer.start(builder, &parent, &late);
         let measured = started.map(|started| Measurement {
             started,
             method,
@@ -166,7 +163,7 @@ impl HttpClientInstrumentation {
             request_bytes: request_bytes(request),
             is_active: false,
         });
-        ClientCall::new(self.0.clone(), context, propagates, is_recording, attributes.cut, measured)
+        ClientCall::new(self.client.clone(), context, propagates, is_recording, attributes.cut, measured)
     }
 
     /// Adds an event for a redirect to the span of the call that the current thread is polling, if it has one.
@@ -175,7 +172,7 @@ impl HttpClientInstrumentation {
     pub fn record_redirect(&self, status: StatusCode, to: &str) {
         guarded(|| {
             if current::is_in_call() {
-                let full = Target::parse(to).full(&self.0.config.sensitive).text;
+                let full = Target::parse(to).full(&self.client.config.sensitive).text;
                 let status = KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()));
                 Context::map_current(|current| {
                     current.span().add_event("telemark.redirect", vec![status, KeyValue::new(keys::URL_FULL, full)]);
@@ -187,7 +184,7 @@ impl HttpClientInstrumentation {
 
 impl fmt::Debug for HttpClientInstrumentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { config, recorder, .. } = &*self.0;
+        let Client { config, recorder } = &*self.client;
         let mut shown = f.debug_struct("HttpClientInstrumentation");
         shown.field("config", config).field("recorder", recorder).finish_non_exhaustive()
     }

@@ -1,12 +1,11 @@
-//! The instruments of a client, and the choice of metrics.
+//! The instruments of a client, the choice of metrics, and the key under which their attributes are cached.
 
 use std::fmt;
 
+use http::{StatusCode, Version};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
-use telemark_kit::{AttributeSets, Instruments};
-
-use super::measurement::ClientKey;
+use telemark_kit::{AttributeSets, Instruments, SetKey};
 
 // spec: http/http-metrics.md: the advised boundaries of http.client.request.duration, in seconds
 const DURATION_BOUNDARIES: [f64; 14] =
@@ -117,5 +116,121 @@ impl ClientMetricChoice {
     #[inline]
     pub(crate) fn is_any(self) -> bool {
         !self.is_off && (self.duration || self.active_requests || self.body_sizes)
+    }
+}
+
+/// The metrics that share a list of attribute names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Active,
+    Duration,
+    Sizes,
+}
+
+/// Identifies the attribute set of a request's metrics. Strings are compared by address, so equal ones may have different keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientKey {
+    pub(crate) of: Of,
+    pub(crate) method: &'static str,
+    pub(crate) host: &'static str,
+    pub(crate) port: Option<u16>,
+    pub(crate) scheme: Option<&'static str>,
+    pub(crate) template: Option<&'static str>,
+    pub(crate) version: Option<Version>,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) error: Option<&'static str>,
+}
+
+impl SetKey for ClientKey {
+    #[inline]
+    fn hash(&self) -> usize {
+        let address = |text: Option<&'static str>| text.map_or(0, |text| text.as_ptr().addr() as u64);
+        let status = self.status.map_or(1, |status| u64::from(status.as_u16())) * 4 + self.of as u64;
+        let end = status | u64::from(self.port.unwrap_or_default()) << 16;
+        let parts = [Some(self.method), self.template, self.error].map(address);
+        let places = parts.into_iter().fold(address(Some(self.host)), |mixed, part| mixed.rotate_left(17) ^ part);
+        // All input bits affect the upper half of a product.
+        let product = u128::from(places ^ end.wrapping_mul(0xd6e8_feb8_6659_fd93)) * 0x9e37_79b9_7f4a_7c15;
+        (((product >> 64) as u64 ^ product as u64) >> 20) as usize
+    }
+}
+
+impl PartialEq for ClientKey {
+    #[inline]
+    fn eq(&self, other: &ClientKey) -> bool {
+        let same = |a: Option<&'static str>, b: Option<&'static str>| match (a, b) {
+            (Some(a), Some(b)) => std::ptr::eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        (self.of, self.port, self.version, self.status) == (other.of, other.port, other.version, other.status)
+            && same(Some(self.method), Some(other.method))
+            && same(Some(self.host), Some(other.host))
+            && same(self.scheme, other.scheme)
+            && same(self.template, other.template)
+            && same(self.error, other.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::KeyValue;
+    use telemark_kit::AttributeSets;
+
+    const KEY: ClientKey = ClientKey {
+        of: Of::Duration,
+        method: "GET",
+        host: "a.example",
+        port: Some(80),
+        scheme: None,
+        template: None,
+        version: None,
+        status: None,
+        error: None,
+    };
+
+    #[test]
+    fn every_part_of_a_key_counts() {
+        let status = StatusCode::from_u16(200).ok();
+        let keys = [
+            KEY,
+            ClientKey { of: Of::Active, ..KEY },
+            ClientKey { of: Of::Sizes, ..KEY },
+            ClientKey { method: "PUT", ..KEY },
+            ClientKey { host: "b.example", ..KEY },
+            ClientKey { port: Some(81), ..KEY },
+            ClientKey { port: None, ..KEY },
+            ClientKey { scheme: Some("http"), ..KEY },
+            ClientKey { template: Some("/a"), ..KEY },
+            ClientKey { version: Some(Version::HTTP_11), ..KEY },
+            ClientKey { status, ..KEY },
+            ClientKey { error: Some("timeout"), ..KEY },
+        ];
+        let sets = AttributeSets::new();
+        for turn in 0..2 {
+            for (index, key) in keys.into_iter().enumerate() {
+                // A key's bucket may be full, but a key never gets another key's attributes.
+                let make = || vec![KeyValue::new("key", index as i64 + 100 * turn)];
+                sets.with(Some(key), make, |attributes| {
+                    let value: i64 = attributes[0].value.to_string().parse().unwrap();
+                    assert_eq!(value % 100, index as i64);
+                });
+            }
+        }
+        assert_eq!((KEY, KEY.hash()), (KEY, KEY.hash()));
+    }
+
+    #[test]
+    fn the_keys_of_many_hosts_and_statuses_spread_over_the_buckets() {
+        static HOSTS: [u8; 64] = [b'x'; 64];
+        let hosts = std::str::from_utf8(&HOSTS).unwrap();
+        let mut buckets = std::collections::HashSet::new();
+        for index in 0..64 {
+            for status in [200, 404, 500, 503] {
+                let status = StatusCode::from_u16(status).ok();
+                buckets.insert(ClientKey { host: &hosts[index..=index], status, ..KEY }.hash() % 256);
+            }
+        }
+        assert!(buckets.len() > 128, "{}", buckets.len());
     }
 }

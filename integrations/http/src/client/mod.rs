@@ -10,8 +10,8 @@
 //! | `current` | the call that the current thread is polling |
 //! | `exchange` | requests of the `http` crate: the future of a response, and its body |
 //! | `failure` | `error.type` and a description for an error without a response |
-//! | `measurement` | the measurements of one request, their attributes, and the key under which these are cached |
-//! | `metrics` | the instruments, and the choice of metrics |
+//! | `measurement` | the measurements of one request, and their attributes |
+//! | `metrics` | the instruments, the choice of metrics, and the cache key for their attribute sets |
 
 mod call;
 mod config;

@@ -13,11 +13,11 @@ use super::metrics::MetricChoice;
 use super::opt_in::OptIn;
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
-use crate::shared::paths::PathPattern;
 use crate::shared::query::SENSITIVE;
-use crate::shared::services::ServiceNames;
 use crate::shared::settings::{ConfigProblem, Problems};
-use crate::shared::templates::{self, PathTemplates};
+use crate::shared::url::paths::PathPattern;
+use crate::shared::url::services::ServiceNames;
+use crate::shared::url::templates::{self, PathTemplates};
 
 /// Records an error on a span.
 #[derive(Clone)]

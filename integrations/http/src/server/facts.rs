@@ -15,7 +15,7 @@ use crate::shared::headers::{RequestFields, capture};
 use crate::shared::host::{self, Host};
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
-use crate::shared::target::Target;
+use crate::shared::url::target::Target;
 use crate::shared::{kept, query, version};
 
 /// A parsed request.

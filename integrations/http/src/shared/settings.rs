@@ -7,7 +7,7 @@ use http::{HeaderName, Method};
 
 use super::headers::CapturedHeader;
 use super::methods::KnownMethods;
-use super::paths::PathPattern;
+use super::url::paths::PathPattern;
 
 /// An ignored value. Its `Display` names the variable or method, the value, and the accepted values.
 #[derive(Clone, Debug, PartialEq, Eq)]

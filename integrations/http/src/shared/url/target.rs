@@ -6,8 +6,8 @@ use http::{HeaderMap, Uri, header};
 use opentelemetry::StringValue;
 use telemark_kit::BoundedText;
 
-use super::host::{self, Host};
-use super::query::{self, REDACTED};
+use crate::shared::host::{self, Host};
+use crate::shared::query::{self, REDACTED};
 
 /// The URL of an outgoing request, split into its parts.
 ///

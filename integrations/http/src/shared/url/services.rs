@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use opentelemetry::StringValue;
 
+use super::pattern::{self, UrlPattern};
 use super::target::Target;
-use super::urls::{self, UrlPattern};
 
 /// The accepted items, for messages.
 pub(crate) const ACCEPTED: &str = "`pattern=name`";
@@ -20,7 +20,7 @@ pub(crate) struct ServiceNames(Vec<(UrlPattern, Arc<str>)>);
 impl ServiceNames {
     /// Adds a name. On failure, returns the accepted patterns.
     pub(crate) fn add(&mut self, pattern: &str, name: &str) -> Result<(), &'static str> {
-        let pattern = UrlPattern::parse(pattern).ok_or(urls::ACCEPTED)?;
+        let pattern = UrlPattern::parse(pattern).ok_or(pattern::ACCEPTED)?;
         if name.is_empty() {
             return Err(ACCEPTED);
         }

@@ -1,8 +1,8 @@
 //! URL patterns: a host, with a port and a path.
 
-use super::host;
 use super::paths::PathPattern;
 use super::target::Target;
+use crate::shared::host;
 
 /// The accepted patterns, for messages.
 pub(crate) const ACCEPTED: &str = "`host`, `*.suffix`, `*` or nothing, then `:port` and `/path` or `/prefix*`";
