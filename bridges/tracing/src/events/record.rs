@@ -1,20 +1,20 @@
-//! Events, which become log records, set a span's status, and become span events if this is enabled.
+//! The effects of an event: a log record, a span's status, a span event.
 
 use std::borrow::Cow;
 
-use opentelemetry::logs::{LogRecord, Logger};
+use opentelemetry::logs::LogRecord;
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::instrument::bridge::{self, Change, contained};
-use telemark_sdk::logs::{Exception, SdkLogRecord};
+use telemark_sdk::logs::{Exception, SdkLogRecord, SdkLogger};
 use telemark_sdk::time::{Clock, Timestamp};
 use telemark_sdk::trace::ExceptionSignal;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use super::fields::EventFields;
 use crate::data;
-use crate::event_fields::EventFields;
 use crate::layer::change;
 use crate::options::Options;
 use crate::sites::{self, Site, severity};
@@ -31,15 +31,19 @@ where
     if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
         return;
     }
-    let mut record = if options.log_records && options.keeps_records(site) { started(site, event) } else { None };
     let is_error = options.errors && *event.metadata().level() == Level::ERROR;
     let others = (is_error || options.span_events) && options.keeps_spans(site, event.metadata());
-    match &record {
-        Some(_) if !others && event.is_contextual() && options.span_fields.is_empty() => {
-            return record_only(event, site, &mut record);
-        }
-        None if !others || bridge::is_suppressed() => return,
-        _ => {}
+    let keeps_record = options.log_records && options.keeps_records(site);
+    if keeps_record && !others && event.is_contextual() && options.span_fields.is_empty() {
+        site.logger.with(|logger| record_only(event, site, logger));
+        return;
+    }
+    let mut record = None;
+    if keeps_record {
+        record = site.logger.with(|logger| begin(logger, site, event)).flatten();
+    }
+    if record.is_none() && (!others || bridge::is_suppressed()) {
+        return;
     }
     let (is_error, span_events) = (is_error && others, options.span_events && others);
     // The innermost `tracing` span, and the event's context, which may come from any library.
@@ -56,8 +60,7 @@ where
     }
     let started = record.as_ref().and_then(SdkLogRecord::timestamp);
     let now = started.or_else(bridge::now).unwrap_or_else(|| Clock::system().now());
-    let mut fields =
-        EventFields { record: record.as_mut(), attributes: is_span_event.then(Vec::new), ..EventFields::default() };
+    let mut fields = EventFields::new(site, record.as_mut(), is_span_event.then(Vec::new));
     contained(|| event.record(&mut fields));
     let is_of_client = fields.log_target.as_deref().is_some_and(sites::is_of_client);
     if sites::may_loop(is_of_client, &context) {
@@ -89,8 +92,13 @@ where
 }
 
 /// Records an event that becomes a log record of the current context and has no other effect, which most events do.
-fn record_only(event: &Event<'_>, site: &'static Site, slot: &mut Option<SdkLogRecord>) {
-    let mut fields = EventFields { record: slot.as_mut(), ..EventFields::default() };
+fn record_only(event: &Event<'_>, site: &'static Site, logger: &SdkLogger) {
+    // The record stays in its place, because it is large.
+    let mut slot = begin(logger, site, event);
+    if slot.is_none() {
+        return;
+    }
+    let mut fields = EventFields::new(site, slot.as_mut(), None);
     contained(|| event.record(&mut fields));
     let is_of_client = fields.log_target.as_deref().is_some_and(sites::is_of_client);
     if is_of_client && sites::may_loop(true, &bridge::current_context()) {
@@ -102,15 +110,14 @@ fn record_only(event: &Event<'_>, site: &'static Site, slot: &mut Option<SdkLogR
         record.set_event_name("exception");
     }
     complete(record, site, fields);
-    site.logger.with(|logger| slot.take().map(|record| logger.emit(record)));
+    logger.emit_begun(&mut slot);
 }
 
 /// Returns an empty record if the logger accepts this severity.
 #[inline]
-fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
+fn begin(logger: &SdkLogger, site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
     let (severity, target, name) = (severity(*event.metadata().level()), event.metadata().target(), site.event_name);
-    let place = site.log_site.as_ref();
-    site.logger.with(|logger| logger.begin_at(place, severity, target, name, event.is_contextual())).flatten()
+    logger.begin_at(site.log_site.as_ref(), severity, target, name, event.is_contextual())
 }
 
 /// Sets what does not come from the attributes.
@@ -193,7 +200,7 @@ fn span_event(
             attributes.push(KeyValue::new("exception.message", error.to_owned()));
             Cow::Borrowed("exception")
         }
-        (None, Some(message)) => Cow::Owned(message.clone()),
+        (None, Some(message)) => Cow::Owned(message.as_str().to_owned()),
         (None, None) => Cow::Borrowed(metadata.name()),
     };
     Change::Event { name, time, attributes }
