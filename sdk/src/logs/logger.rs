@@ -321,11 +321,17 @@ impl SdkLogger {
         context::look(look).unwrap_or(Some(None))
     }
 
-    /// Returns true if a processor wants such a record. A processor that panics gets it.
+    /// Returns true if a processor wants such a record.
+    #[inline]
     fn wants(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
         if !self.provider.is_selective {
             return !EMITTING.get();
         }
+        self.asks(level, target, name)
+    }
+
+    /// Asks the processors. One that panics gets the record.
+    fn asks(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
         let Some(_emitting) = Emitting::begin() else { return false };
         self.provider
             .processors
@@ -334,6 +340,7 @@ impl SdkLogger {
     }
 }
 
+#[inline]
 fn trace_context(span: &SpanContext) -> Option<TraceContext> {
     (span.trace_id() != TraceId::INVALID && span.span_id() != SpanId::INVALID).then(|| TraceContext {
         trace_id: span.trace_id(),

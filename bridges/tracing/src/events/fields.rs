@@ -47,12 +47,12 @@ impl<'a> EventFields<'a> {
             return self.push_as(field.name(), value);
         }
         self.next = field.index() + 1;
-        let value = value.into();
+        let (name, value) = (field.name(), value.into());
         if let Some(attributes) = &mut self.attributes {
-            attributes.push(KeyValue::new(field.name(), attribute(value.clone())));
+            attributes.push(KeyValue::new(name, attribute(value.clone())));
         }
         if let Some(record) = &mut self.record {
-            record.add_new_attribute(field.name(), value);
+            record.add_new_attribute(name, value);
         }
     }
 
