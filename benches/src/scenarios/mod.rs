@@ -7,6 +7,7 @@ mod client;
 mod events;
 mod export;
 mod flood;
+mod grpc;
 mod metrics;
 mod page;
 mod sustained;
@@ -74,7 +75,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 12] = [
+static SCENARIOS: [&Scenario; 13] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -83,6 +84,7 @@ static SCENARIOS: [&Scenario; 12] = [
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
+    &grpc::SCENARIO,
     &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,

@@ -16,6 +16,7 @@ on_every_provider!(
     policies_decide_as_before,
     a_foreign_client_has_no_events,
     hosts_off_the_list_receive_no_trace_context,
+    a_context_set_by_hand_is_withheld_too,
     a_redirect_off_the_list_follows_the_rules_of_reqwest,
     a_custom_policy_sends_the_trace_context_along,
 );
@@ -64,7 +65,8 @@ async fn policies_decide_as_before<S: Spans>() {
     let custom =
         || Policy::custom(|attempt| if attempt.url().path() == "/stop" { attempt.stop() } else { attempt.follow() });
     let refuse = || Policy::custom(|attempt| attempt.error("refused"));
-    let cases: [(fn() -> Policy, &str, &str); 6] = [
+    type Case = (fn() -> Policy, &'static str, &'static str);
+    let cases: [Case; 6] = [
         (Policy::none, "/next", "302 0"),
         (Policy::default, "/next", "200 1"),
         (|| Policy::limited(0), "/next", "too many redirects 0"),
@@ -139,6 +141,14 @@ async fn hosts_off_the_list_receive_no_trace_context<S: Spans>() {
         let span = the_span(&spans).await;
         assert_eq!((span.events.len(), &*span.attributes["url.full"]), (expected.len() - 1, &*format!("{url:?}")));
     }
+}
+
+async fn a_context_set_by_hand_is_withheld_too<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+    let request = builder(&spans, config).build().unwrap().get(redirect(302, &server, &server.other_url("/other")));
+    request.header("traceparent", "00-00000000000000000000000000000007-0000000000000009-01").send().await.unwrap();
+    assert_eq!(arrived(&server), [("/redirect/302".to_owned(), true), ("/other".to_owned(), false)]);
 }
 
 async fn a_redirect_off_the_list_follows_the_rules_of_reqwest<S: Spans>() {

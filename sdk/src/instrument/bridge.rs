@@ -105,7 +105,7 @@ impl BridgedSpan {
                 Glance::Silent => return None,
                 Glance::Sampled(data) => {
                     let span = tracer.record_bridged(site.call_site, site.code_attributes, data, fill);
-                    let context = context::look(|current| current.with_span(span))?;
+                    let context = context::look(|current| span.in_context(current))?;
                     return Some(BridgedSpan { context, clock: tracer.clock(), unrecorded: None });
                 }
                 Glance::Dropped(_) | Glance::Unknown => {}

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::trace::{Link, Span, SpanContext, SpanId, SpanRef, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
+use super::bridged;
 use super::exceptions::{self, Roots};
 use super::failure::Told;
 use super::in_context::InContext;
@@ -258,6 +259,21 @@ impl Span for SdkSpan {
     }
 
     fn set_status(&mut self, status: Status) {
+        if status == Status::Unset {
+            // May be a change that takes the data, as from a span in a context.
+            let identity = self.span_context().clone();
+            let mut place = match std::mem::replace(&mut self.0, State::NotRecording(identity)) {
+                State::Recording(recording) => Some(recording),
+                State::NotRecording(_) => None,
+            };
+            let is_applied = bridged::apply(&mut place);
+            if let Some(recording) = place {
+                self.0 = State::Recording(recording);
+            }
+            if is_applied {
+                return;
+            }
+        }
         if let Some(recording) = self.recording_mut() {
             recording.set_status(status);
         }

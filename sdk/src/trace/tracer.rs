@@ -368,7 +368,7 @@ impl TracedSpan {
 /// The result of starting a `#[traced]` span.
 #[derive(Debug)]
 pub(crate) enum Started {
-    /// The span is recorded. Attach `parent.with_span(span)`. The span ends when dropped.
+    /// The span is recorded. Attach `span.in_context(parent)`. The span ends when dropped.
     Recording(SdkSpan),
     /// No span is created, because telemetry is suppressed or the provider has been shut down. Child spans are not
     /// recorded either.

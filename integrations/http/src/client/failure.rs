@@ -104,6 +104,8 @@ mod tests {
         check(Outer(refused.into()), "connection_refused", "no");
         let inner = io::Error::other(Outer(io::Error::from(io::ErrorKind::BrokenPipe).into()));
         check(Outer(inner.into()), "broken_pipe", "broken pipe");
+        let nested = io::Error::other(io::Error::from(io::ErrorKind::ConnectionReset));
+        check(nested, "connection_reset", "connection reset");
         check(Outer("odd".into()), "request", "odd");
         check(io::Error::from(io::ErrorKind::TimedOut), "timeout", "timed out");
         check(io::Error::other("odd"), "request", "odd");

@@ -78,6 +78,10 @@ impl KnownLists {
         if entry.failures.get() != 0 {
             entry.failures.set(0);
         }
+        // A list that is in use keeps its entry, even if another list belongs to the same entry.
+        if entry.sightings.get() != 0 {
+            entry.sightings.set(0);
+        }
         Some(list.fingerprint)
     }
 
@@ -85,7 +89,7 @@ impl KnownLists {
     /// passed to [`Self::add`].
     #[inline(always)]
     pub(super) fn is_due(&self, config: &StreamConfig, given: &[KeyValue], fingerprint: Fingerprint) -> bool {
-        let Some(entry) = self.entries.get(index(given)) else { return false };
+        let Some(entry) = self.entries.get(index(given)).filter(|_| self.is_for(config)) else { return false };
         let candidate = fingerprint.place ^ address(given) as u64;
         if entry.candidate.replace(candidate) != candidate {
             entry.sightings.set(0);
@@ -93,7 +97,7 @@ impl KnownLists {
         }
         let sightings = entry.sightings.get().saturating_add(1);
         entry.sightings.set(sightings);
-        sightings >> entry.replacements.min(MAX_REPLACEMENTS) != 0 && self.is_for(config)
+        sightings >> entry.replacements.min(MAX_REPLACEMENTS) != 0
     }
 
     /// Copies the list into its entry, unless the list is too large.
