@@ -100,6 +100,7 @@ impl Drop for Entered {
 
 /// Calls `look` with the effective span context of `cx`: that of this thread's dropped span if `cx` holds the parent
 /// of that span, and otherwise that of the span in `cx`.
+#[inline]
 pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext) -> T) -> T {
     let span = cx.span();
     let context = span.span_context();
@@ -115,6 +116,7 @@ pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
     SpanContext::new(parent.trace_id(), own_id, flags, false, parent.trace_state().clone())
 }
 
+#[inline]
 fn own_id(parent: &SpanContext) -> Option<SpanId> {
     let current = CURRENT.get();
     if !parent.is_valid() || parent.is_sampled() || current.parent != Parent::new(parent) {

@@ -267,6 +267,9 @@ fn selected_baggage_is_copied_to_records_and_replaces_nothing() {
     own.add_attribute("tenant", "own");
     logger.emit(own);
     assert_eq!(telemetry.logs(), "INFO said tenant=own user.id=ann\n");
+    let mut begun = logger.begin_at(None, Severity::Warn, "shop", None, true);
+    logger.emit_begun(&mut begun);
+    assert_eq!(telemetry.logs(), "INFO said tenant=own user.id=ann\ntenant=t1 user.id=ann\n");
 }
 
 #[test]

@@ -241,6 +241,34 @@ fn processors_see_the_changes_of_those_before_them_and_exports_do_not_change_lat
 }
 
 #[test]
+fn a_record_that_was_begun_has_its_trace_and_processors_see_its_context() {
+    let span = |id| {
+        let span = SpanContext::new(TraceId::from(3), SpanId::from(id), TraceFlags::SAMPLED, true, TraceState::NONE);
+        Context::new().with_remote_span_context(span)
+    };
+    let telemetry = TestTelemetry::new();
+    let logger = telemetry.logger_provider().logger("shop");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let provider = SdkLoggerProvider::builder().with_processor(Editor { name: "one", seen: seen.clone() }).build();
+    let watched = provider.logger("shop");
+    let _attached = span(4).attach();
+    for logger in [&logger, &watched] {
+        let mut record = logger.begin_at(None, Severity::Warn, "shop", None, true);
+        assert_eq!(record.as_ref().unwrap().trace_context().unwrap().span_id, SpanId::from(4));
+        logger.emit_begun(&mut record);
+        assert_eq!(record, None);
+    }
+    assert_eq!(telemetry.log_records()[0].trace_context().unwrap().span_id, SpanId::from(4));
+    assert_eq!(seen.lock().unwrap().join("").trim(), "one: 0000000000000004");
+    let elsewhere = logger.begin_at(None, Severity::Info, "shop", None, false).unwrap();
+    assert_eq!(elsewhere.trace_context(), None);
+    logger.emit_in(elsewhere, &span(5));
+    assert_eq!(telemetry.log_records()[1].trace_context().unwrap().span_id, SpanId::from(5));
+    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    assert_eq!(logger.begin_at(None, Severity::Fatal, "shop", None, true), None);
+}
+
+#[test]
 fn a_record_that_no_processor_wants_need_not_be_made() {
     let provider = SdkLoggerProvider::builder().with_processor(Editor::default()).build();
     let logger = provider.logger("shop");

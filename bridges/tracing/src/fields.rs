@@ -7,10 +7,11 @@ use std::fmt::{Debug, Write as _};
 use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry::{KeyValue, Value};
-use telemark_sdk::instrument::bridge::{Change, contained, describe};
+use telemark_sdk::instrument::bridge::{Change, describe};
 use telemark_sdk::time::Timestamp;
 use tracing::field::{Field, Visit};
 
+use crate::events::text;
 use crate::sites::Site;
 
 /// Collects the fields of a span into a list of attributes and a list of everything else.
@@ -173,13 +174,6 @@ impl Visit for SpanFields<'_> {
 #[inline]
 pub(crate) fn integer<N: TryInto<i64> + Copy + ToString>(value: N) -> Value {
     value.try_into().map_or_else(|_| value.to_string().into(), Value::I64)
-}
-
-/// Formats a value. Keeps what was written before an error or a panic.
-pub(crate) fn text(value: &dyn Debug) -> String {
-    let mut text = String::new();
-    contained(|| write!(text, "{value:?}"));
-    text
 }
 
 /// The API has no attribute value for bytes.

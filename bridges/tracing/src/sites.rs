@@ -13,6 +13,12 @@ use telemark_sdk::logs::{LogSite, Scope};
 use telemark_sdk::span_filter::{Level, SpanSwitch};
 use telemark_sdk::trace::CallSite;
 use tracing::Metadata;
+use tracing::field::Field;
+
+use crate::events::KnownMessage;
+
+/// The name of the field that is the message of an event.
+const MESSAGE: &str = "message";
 
 /// One call site.
 #[derive(Debug)]
@@ -35,6 +41,12 @@ pub(crate) struct Site {
     pub(crate) records: SpanSwitch,
     /// True if a field has a special meaning, such as `otel.name`.
     pub(crate) has_special_fields: bool,
+    /// True if the names of an event's fields are the keys of its attributes, and each name occurs once.
+    pub(crate) has_plain_fields: bool,
+    /// The index of the field that is the message.
+    message: Option<usize>,
+    /// The message, if it is constant.
+    pub(crate) known_message: KnownMessage,
 }
 
 impl Site {
@@ -58,7 +70,16 @@ impl Site {
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
             records: SpanSwitch::for_records(metadata.target(), level(*metadata.level())),
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
+            has_plain_fields: are_plain(&metadata.fields().iter().map(|field| field.name()).collect::<Vec<_>>()),
+            message: metadata.fields().iter().position(|field| field.name() == MESSAGE),
+            known_message: KnownMessage::default(),
         }
+    }
+
+    /// Returns true if a field of an event is the message.
+    #[inline]
+    pub(crate) fn is_message(&self, field: &Field) -> bool {
+        self.message == Some(field.index())
     }
 
     /// Returns the scope of the records.
@@ -69,6 +90,15 @@ impl Site {
     pub(crate) fn bridged(&'static self, code_attributes: bool) -> BridgedSite {
         BridgedSite { call_site: self.call_site, code_attributes }
     }
+}
+
+/// Returns true if each of these fields of an event becomes the attribute of the same name, whatever its value, and no two become
+/// the same attribute.
+fn are_plain(names: &[&str]) -> bool {
+    let is_special = |name: &str| {
+        name.is_empty() || name == "error" || ["log.", "exception."].iter().any(|prefix| name.starts_with(prefix))
+    };
+    names.iter().enumerate().all(|(index, name)| !is_special(name) && !names[..index].contains(name))
 }
 
 /// Returns true for the targets of the libraries with which exporters of other SDKs send, and of those SDKs themselves.

@@ -14,6 +14,7 @@ use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::trace::ExceptionSignal;
 use telemark_tracing::{LayerBuilder, OpenTelemetrySpanExt};
+use tracing::callsite::Callsite;
 use tracing::field::Empty;
 use tracing::{debug, error, info, info_span, trace, warn};
 
@@ -70,6 +71,52 @@ fn errors_are_exceptions_with_their_causes() {
         Err(failure())
     }
     check(|| drop(fails()), "ERROR cannot read error=cannot read exception.message=cannot read\n");
+}
+
+#[test]
+fn keys_are_unique_whatever_the_fields_of_an_event() {
+    let error = failure();
+    let error: &(dyn std::error::Error + 'static) = &error;
+    check(|| info!(a = 1, b = 2, a = 3, "twice"), "INFO twice a=3 b=2\n");
+    check(
+        || info!(cause = error, exception.message = "own", "both"),
+        "INFO both exception.message=own cause=cannot read\n",
+    );
+    check(
+        || info!(exception.message = "own", cause = error, "both"),
+        "INFO both exception.message=own cause=cannot read\n",
+    );
+    check(
+        || info!(cause = error, n = 1),
+        "INFO cannot read: invalid digit found in string \
+         exception.message=cannot read: invalid digit found in string cause=cannot read n=1\n",
+    );
+    // The values of a field may come twice, and in any order, if no macro has made the event.
+    let repeated = || {
+        let site = tracing::callsite! { name: "repeated", kind: tracing::metadata::Kind::EVENT, fields: a, b };
+        let fields = site.metadata().fields();
+        let (a, b) = (fields.field("a").unwrap(), fields.field("b").unwrap());
+        let value = |value: &'static i64| Some(value as &dyn tracing::field::Value);
+        let values = [(&b, value(&1)), (&a, value(&2)), (&b, value(&3))];
+        tracing::Event::dispatch(site.metadata(), &fields.value_set(&values));
+    };
+    check(repeated, "TRACE (repeated) b=3 a=2\n");
+}
+
+#[test]
+fn a_message_is_that_of_its_event_whether_it_is_constant_or_not() {
+    let log = |n: u64, text: &str| {
+        info!(n, "placed");
+        info!("{text}");
+        info!("placed {n}");
+        info!(message = text);
+    };
+    let expected = |n: u64, text: &str| format!("INFO placed n={n}\nINFO {text}\nINFO placed {n}\nINFO {text}\n");
+    let messages = [(1, "a"), (2, "b"), (1, "a"), (3, ""), (3, "a")];
+    check(
+        || messages.iter().for_each(|(n, text)| log(*n, text)),
+        &messages.map(|(n, text)| expected(n, text)).concat(),
+    );
 }
 
 #[test]

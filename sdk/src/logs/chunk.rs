@@ -13,6 +13,9 @@ use crate::signal::{Chunk, Logs};
 /// The usual maximum number of records in a chunk.
 const RECORDS: usize = 64;
 
+/// The number of records for which a chunk without memory has room at first.
+const FIRST: usize = 8;
+
 /// The largest list of attributes that is kept for another record.
 const MAX_LIST: usize = 8;
 
@@ -40,6 +43,18 @@ pub struct LogChunk {
     lists: Vec<Attributes>,
 }
 
+impl LogChunk {
+    /// Makes room for another record. Grows in few steps, because each step copies the records.
+    #[cold]
+    fn grow(&mut self) {
+        match self.records.capacity() {
+            0 => self.records.reserve_exact(FIRST),
+            places if places < RECORDS => self.records.reserve_exact(RECORDS - places),
+            _ => self.records.reserve(1),
+        }
+    }
+}
+
 impl Chunk<Logs> for LogChunk {
     #[inline]
     fn len(&self) -> usize {
@@ -52,9 +67,13 @@ impl Chunk<Logs> for LogChunk {
         self.records.get(range.start..end).unwrap_or_default().iter()
     }
 
-    #[inline]
+    // Inlined, it would copy the record more often on its way into the list.
+    #[inline(never)]
     fn push(&mut self, record: SdkLogRecord, size: usize) {
         self.owned += size.saturating_sub(size_of::<SdkLogRecord>());
+        if self.records.len() == self.records.capacity() {
+            self.grow();
+        }
         self.records.push(record);
         if let Some(list) = self.lists.pop() {
             // At the end of a thread, the list is dropped.
@@ -137,10 +156,18 @@ fn text(text: &Option<Cow<'static, str>>) -> usize {
 }
 
 /// Returns the bytes that a value owns. Values nest at most as deep as the limits allow.
+#[inline]
 fn value(own: &AnyValue) -> usize {
     match own {
         AnyValue::Int(_) | AnyValue::Double(_) | AnyValue::Boolean(_) => 0,
         AnyValue::String(text) => heap(text.as_str().len()),
+        _ => compound(own),
+    }
+}
+
+/// Returns the bytes that a list, a map or bytes own.
+fn compound(own: &AnyValue) -> usize {
+    match own {
         AnyValue::Bytes(bytes) => heap(size_of::<Vec<u8>>()) + list::<u8>(bytes.capacity()),
         AnyValue::ListAny(values) => {
             let values_own: usize = values.iter().map(value).sum();

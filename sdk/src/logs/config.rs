@@ -48,6 +48,12 @@ impl LoggerConfig {
         self.is_trace_based
     }
 
+    /// Returns true if a rule depends on the record.
+    #[inline]
+    pub(super) fn has_rules(self) -> bool {
+        self.is_trace_based || self.minimum_severity.is_some()
+    }
+
     #[inline]
     pub(super) fn takes_severity(self, severity: Option<Severity>) -> bool {
         severity.zip(self.minimum_severity).is_none_or(|(severity, minimum)| severity >= minimum)

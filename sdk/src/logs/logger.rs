@@ -211,7 +211,9 @@ impl Logger for SdkLogger {
     /// Returns false if such a record would be dropped: then it need not be made. If [the volume rules](super::LogVolume) would
     /// drop it, counts it as suppressed.
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        let Some(is_unsampled) = self.is_open_for(level) else { return false };
+        let reads_trace = self.reads_trace();
+        let Some(trace) = self.trace_if_open(level, reads_trace) else { return false };
+        let is_unsampled = reads_trace && trace.as_ref().is_some_and(TraceContext::is_unsampled);
         if let Some(volume) = self.provider.volume.as_ref().filter(|_| is_unsampled) {
             let now = self.provider.clock.now();
             if volume.drops_unmade(&self.request(level, target, name, is_unsampled), now) {
@@ -238,7 +240,8 @@ impl SdkLogger {
     /// rules](super::LogVolume) are the reason. Meant for bridges: the rules apply
     /// here, before a record is made, if the bridge names the place as `site`, and otherwise when the record is emitted.
     ///
-    /// `is_contextual` is false if the record will be emitted in another context than the current one.
+    /// `is_contextual` is false if the record will be emitted in another context than the current one. Otherwise, the record
+    /// already has the trace context.
     pub fn begin_at(
         &self,
         site: Option<&'static LogSite>,
@@ -247,28 +250,30 @@ impl SdkLogger {
         name: Option<&str>,
         is_contextual: bool,
     ) -> Option<SdkLogRecord> {
-        let is_unsampled = self.is_open_for(level)? && is_contextual;
+        let reads_trace = self.reads_trace();
+        let trace = self.trace_if_open(level, reads_trace || is_contextual)?.filter(|_| is_contextual);
         if !self.wants(level, target, name) {
             return None;
         }
         let now = self.provider.clock.now();
-        let mut record = SdkLogRecord::new(self.provider.limits);
-        (record.timestamp, record.observed_timestamp) = (Some(now), Some(now));
+        let (mut is_taken, mut undecided) = (false, None);
         if let Some(volume) = &self.provider.volume {
+            let is_unsampled = reads_trace && trace.as_ref().is_some_and(TraceContext::is_unsampled);
             let request = Request { site, ..self.request(level, target, name, is_unsampled) };
             // In another context, the trace is not known yet.
             let may_decide = site.is_some() && (is_contextual || !volume.reads_trace());
             let decision = if may_decide { volume.decide_early(&request, now) } else { None };
             match decision {
-                Some(true) => record.is_taken = true,
+                Some(true) => is_taken = true,
                 Some(false) => {
                     self.provider.report_if_due(now);
                     return None;
                 }
-                None => record.site = site,
+                None => undecided = site,
             }
         }
-        Some(record)
+        let decision = (undecided, is_taken);
+        Some(SdkLogRecord::begun(self.provider.limits, self.scope.clone(), Some(now), trace, decision))
     }
 
     fn request<'a>(
@@ -281,25 +286,52 @@ impl SdkLogger {
         Request { scope: &self.scope, severity, target, event_name, site: None, is_unsampled }
     }
 
-    /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise
-    /// returns true if a rule depends on the trace and the trace is not sampled.
+    /// Emits a record that [`Self::begin_at`] of this logger has made for the current context. Takes it out of `slot`, unless it
+    /// is dropped.
+    pub fn emit_begun(&self, slot: &mut Option<SdkLogRecord>) {
+        if self.refuses() {
+            return;
+        }
+        if self.config.has_rules() || self.provider.reads_context() || self.provider.volume.is_some() {
+            return self.emit_among(slot, self.current_surroundings());
+        }
+        // The record has its scope, its times and its trace since it was begun, and the context was not suppressed then.
+        self.provider.count_created();
+        self.provider.process(slot, &Context::default());
+    }
+
+    /// Returns true if a rule depends on the trace of a record.
     #[inline]
-    fn is_open_for(&self, level: Severity) -> Option<bool> {
+    fn reads_trace(&self) -> bool {
+        self.config.is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace())
+    }
+
+    /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise
+    /// returns the current trace, if the caller needs it.
+    #[inline]
+    fn trace_if_open(&self, level: Severity, is_needed: bool) -> Option<Option<TraceContext>> {
         if self.refuses() || !self.config.takes_severity(Some(level)) {
             return None;
         }
-        let reads_trace =
-            self.config.is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace());
         let look = |context: &Context| {
-            let trace = reads_trace.then(|| unsampled::with_span_context(context, trace_context)).flatten();
+            let trace = if is_needed { unsampled::with_span_context(context, trace_context) } else { None };
             let is_open = !context.is_telemetry_suppressed() && self.config.takes_trace(trace.as_ref());
-            is_open.then(|| trace.as_ref().is_some_and(TraceContext::is_unsampled))
+            is_open.then_some(trace)
         };
-        context::look(look).unwrap_or(Some(false))
+        context::look(look).unwrap_or(Some(None))
     }
 
-    /// Returns true if a processor wants such a record. A processor that panics gets it.
+    /// Returns true if a processor wants such a record.
+    #[inline]
     fn wants(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        if !self.provider.is_selective {
+            return !EMITTING.get();
+        }
+        self.asks(level, target, name)
+    }
+
+    /// Asks the processors. One that panics gets the record.
+    fn asks(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
         let Some(_emitting) = Emitting::begin() else { return false };
         self.provider
             .processors
@@ -308,6 +340,7 @@ impl SdkLogger {
     }
 }
 
+#[inline]
 fn trace_context(span: &SpanContext) -> Option<TraceContext> {
     (span.trace_id() != TraceId::INVALID && span.span_id() != SpanId::INVALID).then(|| TraceContext {
         trace_id: span.trace_id(),

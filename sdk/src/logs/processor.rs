@@ -35,6 +35,12 @@ pub trait LogRecordProcessor: Debug + Send + Sync + 'static {
         true
     }
 
+    /// Returns false if [`Self::enabled`] always returns true, which saves asking for each record. Checked once, when the provider
+    /// is built.
+    fn is_selective(&self) -> bool {
+        true
+    }
+
     /// Returns false if the processor would ignore such a record. If all processors would, the record is not made.
     ///
     /// spec: logs/sdk.md#enabled-1
@@ -83,6 +89,10 @@ impl<P: Processor<Logs>> LogRecordProcessor for P {
     }
 
     fn wants_context(&self) -> bool {
+        false
+    }
+
+    fn is_selective(&self) -> bool {
         false
     }
 

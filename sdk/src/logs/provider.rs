@@ -236,6 +236,7 @@ impl LoggerProviderBuilder {
             volume,
             baggage: self.baggage,
             wants_context: self.processors.iter().any(|processor| processor.wants_context()),
+            is_selective: self.processors.iter().all(|processor| processor.is_selective()),
             off: AtomicBool::new(false),
             note: AtomicU8::new(Note::None as u8),
             count: self.counts_records.then(|| Arc::new(LogCount::new())),
@@ -270,6 +271,8 @@ pub(super) struct ProviderInner {
     pub(super) processors: Box<[Box<dyn LogRecordProcessor>]>,
     /// True if a processor reads the context of records.
     pub(super) wants_context: bool,
+    /// True if every processor may ignore a record.
+    pub(super) is_selective: bool,
     /// `None` unless records are counted.
     count: Option<Arc<LogCount>>,
     /// True after shutdown.
@@ -313,6 +316,12 @@ impl ProviderInner {
             note if note == Note::Forked as u8 => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),
             _ => {}
         }
+    }
+
+    /// Returns true if emitting a record requires more of its context than the trace.
+    #[inline]
+    pub(super) fn reads_context(&self) -> bool {
+        self.wants_context || !self.baggage.is_empty()
     }
 
     /// Counts an emitted record. Costs one branch if records are not counted.

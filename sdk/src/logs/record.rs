@@ -56,11 +56,23 @@ impl TraceContext {
 impl SdkLogRecord {
     /// Creates an empty record with these limits.
     pub fn new(limits: LogRecordLimits) -> Self {
+        SdkLogRecord::begun(limits, Scope::unnamed(), None, None, (None, false))
+    }
+
+    /// Creates a record in place. `site` and `is_taken` are the fields of these names.
+    #[inline]
+    pub(super) fn begun(
+        limits: LogRecordLimits,
+        scope: Scope,
+        time: Option<Timestamp>,
+        trace_context: Option<TraceContext>,
+        (site, is_taken): (Option<&'static LogSite>, bool),
+    ) -> Self {
         SdkLogRecord {
-            scope: Scope::unnamed(),
-            timestamp: None,
-            observed_timestamp: None,
-            trace_context: None,
+            scope,
+            timestamp: time,
+            observed_timestamp: time,
+            trace_context,
             severity_number: None,
             severity_text: None,
             event_name: None,
@@ -69,8 +81,8 @@ impl SdkLogRecord {
             attributes: new_list(),
             dropped_attributes: 0,
             limits,
-            site: None,
-            is_taken: false,
+            site,
+            is_taken,
         }
     }
 
@@ -160,13 +172,30 @@ impl SdkLogRecord {
         self.attributes.retain_mut(|(key, value)| keep(key, value));
     }
 
+    /// Adds an attribute without searching the record for its key. Meant for bridges, which know all keys of a call site.
+    ///
+    /// The key must not be empty, and the record must not have it yet. Otherwise, the record has the key twice.
+    #[inline]
+    pub fn add_new_attribute(&mut self, key: &'static str, mut value: AnyValue) {
+        if self.attributes.len() >= self.limits.attributes.count {
+            self.dropped_attributes = self.dropped_attributes.saturating_add(1);
+            return;
+        }
+        self.limit(&mut value);
+        self.attributes.push((Key::from_static_str(key), value));
+    }
+
+    #[inline]
+    fn limit(&self, value: &mut AnyValue) {
+        values::limit(value, self.limits.attributes.value_length, self.limits.value_depth);
+    }
+
     fn set(&mut self, key: Key, mut value: AnyValue) {
         if key.as_str().is_empty() {
             self.dropped_attributes = self.dropped_attributes.saturating_add(1);
             return;
         }
-        let depth = self.limits.value_depth.min(LogRecordLimits::MAX_DEPTH);
-        values::limit(&mut value, self.limits.attributes.value_length, depth);
+        self.limit(&mut value);
         let is_full = self.attributes.len() >= self.limits.attributes.count;
         match self.attributes.iter_mut().find(|(own, _)| own.as_str() == key.as_str()) {
             Some((_, own)) => *own = value,
@@ -268,6 +297,16 @@ mod tests {
     fn a_new_key_beyond_the_limit_and_an_empty_key_are_dropped_and_counted() {
         check(&[("a", "1"), ("", "x"), ("b", "2"), ("c", "3"), ("b", "4")], 2, None, "a=1 b=4 dropped 2");
         check(&[("a", "1")], 0, None, " dropped 1");
+    }
+
+    #[test]
+    fn an_attribute_that_is_known_to_be_new_has_the_same_limits() {
+        let limits = LogRecordLimits::DEFAULT.with_attributes(AttributeLimits::new(2, Some(3)));
+        let mut record = SdkLogRecord::new(limits);
+        for (key, value) in [("a", "größe"), ("b", "2"), ("c", "3")] {
+            record.add_new_attribute(key, value.into());
+        }
+        assert_eq!(shown(&record), "a=grö b=2 dropped 1");
     }
 
     #[test]

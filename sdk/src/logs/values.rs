@@ -3,12 +3,23 @@
 use opentelemetry::logs::AnyValue;
 
 use crate::attributes::truncate_string;
+use crate::limits::LogRecordLimits;
 
 /// Truncates strings to `length` characters and bytes to `length` bytes, at any depth, and empties lists and maps that are
-/// nested deeper than `depth`. The outermost list or map has the depth 1.
+/// nested deeper than `depth`, which is at most [`LogRecordLimits::MAX_DEPTH`]. The outermost list or map has the depth 1.
 ///
 /// spec: common/README.md#attribute-limits. The API has no empty value, so an emptied list stays a list.
+#[inline]
 pub(super) fn limit(value: &mut AnyValue, length: Option<usize>, depth: usize) {
+    match value {
+        AnyValue::Int(_) | AnyValue::Double(_) | AnyValue::Boolean(_) => {}
+        AnyValue::String(_) if length.is_none() => {}
+        _ => shorten(value, length, depth.min(LogRecordLimits::MAX_DEPTH)),
+    }
+}
+
+/// Limits a value that may be too large.
+fn shorten(value: &mut AnyValue, length: Option<usize>, depth: usize) {
     match value {
         AnyValue::String(text) => {
             if let Some(length) = length {
@@ -18,8 +29,8 @@ pub(super) fn limit(value: &mut AnyValue, length: Option<usize>, depth: usize) {
         AnyValue::Bytes(bytes) => bytes.truncate(length.unwrap_or(usize::MAX)),
         AnyValue::ListAny(list) if depth == 0 => dismantle(std::mem::take(&mut **list)),
         AnyValue::Map(map) if depth == 0 => dismantle(std::mem::take(&mut **map).into_values().collect()),
-        AnyValue::ListAny(list) => list.iter_mut().for_each(|value| limit(value, length, depth - 1)),
-        AnyValue::Map(map) => map.values_mut().for_each(|value| limit(value, length, depth - 1)),
+        AnyValue::ListAny(list) => list.iter_mut().for_each(|value| shorten(value, length, depth - 1)),
+        AnyValue::Map(map) => map.values_mut().for_each(|value| shorten(value, length, depth - 1)),
         _ => {}
     }
 }

@@ -4,34 +4,58 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use opentelemetry::logs::{AnyValue, LogRecord};
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{KeyValue, StringValue, Value};
 use telemark_sdk::instrument::bridge::describe;
 use telemark_sdk::logs::{Exception, SdkLogRecord};
 use tracing::field::{Field, Visit};
 
-use crate::fields::{hexadecimal, text};
+use super::text;
+use crate::fields::hexadecimal;
+use crate::sites::Site;
 
 /// Collects the fields of an event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct EventFields<'a> {
+    site: &'static Site,
+    /// The lowest index of a field whose attribute the record cannot have yet, if the fields are plain.
+    next: usize,
     /// The log record, if the event becomes one.
     pub(crate) record: Option<&'a mut SdkLogRecord>,
     /// The attributes of the span event, if the event becomes one.
     pub(crate) attributes: Option<Vec<KeyValue>>,
-    pub(crate) message: Option<String>,
+    pub(crate) message: Option<StringValue>,
     /// The messages of an error and its causes, from a field that is an error or is called `error`.
     pub(crate) error: Option<String>,
     /// The target of a record from the `log` crate.
     pub(crate) log_target: Option<String>,
 }
 
-impl EventFields<'_> {
+impl<'a> EventFields<'a> {
     #[inline]
-    fn push(&mut self, field: &Field, value: impl Into<AnyValue>) {
-        self.push_as(field.name(), value);
+    pub(crate) fn new(
+        site: &'static Site,
+        record: Option<&'a mut SdkLogRecord>,
+        attributes: Option<Vec<KeyValue>>,
+    ) -> Self {
+        EventFields { site, next: 0, record, attributes, message: None, error: None, log_target: None }
     }
 
+    /// Adds the attribute of a field. The fields of a macro come in their order, so a plain field is a new attribute.
     #[inline]
+    fn push(&mut self, field: &Field, value: impl Into<AnyValue>) {
+        if !self.site.has_plain_fields || field.index() < self.next {
+            return self.push_as(field.name(), value);
+        }
+        self.next = field.index() + 1;
+        let (name, value) = (field.name(), value.into());
+        if let Some(attributes) = &mut self.attributes {
+            attributes.push(KeyValue::new(name, attribute(value.clone())));
+        }
+        if let Some(record) = &mut self.record {
+            record.add_new_attribute(name, value);
+        }
+    }
+
     fn push_as(&mut self, name: &'static str, value: impl Into<AnyValue>) {
         let value = value.into();
         if let Some(attributes) = &mut self.attributes {
@@ -42,9 +66,17 @@ impl EventFields<'_> {
         }
     }
 
+    /// Adds text that is not the message.
+    #[inline]
     fn push_text(&mut self, field: &Field, text: String) {
+        match self.site.has_plain_fields {
+            true => self.push(field, text),
+            false => self.push_special(field, text),
+        }
+    }
+
+    fn push_special(&mut self, field: &Field, text: String) {
         match field.name() {
-            "message" => self.message = Some(text),
             "log.target" => self.log_target = Some(text),
             "log.module_path" => {}
             "log.file" => self.push_as("code.file.path", text),
@@ -85,9 +117,9 @@ impl Visit for EventFields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        match field.name() {
-            "log.line" => self.push_as("code.line.number", integer(value)),
-            name => self.push_as(name, integer(value)),
+        match self.site.has_plain_fields || field.name() != "log.line" {
+            true => self.push(field, integer(value)),
+            false => self.push_as("code.line.number", integer(value)),
         }
     }
 
@@ -104,7 +136,10 @@ impl Visit for EventFields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push_text(field, value.to_owned());
+        match self.site.is_message(field) {
+            true => self.message = Some(self.site.known_message.copy(value)),
+            false => self.push_text(field, value.to_owned()),
+        }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
@@ -123,6 +158,9 @@ impl Visit for EventFields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.push_text(field, text(value));
+        match self.site.is_message(field) {
+            true => self.message = Some(self.site.known_message.format(value)),
+            false => self.push_text(field, text(value)),
+        }
     }
 }
