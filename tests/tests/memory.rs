@@ -1,6 +1,7 @@
 //! The memory of a whole program whose receiver accepts the first request and never responds. It stays within the queue's
 //! budget in bytes, plus a fixed amount for the request and the transport, whatever the spans look like.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 mod program;
 

@@ -46,7 +46,6 @@
 //! change it with [`LayerBuilder::reconfigure`], or replace the filter. The layer may be behind `reload`, boxed, optional or in a list.
 
 mod data;
-mod event_fields;
 mod events;
 mod fields;
 mod filter;
