@@ -80,7 +80,7 @@ impl Warehouse {
     }
 
     pub(crate) async fn count(&mut self, sku: String) -> Result<i64, Status> {
-        self.0.ready().await.map_err(|error| Status::from_error(error))?;
+        self.0.ready().await.map_err(Status::from_error)?;
         let (request, path) = (Request::new(Product { sku }), PathAndQuery::from_static(COUNT));
         let items: Response<Items> = self.0.unary(request, path, ProstCodec::default()).await?;
         Ok(items.into_inner().available)
