@@ -1,44 +1,39 @@
-//! The inventory: a second service, which counts the items on the shelves.
+//! The inventory: a second service, which asks the warehouse over gRPC how many items there are.
 
-use std::time::Duration;
-
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use telemark::traced;
-use tokio::time::sleep;
-use tracing::{info, warn};
+use tonic::Code;
+use tracing::{error, info, warn};
 
-const SHELVES: &[(&str, i64)] = &[("teapot", 5), ("cup", 40), ("cup", 8), ("milk jug", 0)];
+use crate::warehouse::Warehouse;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Stock {
     pub(crate) available: i64,
 }
 
-pub(crate) fn app() -> Router {
-    Router::new().route("/stock/{sku}", get(stock)).layer(telemark::axum::layer())
+pub(crate) fn app(warehouse: Warehouse) -> Router {
+    Router::new().route("/stock/{sku}", get(stock)).with_state(warehouse).layer(telemark::axum::layer())
 }
 
-async fn stock(Path(sku): Path<String>) -> Result<Json<Stock>, StatusCode> {
-    let Some(available) = count(&sku).await else {
-        info!(product.sku = sku, "no such product");
-        return Err(StatusCode::NOT_FOUND);
-    };
-    Ok(Json(Stock { available }))
-}
-
-/// Returns the number of items on all of the product's shelves, or `None` if it has no shelf.
-#[traced(fields(product.sku = sku))]
-async fn count(sku: &str) -> Option<i64> {
-    let shelves: Vec<_> = SHELVES.iter().filter(|(name, _)| *name == sku).collect();
-    sleep(Duration::from_millis(5)).await; // walking to the shelf
-    telemark::set_attribute("stock.shelves", shelves.len());
-    let available = shelves.iter().map(|(_, items)| items).sum();
-    if available < 10 {
-        warn!(product.sku = sku, stock.available = available, "few left");
+async fn stock(State(mut warehouse): State<Warehouse>, Path(sku): Path<String>) -> Result<Json<Stock>, StatusCode> {
+    match warehouse.count(sku.clone()).await {
+        Ok(available) => {
+            if available < 10 {
+                warn!(product.sku = sku, stock.available = available, "few left");
+            }
+            Ok(Json(Stock { available }))
+        }
+        Err(status) if status.code() == Code::NotFound => {
+            info!(product.sku = sku, "no such product");
+            Err(StatusCode::NOT_FOUND)
+        }
+        Err(status) => {
+            error!(product.sku = sku, "{status}");
+            Err(StatusCode::BAD_GATEWAY)
+        }
     }
-    (!shelves.is_empty()).then_some(available)
 }

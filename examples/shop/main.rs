@@ -1,7 +1,7 @@
-//! A shop: two services and a database in one process, and a visitor that sends real requests.
+//! A shop: three services and a database in one process, and a visitor that sends real requests.
 //!
 //! ```text
-//! visitor ──HTTP──▶ shop ──HTTP──▶ inventory
+//! visitor ──HTTP──▶ shop ──HTTP──▶ inventory ──gRPC──▶ warehouse
 //!                    └──SQL──▶ SQLite, in memory
 //! ```
 //!
@@ -13,12 +13,12 @@
 //! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
 //!   `http://localhost:4318`
 
-mod client;
 mod inventory;
 mod metrics;
 mod shop;
 mod store;
 mod visitor;
+mod warehouse;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -26,13 +26,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
-use client::Client;
 use store::Store;
 use telemark::config::Env;
 use telemark::console::{ConsoleLogExporter, ConsoleTraceExporter};
 use telemark::prometheus::PrometheusExporter;
 use telemark::time::Deadline;
 use telemark::tracing::fmt::{Format, LineLayer, install_lines};
+use warehouse::Warehouse;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -41,8 +41,9 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     // Text for people. With `builder.with_instrumentation(telemark::tracing::install)` instead, the lines are JSON.
     install_lines(telemark::tracing::layer(), LineLayer::new(Format::Text));
 
-    let inventory = serve(inventory::app()).await?;
-    let shop = shop::app(Store::open().await?, Client::to(inventory)).merge(metrics::page(prometheus.clone()));
+    let warehouse = Warehouse::at(warehouse::serve().await?)?;
+    let inventory = serve(inventory::app(warehouse)).await?;
+    let shop = shop::app(Store::open().await?, inventory).merge(metrics::page(prometheus.clone()));
     let shop = serve(shop).await?;
 
     let unexpected = visitor::visit(shop).await;

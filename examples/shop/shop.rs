@@ -1,36 +1,37 @@
 //! The shop: its routes, and the handling of an order.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use telemark::traced;
+use telemark::{reqwest, traced};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use crate::client::{CallError, Client};
 use crate::inventory::Stock;
 use crate::metrics::ORDERS;
 use crate::store::{Product, Store};
 
 struct Shop {
     store: Store,
-    inventory: Client,
+    client: reqwest::Client,
+    inventory: SocketAddr,
 }
 
-pub(crate) fn app(store: Store, inventory: Client) -> Router {
+pub(crate) fn app(store: Store, inventory: SocketAddr) -> Router {
     Router::new()
         .route("/products", get(list))
         .route("/products/{sku}", get(show))
         .route("/products/{sku}/similar", get(similar))
         .route("/orders", post(order))
-        .with_state(Arc::new(Shop { store, inventory }))
+        .with_state(Arc::new(Shop { store, client: reqwest::Client::new(), inventory }))
         .layer(telemark::axum::layer())
 }
 
@@ -62,12 +63,17 @@ impl Shop {
     #[traced(fields(order.sku = order.sku, order.quantity = order.quantity))]
     async fn place(&self, order: &Order) -> Result<i64, ShopError> {
         let product = self.store.product(&order.sku).await?.ok_or(ShopError::UnknownProduct)?;
-        let stock = self.inventory.send(Method::GET, &format!("/stock/{}", order.sku), "").await?;
-        if stock.json::<Stock>()?.available < order.quantity {
+        if self.available(&order.sku).await? < order.quantity {
             return Err(ShopError::SoldOut);
         }
         charge(&order.card, product.cents * order.quantity).await?;
         Ok(self.store.insert_order(&order.sku, order.quantity).await?)
+    }
+
+    async fn available(&self, sku: &str) -> Result<i64, reqwest::Error> {
+        let url = format!("http://{}/stock/{sku}", self.inventory);
+        let stock: Stock = self.client.get(url).send().await?.error_for_status()?.json().await?;
+        Ok(stock.available)
     }
 }
 
@@ -105,7 +111,7 @@ enum ShopError {
     UnknownProduct,
     SoldOut,
     CardDeclined,
-    Inventory(CallError),
+    Inventory(reqwest::Error),
     Database(sqlx::Error),
 }
 
@@ -144,8 +150,8 @@ impl IntoResponse for ShopError {
     }
 }
 
-impl From<CallError> for ShopError {
-    fn from(error: CallError) -> Self {
+impl From<reqwest::Error> for ShopError {
+    fn from(error: reqwest::Error) -> Self {
         ShopError::Inventory(error)
     }
 }

@@ -65,7 +65,9 @@ POST /orders
    ├─ SELECT products
    ├─ GET
    │  └─ GET /stock/{sku}
-   │     └─ count
+   │     └─ shop.Warehouse/Count
+   │        └─ shop.Warehouse/Count
+   │           └─ count
    ├─ charge card
    └─ INSERT orders
 
@@ -74,7 +76,9 @@ POST /orders ✗ error
    ├─ SELECT products
    ├─ GET
    │  └─ GET /stock/{sku}
-   │     └─ count
+   │     └─ shop.Warehouse/Count
+   │        └─ shop.Warehouse/Count
+   │           └─ count
    └─ charge card ✗ the card was declined
 
 GET /products/{sku}

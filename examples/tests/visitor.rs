@@ -1,8 +1,6 @@
 //! The shop's visitor counts unexpected responses, which make the program fail.
 #![allow(dead_code, unreachable_pub, reason = "parts of a program, seen alone")]
 
-#[path = "../shop/client.rs"]
-mod client;
 #[path = "../shop/visitor.rs"]
 mod visitor;
 

@@ -12,10 +12,6 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
 use tower_http::trace::TraceLayer;
@@ -91,7 +87,5 @@ impl From<sqlx::Error> for OrderError {
 
 /// Sends an order, as a customer of the service would.
 async fn send(address: SocketAddr, sku: &str) -> Result<StatusCode, Box<dyn Error>> {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let request = axum::http::Request::post(format!("http://{address}/orders/{sku}")).body(Empty::<Bytes>::new())?;
-    Ok(client.request(request).await?.status())
+    Ok(reqwest::Client::new().post(format!("http://{address}/orders/{sku}")).send().await?.status())
 }

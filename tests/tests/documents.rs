@@ -62,3 +62,21 @@ fn the_program_in_the_readme_is_one_that_is_built() {
     let built: Vec<_> = program.lines().skip_while(|line| line.starts_with("//!") || line.is_empty()).collect();
     assert_eq!(shown, built);
 }
+
+/// The README's difference must be that between two programs that are built, and as small as the README promises.
+#[test]
+fn the_difference_in_the_readme_is_that_of_two_programs() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let difference = readme.split("```diff\n").nth(1).unwrap().split("```").next().unwrap();
+    let check = |program: &str, other: char| {
+        let shown: Vec<_> = difference.lines().filter(|line| !line.starts_with(other)).collect();
+        let shown: Vec<_> = shown.into_iter().map(|line| line.get(1..).unwrap_or_default()).collect();
+        let program = fs::read_to_string(root().join("examples/adoption").join(program)).unwrap();
+        let built: Vec<_> = program.lines().skip_while(|line| line.starts_with("//!") || line.is_empty()).collect();
+        assert_eq!(shown, built);
+    };
+    check("before.rs", '+');
+    check("after.rs", '-');
+    let added = difference.lines().filter(|line| line.starts_with('+')).count();
+    assert_eq!(added, 5, "the README counts the lines that change");
+}
