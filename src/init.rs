@@ -113,8 +113,11 @@ mod tests {
     #[test]
     fn a_disabled_sdk_records_nothing_whatever_code_says() {
         let exporter = InMemoryExporter::<Traces>::new();
-        let telemetry = with(&[("OTEL_SDK_DISABLED", "true")]).with_span_exporter(exporter).build().unwrap();
+        let variables = [("OTEL_SDK_DISABLED", "true"), ("OTEL_SERVICE_NAME", "shop")];
+        let telemetry = with(&variables).with_span_exporter(exporter).build().unwrap();
         assert!(!telemetry.tracer("test").enabled());
+        // Log lines still contain it.
+        assert_eq!(telemetry.tracer_provider().resource().get("service.name").unwrap().as_str(), "shop");
     }
 
     #[test]

@@ -95,6 +95,7 @@
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service, and a client layer |
 //! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
 //! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
+//! | `sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql` | no | `telemark::sqlx`: pools, connections and transactions of sqlx; Rust 1.94 |
 //! | `hyper` | no | `telemark::hyper`: hyper's client and server with spans and metrics |
 //! | `reqwest` | no | `telemark::reqwest`: reqwest with a client span and metrics for every request |
 //! | `reqwest-middleware` | no | `telemark::reqwest::middleware()` for `reqwest-middleware` |
@@ -109,7 +110,15 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod client;
 mod components;
-#[cfg(any(feature = "reqwest", feature = "runtime-metrics", feature = "tonic", feature = "tower"))]
+#[cfg(any(
+    feature = "reqwest",
+    feature = "runtime-metrics",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres",
+    feature = "sqlx-sqlite",
+    feature = "tonic",
+    feature = "tower"
+))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -117,6 +126,8 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
+#[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-postgres", feature = "sqlx-mysql"))]
+pub mod sqlx;
 mod tasks;
 pub mod testing;
 #[cfg(feature = "tonic")]

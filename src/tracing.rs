@@ -16,8 +16,8 @@
 //! use tracing_subscriber::prelude::*;
 //!
 //! # fn main() -> Result<(), telemark::ConfigError> {
-//! # let env = telemark::config::Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
-//! # let _telemetry = telemark::builder().with_env(env.clone()).init()?;
+//! # let off = || telemark::config::Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
+//! # let (_telemetry, env) = (telemark::builder().with_env(off()).init()?, off());
 //! // let (_telemetry, env) = (telemark::init()?, telemark::config::Env::process());
 //! # #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
 //! tracing_subscriber::registry()

@@ -1,10 +1,9 @@
-//! The database, with a span for each statement.
+//! The database. The pool of Telemark makes each statement a span.
 
 use serde::Serialize;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
-use sqlx::{ConnectOptions, FromRow, Row, SqlitePool};
-use telemark::SpanBuilder;
-use telemark::opentelemetry::trace::SpanKind;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{ConnectOptions, FromRow, Row};
+use telemark::sqlx::{SqlitePool, SqlitePoolOptions};
 
 const SCHEMA: &str = "
     CREATE TABLE products (sku TEXT PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL);
@@ -30,26 +29,26 @@ impl Store {
         // Each statement has a span, so sqlx need not log it as well.
         let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
         let pool = one.connect_with(options).await?;
-        sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+        // The pool of sqlx behind it observes nothing.
+        sqlx::raw_sql(SCHEMA).execute(&*pool).await?;
         Ok(Store { pool })
     }
 
     pub(crate) async fn products(&self) -> Result<Vec<Product>, sqlx::Error> {
         const SQL: &str = "SELECT sku, name, cents FROM products ORDER BY sku";
-        run(statement("SELECT products", SQL), sqlx::query_as(SQL).fetch_all(&self.pool)).await
+        sqlx::query_as(SQL).fetch_all(&self.pool).await
     }
 
     pub(crate) async fn product(&self, sku: &str) -> Result<Option<Product>, sqlx::Error> {
         const SQL: &str = "SELECT sku, name, cents FROM products WHERE sku = ?";
-        let query = sqlx::query_as(SQL).bind(sku).fetch_optional(&self.pool);
-        run(statement("SELECT products", SQL), query).await
+        sqlx::query_as(SQL).bind(sku).fetch_optional(&self.pool).await
     }
 
     /// Inserts an order and returns its number.
     pub(crate) async fn insert_order(&self, sku: &str, quantity: i64) -> Result<i64, sqlx::Error> {
         const SQL: &str = "INSERT INTO orders (sku, quantity) VALUES (?, ?)";
-        let query = sqlx::query(SQL).bind(sku).bind(quantity).execute(&self.pool);
-        Ok(run(statement("INSERT orders", SQL), query).await?.last_insert_rowid())
+        let done = sqlx::query(SQL).bind(sku).bind(quantity).execute(&self.pool).await?;
+        Ok(done.last_insert_rowid())
     }
 }
 
@@ -57,19 +56,4 @@ impl FromRow<'_, SqliteRow> for Product {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         Ok(Product { sku: row.try_get("sku")?, name: row.try_get("name")?, cents: row.try_get("cents")? })
     }
-}
-
-/// Builds a span according to the semantic conventions for databases. Its name is the summary, and it has the query
-/// text but no values.
-fn statement(summary: &'static str, text: &'static str) -> SpanBuilder {
-    telemark::span(summary)
-        .with_kind(SpanKind::Client)
-        .with("db.system.name", "sqlite")
-        .with("db.query.summary", summary)
-        .with("db.query.text", text)
-}
-
-/// Runs a query in its span and records an error.
-async fn run<T>(span: SpanBuilder, query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    span.run(async { query.await.inspect_err(telemark::record_error) }).await
 }

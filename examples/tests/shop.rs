@@ -1,5 +1,5 @@
 //! The shop runs to its end without help, and its traces have the promised shape.
-#![allow(clippy::unwrap_used, reason = "test helpers")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -87,6 +87,27 @@ pub(crate) fn has_key(attribute: &KeyValue) -> bool {
 /// Returns true if all keys are non-empty and distinct.
 #[inline]
 fn all_valid(attributes: &[KeyValue]) -> bool {
+    differ_at_a_glance(attributes) || differ(attributes)
+}
+
+/// Returns true if the keys differ in a number computed from their lengths and last bytes, which is often enough to tell
+/// that they are distinct.
+#[inline]
+fn differ_at_a_glance(attributes: &[KeyValue]) -> bool {
+    let mut seen = 0u64;
+    attributes.iter().all(|attribute| {
+        let key = attribute.key.as_str().as_bytes();
+        let Some(&last) = key.last() else { return false };
+        let bit = 1 << ((key.len() + 11 * usize::from(last)) % 64);
+        let is_new = seen & bit == 0;
+        seen |= bit;
+        is_new
+    })
+}
+
+/// Compares each key with all others.
+#[cold]
+fn differ(attributes: &[KeyValue]) -> bool {
     let is_new = |i: usize, attribute| !attributes[..i].iter().any(|other| same_key(other, attribute));
     attributes.iter().enumerate().all(|(i, attribute)| has_key(attribute) && is_new(i, attribute))
 }

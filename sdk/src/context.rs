@@ -12,6 +12,7 @@ use std::cell::Cell;
 use opentelemetry::{Context, ContextGuard};
 
 use crate::error::catch;
+use crate::sync;
 
 /// Makes `context` current. Returns `None` if the thread's context has been destroyed, or if the API panics.
 #[inline]
@@ -40,8 +41,13 @@ pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
 /// Returns true if an earlier call to [`while_alive`] on this thread found the context alive and the context has not
 /// been destroyed since.
 #[inline(always)]
-pub(crate) fn is_known_alive() -> bool {
+fn is_known_alive() -> bool {
     STATE.get() == State::Alive
+}
+
+/// Marks this thread as ready to record unless its context has been destroyed; see [`sync::ready_thread_index`].
+pub(crate) fn make_ready() {
+    let _ = while_alive(|| sync::set_ready(true));
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,7 @@ struct End;
 impl Drop for End {
     fn drop(&mut self) {
         STATE.set(State::Gone);
+        sync::set_ready(false);
     }
 }
 

@@ -180,6 +180,20 @@ fn a_bound_instrument_records_into_each_of_its_streams() {
     check(&telemetry, |_| {}, "a sum 6\nb sum 6");
 }
 
+/// Collections take float sums out of their cells, which no thread may therefore own.
+#[test]
+fn a_bound_float_counter_is_in_each_delta() {
+    let telemetry = delta();
+    let counter = telemetry.meter("test").f64_counter("c").build();
+    let bound = counter.bind(&[]);
+    for expected in ["c delta sum 2", "c delta sum 2"] {
+        // The first measurement of a thread takes another path than the others.
+        (0..3).for_each(|_| bound.add(0.5));
+        counter.add(0.5, &[]);
+        check(&telemetry, |_| {}, expected);
+    }
+}
+
 #[test]
 fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
     let telemetry = with(

@@ -117,6 +117,19 @@ fn a_known_list_follows_each_view() {
 }
 
 #[test]
+fn a_list_that_a_view_shortens_is_whole_in_other_streams() {
+    let view = View::of("few").without_attribute_keys(["b"]);
+    let telemetry = TestTelemetry::new().with_metrics(ReaderConfig::new(), |builder| builder.with_view(view));
+    let few = telemetry.meter("test").u64_counter("few").build();
+    let all = telemetry.meter("test").u64_counter("n").build();
+    let kept = list(["1", "x"]);
+    add(&all, &[KeyValue::new("a", "1")]);
+    add(&few, &kept);
+    add(&all, &kept);
+    assert_eq!(sums(&telemetry.metrics()), "{a=1} 20; {a=1,b=x} 20; {a=1} 20");
+}
+
+#[test]
 fn a_known_list_belongs_to_no_provider() {
     let kept = list(["1", "x"]);
     for _ in 0..3 {

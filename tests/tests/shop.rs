@@ -10,24 +10,24 @@ use telemark_tests::{Points, Received, Receiver, Script, Sink, Span, skip};
 /// The expected trees. Each span is shown with its kind, status and scope.
 const EXPECTED: &str = r#"
 "GET /products" server unset in telemark-axum 0.1.0
-  "SELECT products" client unset in telemark 0.1.0
+  "SELECT products" internal unset in telemark-sqlx 0.1.0
 "POST /orders" server unset in telemark-axum 0.1.0
   "place" internal unset in telemark-examples 0.1.0
-    "SELECT products" client unset in telemark 0.1.0
+    "SELECT products" internal unset in telemark-sqlx 0.1.0
     "GET" client unset in telemark 0.1.0
       "GET /stock/{sku}" server unset in telemark-axum 0.1.0
         "count" internal unset in telemark-examples 0.1.0
     "charge card" internal unset in telemark-examples 0.1.0
-    "INSERT orders" client unset in telemark 0.1.0
+    "INSERT orders" internal unset in telemark-sqlx 0.1.0
 "POST /orders" server error in telemark-axum 0.1.0
   "place" internal error: the card was declined in telemark-examples 0.1.0
-    "SELECT products" client unset in telemark 0.1.0
+    "SELECT products" internal unset in telemark-sqlx 0.1.0
     "GET" client unset in telemark 0.1.0
       "GET /stock/{sku}" server unset in telemark-axum 0.1.0
         "count" internal unset in telemark-examples 0.1.0
     "charge card" internal error: the card was declined in telemark-examples 0.1.0
 "GET /products/{sku}" server unset in telemark-axum 0.1.0
-  "SELECT products" client unset in telemark 0.1.0
+  "SELECT products" internal unset in telemark-sqlx 0.1.0
 "GET /products/{sku}/similar" server unset in telemark-axum 0.1.0
   "same_shelf" internal unset in telemark-examples 0.1.0
   "bought_together" internal unset in telemark-examples 0.1.0

@@ -28,7 +28,7 @@ fn a_leaked_guard_exports_at_exit() {
 /// Otherwise, the exit would wait an hour for its own thread.
 #[test]
 fn an_exporter_that_exits_does_not_wait_for_itself() {
-    let said = "! telemark error: not everything was exported at the end: an exporter cannot wait for its own thread\n";
+    let said = "! telemark error: 1 span was not exported: an exporter cannot wait for its own thread\n";
     check("exporter exits", &format!("\nexit 4\n> work\n> (shut down)\n{said}"));
 }
 
@@ -71,7 +71,7 @@ fn a_signal_leaves_time_for_the_metrics() {
     running.send("-TERM");
     let end = running.end();
     assert!(end.starts_with("signal 15\n"), "{end}");
-    assert!(end.contains("not everything was exported at the end"), "{end}");
+    assert!(end.contains("1 span was not exported: "), "{end}");
     let points = format!("{:?}", sink.points());
     assert!(points.contains("orders"), "the metrics arrived: {points}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::logs::AnyValue;
 use telemark::config::Env;
-use telemark::testing::InMemoryExporter;
+use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::traced;
 
 #[traced]
@@ -16,18 +16,19 @@ fn read(rows: u64) {
 
 #[test]
 fn one_line_installs_spans_records_and_lines() {
-    let (spans, records) = (InMemoryExporter::new(), InMemoryExporter::new());
-    let env = Env::from_pairs([("OTEL_METRICS_EXPORTER", "none"), ("OTEL_SERVICE_NAME", "import")]);
+    let (spans, records, metrics) = (InMemoryExporter::new(), InMemoryExporter::new(), InMemoryExporter::new());
+    let env = Env::from_pairs([("OTEL_SERVICE_NAME", "import")]);
     let telemetry = telemark::builder()
         .with_env(env)
         .with_span_exporter(spans.clone())
         .with_log_exporter(records.clone())
+        .with_metric_exporter(metrics.clone())
         .with_instrumentation(telemark::tracing::install)
         .init()
         .unwrap();
 
     tracing::info_span!("import").in_scope(|| {
-        tracing::info!("started");
+        tracing::info!(monotonic_counter.import.started = 1_u64, "started");
         read(3);
     });
     telemetry.flush(Duration::from_secs(20)).unwrap();
@@ -47,4 +48,7 @@ fn one_line_installs_spans_records_and_lines() {
         })
         .collect();
     assert_eq!(described, ["started in import", "slow in read"]);
+
+    let metrics = metrics_text(&metrics.items());
+    assert!(metrics.contains("import.started sum 1"), "{metrics}");
 }

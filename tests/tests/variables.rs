@@ -93,6 +93,10 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_GRPC_SERVER_METRICS", grpc_server, &[], "none"),
     ("OTEL_RUST_GRPC_SERVER_ADDRESS_IN_METRICS", grpc_server, &[], "true"),
     ("OTEL_RUST_GRPC_CLIENT_METRICS", grpc_client, &[], "none"),
+    ("OTEL_RUST_DB_CLIENT_QUERY_TEXT", db_client, &[], "none"),
+    ("OTEL_RUST_DB_CLIENT_METRICS", db_client, &[], "none"),
+    ("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES", db_client, &[], "true"),
+    ("OTEL_RUST_DB_CLIENT_SQLCOMMENTER", db_client, &[], "true"),
     ("OTEL_RUST_HTTP_CLIENT_METRICS", http_client, &[], "none"),
     ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
     ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
@@ -110,6 +114,10 @@ const ELSEWHERE: &[&str] = &[
     // `integrations/http/src/methods.rs`: the default cannot be written as a list.
     "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
 ];
+
+fn db_client(env: &Env) -> String {
+    format!("{:?}", telemark::sqlx::ClientConfig::from_env_fn(|name| env.string(name)))
+}
 
 fn is_enabled(env: &Env) -> String {
     let telemetry = started(env, |builder| builder.with_span_exporter(InMemoryExporter::<Traces>::new()));

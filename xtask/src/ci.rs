@@ -6,6 +6,8 @@ use crate::{api, deny, doc, fuzz, test};
 pub(crate) fn run() -> Result<(), Failure> {
     Step::cargo("formatting", "fmt --all -- --check").run()?;
     Step::cargo("clippy", "clippy --all-targets --all-features -- -D warnings").run()?;
+    // Not a default member, because of the rivals. A check suffices to notice that a change has left it behind.
+    Step::cargo("benchmarks", "check -p telemark-benches --all-targets").run()?;
     doc::run()?;
     api::run(false)?;
     deny::run()?;

@@ -3,9 +3,11 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
+mod client;
 mod events;
 mod export;
 mod flood;
+mod grpc;
 mod metrics;
 mod page;
 mod sustained;
@@ -73,7 +75,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 11] = [
+static SCENARIOS: [&Scenario; 13] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -82,6 +84,8 @@ static SCENARIOS: [&Scenario; 11] = [
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
+    &grpc::SCENARIO,
+    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,

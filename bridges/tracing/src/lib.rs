@@ -21,6 +21,8 @@
 //! - **choose the spans**: set `OTEL_RUST_SPANS`, as in `OTEL_RUST_SPANS=info,shop::cart=debug`, or replace the filter at any time
 //!   with [`span_filter::set`](telemark_sdk::span_filter::set). By default, spans and events at `info` and above are kept, and those
 //!   of `tower_http`, `sqlx::query` and `telemark` at `debug`.
+//! - **choose the log records**: set `OTEL_RUST_LOGS`, or replace the filter with
+//!   [`span_filter::records::set`](telemark_sdk::span_filter::records::set). Without it, the filter of spans applies.
 //! - **name a span, set its kind or status**: use the fields `otel.name`, `otel.kind` (`server`, `client`, ..), `otel.status_code`
 //!   (`ok`, `error`) and `otel.status_description`, at creation or with [`Span::record`](tracing::Span::record).
 //! - **continue a trace**: call [`OpenTelemetrySpanExt::set_parent`], before or after entering the span.
@@ -37,11 +39,13 @@
 //! it is closed.
 //!
 //! # Limits
+//! A span does not show that the code in it panicked, or that its future was dropped: `tracing` does not tell its subscriber. Spans of
+//! `#[traced]` and of Telemark's other layers show both. `#[instrument(err)]` passes the message of the error on without its causes.
+//!
 //! A filtered layer cannot be replaced inside [`reload::Layer`](tracing_subscriber::reload::Layer), a limit of `tracing-subscriber`;
 //! change it with [`LayerBuilder::reconfigure`], or replace the filter. The layer may be behind `reload`, boxed, optional or in a list.
 
 mod data;
-mod event_fields;
 mod events;
 mod fields;
 mod filter;

@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use telemark_db::sql::{Dialect, Statements, sanitize, summary};
+use telemark_db::sql::{Dialect, Statements, count_tokens, sanitize, summary};
 
 const ROUNDS: usize = 1000;
 
@@ -54,6 +54,7 @@ fn measure(name: &str, statements: &[(Dialect, String)], mut read: impl FnMut(&s
 
 fn main() {
     let statements = statements();
+    measure("tokens", &statements, |sql, dialect| drop(black_box(count_tokens(sql, dialect))));
     measure("summary", &statements, |sql, dialect| drop(black_box(summary(sql, dialect))));
     measure("summary and text", &statements, |sql, dialect| drop(black_box(sanitize(sql, dialect))));
     let cache = Statements::new();

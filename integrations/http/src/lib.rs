@@ -67,6 +67,7 @@ pub use server::{
     RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics,
 };
 pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
+pub use shared::kept::address as kept_address;
 pub use shared::settings::ConfigProblem;
 pub use shared::url::target::Target;
 pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};

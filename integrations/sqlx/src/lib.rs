@@ -63,6 +63,11 @@
 //! # Environment variables
 //! This crate reads no environment variables.
 
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(dead_code, reason = "without a driver, nothing is executed")
+)]
+
 mod connection;
 mod driver;
 mod executor;
@@ -92,6 +97,9 @@ macro_rules! names {
         $(#[$doc])*
         pub mod $module {
             use crate::telemetry::Global;
+
+            #[doc(no_inline)]
+            pub use $database;
 
             /// A pool, with the API's global telemetry unless its options name another one.
             pub type $pool = crate::Pool<$database, Global>;

@@ -1,6 +1,7 @@
 //! The API of sqlx on observed pools, connections and transactions, with SQLite.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+#![allow(clippy::explicit_auto_deref, reason = "the calls are written as sqlx's users write them")]
 
 mod support;
 

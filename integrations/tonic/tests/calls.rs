@@ -212,7 +212,10 @@ async fn calls_whose_time_is_up<S: Spans>() {
     let finished = pair.finished(2).await;
     let up = "rpc.status_code=\"DEADLINE_EXCEEDED\" error.type=\"DEADLINE_EXCEEDED\"";
     assert!(end(&finished[0]).starts_with("Client: test.Echo/Unary Error"), "{finished:?}");
-    assert!(finished.iter().all(|span| end(span).ends_with(up)), "{finished:?}");
+    assert!(end(&finished[0]).ends_with(up), "{finished:?}");
+    // The client cancels at the same time, and the server has received the call later. `semconv.rs` has the server's view.
+    let server = end(&finished[1]);
+    assert!(server.ends_with(up) || server.ends_with("telemark.outcome=\"cancelled\""), "{finished:?}");
     // A call that is in time is not late.
     assert!(pair.client.within(Duration::from_secs(60), "hello").await.is_ok());
     assert!(pair.finished(4).await.iter().any(|span| end(span).ends_with("\"OK\"")));

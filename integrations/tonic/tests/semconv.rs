@@ -436,6 +436,7 @@ fn a_violation_is_seen() {
         parent: String::new(),
         duration: Duration::ZERO,
         attributes: right,
+        events: Vec::new(),
     };
     assert_eq!(violations(&span, &known), [""; 0]);
     for (name, value) in [

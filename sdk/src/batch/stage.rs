@@ -15,7 +15,30 @@ use crate::signal::{Chunk, Signal};
 use crate::time::Deadline;
 
 /// Edits, drops or holds back finished items before they reach the exporters. Use it for redaction, enrichment,
-/// filtering or tail sampling.
+/// filtering or tail sampling. An item is a [`SpanData`](crate::trace::SpanData) for [`Traces`](crate::signal::Traces), and an
+/// [`SdkLogRecord`](crate::logs::SdkLogRecord) for [`Logs`](crate::signal::Logs). Metrics have no stages. Log lines that a program writes
+/// to standard output do not pass through stages.
+///
+/// ```
+/// use telemark_sdk::batch::{Stage, Verdict};
+/// use telemark_sdk::config::Env;
+/// use telemark_sdk::install::Telemetry;
+/// use telemark_sdk::signal::Traces;
+/// use telemark_sdk::trace::SpanData;
+///
+/// /// Removes an attribute, and drops health checks.
+/// struct Redact;
+///
+/// impl Stage<Traces> for Redact {
+///     fn process(&mut self, span: &mut SpanData) -> Verdict {
+///         span.own_attributes.retain(|attribute| attribute.key.as_str() != "card.number");
+///         if span.name == "GET /health" { Verdict::Drop } else { Verdict::Keep }
+///     }
+/// }
+///
+/// let builder = Telemetry::builder(Env::process()).with_span_stage(Redact);
+/// # drop(builder);
+/// ```
 ///
 /// Stages are called once per item, regardless of the number of exporters, in the order in which they were added. All
 /// calls happen on one SDK thread, never concurrently, with telemetry suppressed. A stage that blocks delays exports

@@ -82,9 +82,9 @@ impl Counters {
         });
     }
 
-    /// Reports all lost items that no message has reported yet, including those whose export is still unfinished. Call this once,
-    /// after the shutdown.
-    pub(crate) fn report_rest(&self) {
+    /// Reports all lost items that no message has reported yet, including those whose export is still unfinished, because of
+    /// `error`. Call this once, after the shutdown.
+    pub(crate) fn report_rest(&self, error: Option<&ExportError>) {
         self.report_drops();
         let dropped = |lost: &super::tally::Unreported| self.dropped(lost.items, lost.is_more, &lost.reason);
         self.losses.full.report_rest(Level::Warn, dropped);
@@ -100,8 +100,8 @@ impl Counters {
         let unfinished = self.unfinished();
         if unfinished > 0 {
             let items = counted(unfinished, self.items);
-            let message =
-                format_args!("{items} {} not exported: the deadline passed before the export ended", items.were());
+            let reason = error.map_or_else(|| "the shutdown ended before their export".to_owned(), ToString::to_string);
+            let message = format_args!("{items} {} not exported: {reason}", items.were());
             super::log_always(Level::Error, message);
         }
     }

@@ -217,3 +217,22 @@ impl TelemetryBuilder {
         Ok(Telemetry::new(handle, model.propagator, instrumentations, companions))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_components_leave_the_termination_handler_as_it_is() {
+        static HANDLES: Components = Components::NONE.with_termination_handler(true);
+        static HANDLES_NOT: Components = Components::NONE.with_termination_handler(false);
+        let handles = |list: &[&'static Components]| {
+            let builder = Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]));
+            let builder = list.iter().fold(builder, |builder, components| builder.with_components(components));
+            builder.build().unwrap().handle.handles_termination
+        };
+        assert!(!handles(&[]) && handles(&[&HANDLES]));
+        assert!(handles(&[&HANDLES, &Components::NONE]));
+        assert!(!handles(&[&HANDLES, &HANDLES_NOT]));
+    }
+}

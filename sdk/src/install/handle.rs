@@ -77,7 +77,8 @@ impl TelemetryHandle {
         if self.has_ended.swap(true, Ordering::AcqRel) {
             return (result, false);
         }
-        self.pipelines().for_each(|counters| counters.report_rest());
+        let error = result.as_ref().err();
+        self.pipelines().for_each(|counters| counters.report_rest(error));
         self.report("shut down", started, &result, true);
         (result, not_exported(true) > before)
     }

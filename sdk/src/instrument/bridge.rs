@@ -105,7 +105,7 @@ impl BridgedSpan {
                 Glance::Silent => return None,
                 Glance::Sampled(data) => {
                     let span = tracer.record_bridged(site.call_site, site.code_attributes, data, fill);
-                    let context = context::look(|current| current.with_span(span))?;
+                    let context = context::look(|current| span.in_context(current))?;
                     return Some(BridgedSpan { context, clock: tracer.clock(), unrecorded: None });
                 }
                 Glance::Dropped(_) | Glance::Unknown => {}
@@ -132,7 +132,7 @@ impl BridgedSpan {
 
     fn new(started: Bridged, tracer: &SdkTracer, parent: &Context) -> Self {
         let (context, unrecorded) = match started {
-            Bridged::Span(span) => (parent.with_span(span), None),
+            Bridged::Span(span) => (span.in_context(parent), None),
             Bridged::Dropped(context, data) => {
                 (parent.with_remote_span_context(context), Some(Box::new(Mutex::new(Some((data, tracer.clone()))))))
             }

@@ -79,7 +79,7 @@ pub fn enter_here(
     setup: impl FnOnce() -> Setup,
     attributes: impl FnOnce(&mut Attributes),
 ) -> Entered {
-    Entered::new(start_here(switch, setup, attributes))
+    start::enter_here(switch, setup, attributes)
 }
 
 /// Adds an attribute and preserves the type of its value.

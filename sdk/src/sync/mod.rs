@@ -23,4 +23,4 @@ pub(crate) use std::sync::{
 
 pub(crate) use latch::{Latch, pause};
 pub(crate) use lock::{free, lock, try_lock, unpoisoned};
-pub(crate) use thread_index::{known_thread_index, thread_index};
+pub(crate) use thread_index::{ready_thread_index, set_ready, thread_index};

@@ -26,15 +26,22 @@ pub(crate) fn thread_index() -> usize {
     }
 }
 
-/// Returns the number of the calling thread, or `None` if the thread does not have one yet.
+/// Returns the number of the calling thread if it is ready: if the thread has a number and [`set_ready`] was called.
 #[inline(always)]
-pub(crate) fn known_thread_index() -> Option<usize> {
-    Some(INDEX.get()).filter(|index| *index != NONE)
+pub(crate) fn ready_thread_index() -> Option<usize> {
+    Some(READY.get()).filter(|index| *index != NONE)
+}
+
+/// Marks the calling thread as ready to record, or as no longer ready, for example because its context is destroyed.
+pub(crate) fn set_ready(is_ready: bool) {
+    READY.set(if is_ready { INDEX.get() } else { NONE });
 }
 
 thread_local! {
     // Has no destructor, so it can be read even if the thread's other values are being destroyed.
     static INDEX: Cell<usize> = const { Cell::new(NONE) };
+    /// The same number while the thread is ready. Recording has to look at this value only.
+    static READY: Cell<usize> = const { Cell::new(NONE) };
     /// Returns the number to the pool when the thread exits. Created together with the number.
     static RETURN: Return = const { Return };
 }
@@ -72,6 +79,7 @@ impl Drop for Return {
     fn drop(&mut self) {
         // Clear the index first, so that nothing uses the number from now on, not even an instrumented allocator.
         let number = INDEX.replace(NONE);
+        READY.set(NONE);
         if number != NONE {
             NUMBERS.give_back(number);
         }

@@ -79,7 +79,8 @@ impl SdkTracer {
                 }
             }
         };
-        let mut span = self.record(data, added, Some(start), Vec::new());
+        data.own_attributes.extend(added);
+        let mut span = SdkSpan::recording(self.record(data, false, Some(start)));
         self.show_start(&mut span, parent);
         Some(Bridged::Span(span))
     }
@@ -98,7 +99,7 @@ impl SdkTracer {
         data.scope = Scope::Static(call_site.scope());
         data.call_site = Some(call_site).filter(|_| code_attributes);
         fill(&mut data);
-        self.record(data, Vec::new(), Some(start), Vec::new())
+        SdkSpan::recording(self.record(data, false, Some(start)))
     }
 
     /// Gives a span, of which `data` has everything but the identity, another parent than that of the context `old`, in which the
@@ -140,14 +141,15 @@ impl SdkTracer {
             },
         };
         let start = data.start;
-        let mut span = if was_recorded {
+        data.own_attributes.extend(added);
+        let recording = if was_recorded {
             let (record, limits) = (&mut *data, self.provider.limits.attributes);
-            record.own_attributes.extend(added);
             attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, limits);
-            SdkSpan::recording(data, self.provider.clone())
+            Recording::new(data, self.provider.clone())
         } else {
-            self.record(data, added, Some(start), Vec::new())
+            self.record(data, false, Some(start))
         };
+        let mut span = SdkSpan::recording(recording);
         self.show_start(&mut span, parent);
         Some(Bridged::Span(span))
     }

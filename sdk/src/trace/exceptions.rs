@@ -168,8 +168,8 @@ thread_local! {
 
 /// Keeps the roots of a span that has just ended on this thread, for [`pass_on`].
 #[cold]
-pub(super) fn ended(span: &SpanContext, roots: Roots) {
-    ENDED.set(span.span_id());
+pub(super) fn ended(span: SpanId, roots: Roots) {
+    ENDED.set(span);
     Told::Ended(roots).leave();
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod bridged;
 mod call_site;
 pub(crate) mod exceptions;
 mod failure;
+mod in_context;
 mod processor;
 mod provider;
 mod record;

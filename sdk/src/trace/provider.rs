@@ -370,8 +370,7 @@ impl ProviderInner {
     /// Calls the exporting processors first, so that their spans are not lost if a processor of another kind hangs.
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
         let mut processors: Vec<_> = self.processors.iter().collect();
-        let exports = |processor: &dyn SpanProcessor| !processor.all_counters().is_empty();
-        processors.sort_by_key(|processor| !catch(|| exports(&***processor)).unwrap_or(false));
+        processors.sort_by_key(|processor| catch(|| processor.all_counters().is_empty()).unwrap_or(true));
         let mut result = Ok(());
         for processor in processors {
             // Call all processors, and keep the first error.

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{Link, Span, SpanContext, SpanId, SpanRef, Status};
+use opentelemetry::trace::{Link, Span, SpanContext, SpanId, SpanRef, Status, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
 
 use super::bridged;
 use super::exceptions::{self, Roots};
 use super::failure::Told;
-use super::provider::ProviderRef;
+use super::in_context::InContext;
+use super::provider::{ProviderInner, ProviderRef};
 use super::{SpanData, SpanEvent};
 use crate::attributes;
 use crate::error::catch;
@@ -20,14 +21,19 @@ use crate::time::Timestamp;
 ///
 /// spec: trace/sdk.md#span
 #[derive(Debug)]
-pub struct SdkSpan {
-    context: SpanContext,
-    /// `None` if the sampler dropped the span, or once the span has ended.
-    recording: Option<Recording>,
-}
+pub struct SdkSpan(State);
 
 #[derive(Debug)]
+enum State {
+    Recording(Recording),
+    /// The sampler dropped the span, or the span has ended.
+    NotRecording(SpanContext),
+}
+
+/// A span while it is recording. Small, because it moves into the API's box when the span becomes part of a context.
+#[derive(Debug)]
 pub(super) struct Recording {
+    /// Contains the span context too.
     pub(super) data: SpanData,
     pub(super) provider: ProviderRef,
     /// The `error.type` of an explicitly recorded error, which a later error may replace.
@@ -37,6 +43,11 @@ pub(super) struct Recording {
 }
 
 impl Recording {
+    #[inline]
+    pub(super) fn new(data: SpanData, provider: ProviderRef) -> Self {
+        Recording { data, provider, recorded_error: None, roots: None }
+    }
+
     pub(super) fn push_event(&mut self, mut event: SpanEvent) {
         let Recording { data, provider, .. } = self;
         let limits = &provider.limits;
@@ -45,67 +56,56 @@ impl Recording {
         }
         data.events.push(event, limits.events);
     }
-}
 
-/// An end time that represents the current time of the provider's clock.
-///
-/// The API's `SpanRef` can only end a span with an explicit time, and no real span ends in 1970.
-pub const END_NOW: SystemTime = UNIX_EPOCH;
-
-impl SdkSpan {
-    #[inline]
-    pub(super) fn recording(data: SpanData, provider: ProviderRef) -> Self {
-        SdkSpan {
-            context: data.context.clone(),
-            recording: Some(Recording { data, provider, recorded_error: None, roots: None }),
-        }
-    }
-
-    pub(super) fn not_recording(context: SpanContext) -> Self {
-        SdkSpan { context, recording: None }
-    }
-
-    /// Returns the data recorded so far, or `None` if the span is not recording or has ended.
-    pub fn data(&self) -> Option<&SpanData> {
-        self.recording.as_ref().map(|recording| &recording.data)
-    }
-
-    pub(super) fn push_event(&mut self, event: SpanEvent) {
-        if let Some(recording) = &mut self.recording {
-            recording.push_event(event);
-        }
-    }
-
-    /// Sets an attribute, unless the span already has an attribute with the same key.
-    pub(super) fn set_if_missing(&mut self, attribute: KeyValue) {
-        let Some(recording) = &self.recording else { return };
-        if !recording.data.own_attributes.iter().any(|own| own.key == attribute.key) {
-            self.set_attribute(attribute);
-        }
+    pub(super) fn push_links(&mut self, links: Vec<Link>) {
+        links.into_iter().for_each(|link| self.push_link(link));
     }
 
     pub(super) fn push_link(&mut self, mut link: Link) {
-        let Some(Recording { data, provider, .. }) = &mut self.recording else { return };
-        let limits = &provider.limits;
+        let limits = &self.provider.limits;
         attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limits.link_attributes());
         // spec: trace/api.md#link — a link without a valid context is recorded only if it has attributes or a trace state.
         let says_nothing = link.attributes.is_empty() && link.span_context.trace_state().header().is_empty();
         if link.span_context.is_valid() || !says_nothing {
-            data.links.push(link, limits.links);
+            self.data.links.push(link, limits.links);
         }
     }
 
-    /// Ends the span at `end`, or now if `end` is `None`. Later calls do nothing.
-    #[inline]
-    fn finish(&mut self, end: Option<Timestamp>) {
-        let Some(Recording { mut data, provider, roots, .. }) = self.recording.take() else { return };
-        provider.count_end(&self.context);
+    pub(super) fn set_attribute(&mut self, attribute: KeyValue) {
+        let (record, limits) = (&mut *self.data, self.provider.limits.attributes);
+        attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
+    }
+
+    /// spec: trace/api.md#set-status — `Ok` is final, and a status cannot be reset to unset.
+    pub(super) fn set_status(&mut self, status: Status) {
+        if status == Status::Unset {
+            if let Some(told) = Told::take() {
+                told.apply(self);
+            }
+        } else if self.data.status != Status::Ok {
+            self.data.status = status;
+        }
+    }
+
+    /// Ends the span at `end`, or now if `end` is `None`.
+    #[inline(never)]
+    pub(super) fn finish(self, end: Option<Timestamp>) {
+        self.finish_inline(end);
+    }
+
+    /// Like [`Self::finish`], for the path that nearly all spans take.
+    #[inline(always)]
+    pub(super) fn finish_inline(self, end: Option<Timestamp>) {
+        let Recording { mut data, provider, roots, .. } = self;
+        let provider: &ProviderInner = &provider;
+        provider.count_end(&data.context);
         let record = &mut *data;
+        let id = record.context.span_id();
         // The end time may come from the API's own clock, but must not be before the start time.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
         let outer = ENDING.get();
-        ENDING.set(outer.and(self.context.span_id()));
+        ENDING.set(outer.and(id));
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
         if provider.wants_ending && !provider.is_off() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
@@ -115,7 +115,71 @@ impl SdkSpan {
         ENDING.set(outer);
         // Called after the processors, because they may end spans themselves.
         if let Some(roots) = roots {
-            exceptions::ended(&self.context, *roots);
+            exceptions::ended(id, *roots);
+        }
+    }
+}
+
+/// An end time that represents the current time of the provider's clock.
+///
+/// The API's `SpanRef` can only end a span with an explicit time, and no real span ends in 1970.
+pub const END_NOW: SystemTime = UNIX_EPOCH;
+
+/// Returns the end time that a call of the API stands for; `None` stands for now.
+#[inline]
+pub(super) fn end_time(timestamp: SystemTime) -> Option<Timestamp> {
+    (timestamp != END_NOW).then(|| timestamp.into())
+}
+
+impl SdkSpan {
+    #[inline]
+    pub(super) fn recording(recording: Recording) -> Self {
+        SdkSpan(State::Recording(recording))
+    }
+
+    pub(super) fn not_recording(context: SpanContext) -> Self {
+        SdkSpan(State::NotRecording(context))
+    }
+
+    /// Returns the data recorded so far, or `None` if the span is not recording or has ended.
+    pub fn data(&self) -> Option<&SpanData> {
+        match &self.0 {
+            State::Recording(recording) => Some(&recording.data),
+            State::NotRecording(_) => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn recording_mut(&mut self) -> Option<&mut Recording> {
+        match &mut self.0 {
+            State::Recording(recording) => Some(recording),
+            State::NotRecording(_) => None,
+        }
+    }
+
+    /// Returns `parent` with this span.
+    pub(crate) fn in_context(mut self, parent: &Context) -> Context {
+        match std::mem::replace(&mut self.0, State::NotRecording(SpanContext::NONE)) {
+            State::Recording(recording) => parent.with_span(InContext::new(recording)),
+            State::NotRecording(context) => parent.with_remote_span_context(context),
+        }
+    }
+
+    /// Sets an attribute, unless the span already has an attribute with the same key.
+    pub(super) fn set_if_missing(&mut self, attribute: KeyValue) {
+        let Some(recording) = self.recording_mut() else { return };
+        if !recording.data.own_attributes.iter().any(|own| own.key == attribute.key) {
+            recording.set_attribute(attribute);
+        }
+    }
+
+    /// Ends the span at `end`, or now if `end` is `None`. Later calls do nothing.
+    fn finish(&mut self, end: Option<Timestamp>) {
+        if let State::Recording(recording) = &self.0 {
+            let ended = State::NotRecording(recording.data.context.clone());
+            if let State::Recording(recording) = std::mem::replace(&mut self.0, ended) {
+                recording.finish(end);
+            }
         }
     }
 }
@@ -170,40 +234,48 @@ impl Span for SdkSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        if self.is_recording() {
-            self.push_event(SpanEvent::new(name, timestamp.into(), attributes));
+        if let Some(recording) = self.recording_mut() {
+            recording.push_event(SpanEvent::new(name, timestamp.into(), attributes));
         }
     }
 
     #[inline]
     fn span_context(&self) -> &SpanContext {
-        &self.context
+        match &self.0 {
+            State::Recording(recording) => &recording.data.context,
+            State::NotRecording(context) => context,
+        }
     }
 
     #[inline]
     fn is_recording(&self) -> bool {
-        self.recording.is_some()
+        matches!(self.0, State::Recording(_))
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        if let Some(Recording { data, provider, .. }) = &mut self.recording {
-            let (record, limits) = (&mut **data, provider.limits.attributes);
-            attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
+        if let Some(recording) = self.recording_mut() {
+            recording.set_attribute(attribute);
         }
     }
 
-    /// spec: trace/api.md#set-status — `Ok` is final, and a status cannot be reset to unset.
     fn set_status(&mut self, status: Status) {
-        if status == Status::Unset && bridged::apply(&mut self.recording) {
-            return;
-        }
-        let Some(recording) = &mut self.recording else { return };
         if status == Status::Unset {
-            if let Some(told) = Told::take() {
-                told.apply(recording);
+            // May be a change that takes the data, as from a span in a context.
+            let identity = self.span_context().clone();
+            let mut place = match std::mem::replace(&mut self.0, State::NotRecording(identity)) {
+                State::Recording(recording) => Some(recording),
+                State::NotRecording(_) => None,
+            };
+            let is_applied = bridged::apply(&mut place);
+            if let Some(recording) = place {
+                self.0 = State::Recording(recording);
             }
-        } else if recording.data.status != Status::Ok {
-            recording.data.status = status;
+            if is_applied {
+                return;
+            }
+        }
+        if let Some(recording) = self.recording_mut() {
+            recording.set_status(status);
         }
     }
 
@@ -211,13 +283,15 @@ impl Span for SdkSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        if let Some(Recording { data, .. }) = &mut self.recording {
-            data.name = new_name.into();
+        if let Some(recording) = self.recording_mut() {
+            recording.data.name = new_name.into();
         }
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.push_link(Link::new(span_context, attributes, 0));
+        if let Some(recording) = self.recording_mut() {
+            recording.push_link(Link::new(span_context, attributes, 0));
+        }
     }
 
     fn end(&mut self) {
@@ -225,7 +299,7 @@ impl Span for SdkSpan {
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        self.finish((timestamp != END_NOW).then(|| timestamp.into()));
+        self.finish(end_time(timestamp));
     }
 }
 

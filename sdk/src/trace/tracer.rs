@@ -8,6 +8,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 
 use super::provider::ProviderRef;
+use super::span::Recording;
 use super::{CallSite, Scope, SdkSpan, SpanData, SpanEvent};
 use crate::attributes;
 use crate::error::catch;
@@ -81,8 +82,13 @@ impl SdkTracer {
         attributes: impl FnOnce(&mut Vec<KeyValue>),
     ) -> Started {
         match self.begin(&call, parent) {
-            Ok((data, added)) => {
-                let mut span = self.start_child(call, data, added, attributes);
+            Ok((mut data, added)) => {
+                let keys_are_distinct = call.keys_are_distinct && added.is_empty();
+                let links = self.describe(&mut data, call, attributes);
+                data.own_attributes.extend(added);
+                let mut recording = self.record(data, keys_are_distinct, None);
+                recording.push_links(links);
+                let mut span = SdkSpan::recording(recording);
                 self.show_start(&mut span, parent);
                 Started::Recording(span)
             }
@@ -90,17 +96,15 @@ impl SdkTracer {
         }
     }
 
-    /// Starts a span for `#[traced]` for which the decision to sample has already been made. Does not call the
-    /// processors.
-    #[inline]
-    pub(crate) fn start_child(
+    /// Moves what a call site says about its span into the span's data. Returns the links.
+    #[inline(always)]
+    pub(super) fn describe(
         &self,
+        data: &mut SpanData,
         call: TracedSpan,
-        mut data: SpanData,
-        added: Vec<KeyValue>,
         attributes: impl FnOnce(&mut Vec<KeyValue>),
-    ) -> SdkSpan {
-        let record = &mut *data;
+    ) -> Vec<Link> {
+        let record = &mut **data;
         record.name = call.name;
         record.scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
         record.kind = call.kind;
@@ -108,7 +112,7 @@ impl SdkTracer {
         if !self.provider.processors.is_empty() {
             attributes(&mut record.own_attributes);
         }
-        self.record(data, added, None, call.links)
+        call.links
     }
 
     /// Makes the decision for a `#[traced]` span.
@@ -212,27 +216,28 @@ impl SdkTracer {
         made.ok()
     }
 
-    /// Starts a recorded span.
-    pub(super) fn record(
+    /// Starts a recorded span. If `keys_are_distinct`, the attributes are known to have distinct keys that are not empty.
+    pub(super) fn record(&self, data: SpanData, keys_are_distinct: bool, start: Option<Timestamp>) -> Recording {
+        self.record_inline(data, keys_are_distinct, start)
+    }
+
+    /// Like [`Self::record`], for the path that nearly all spans take.
+    #[inline(always)]
+    pub(super) fn record_inline(
         &self,
         mut data: SpanData,
-        added: Vec<KeyValue>,
+        keys_are_distinct: bool,
         start: Option<Timestamp>,
-        links: Vec<Link>,
-    ) -> SdkSpan {
+    ) -> Recording {
         let provider = &*self.provider;
         let record = &mut *data;
         provider.count_recorded(record);
-        if !added.is_empty() {
-            record.own_attributes.extend(added);
+        let limits = provider.limits.attributes;
+        if !keys_are_distinct || limits.value_length.is_some() || record.own_attributes.len() > limits.count {
+            attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, limits);
         }
-        attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, provider.limits.attributes);
         record.start = start.unwrap_or_else(|| provider.clock.now());
-        let mut span = SdkSpan::recording(data, self.provider.clone());
-        if !links.is_empty() {
-            links.into_iter().for_each(|link| span.push_link(link));
-        }
-        span
+        Recording::new(data, self.provider.clone())
     }
 
     /// Copies baggage to a span that starts and calls the processors, if either is needed.
@@ -309,15 +314,19 @@ impl SdkTracer {
         } else if !attributes.is_empty() {
             record.own_attributes = attributes;
         }
-        let start = start_time.map(Timestamp::from);
-        let mut span = self.record(data, added, start, links);
+        record.own_attributes.extend(added);
+        let mut recording = self.record(data, false, start_time.map(Timestamp::from));
+        recording.push_links(links);
+        let mut span = SdkSpan::recording(recording);
         self.show_start(&mut span, parent);
-        for event in events.into_iter().flatten() {
-            span.push_event(SpanEvent {
-                name: event.name,
-                time: event.timestamp.into(),
-                attributes: event.attributes,
-                dropped_attributes: event.dropped_attributes_count,
+        if let (Some(events), Some(recording)) = (events, span.recording_mut()) {
+            events.into_iter().for_each(|event| {
+                recording.push_event(SpanEvent {
+                    name: event.name,
+                    time: event.timestamp.into(),
+                    attributes: event.attributes,
+                    dropped_attributes: event.dropped_attributes_count,
+                });
             });
         }
         span
@@ -335,6 +344,8 @@ pub struct TracedSpan {
     pub call_site: Option<&'static CallSite>,
     /// True if the span gets the call site's `code.*` attributes.
     pub code_attributes: bool,
+    /// True if the keys of the attributes are known to be distinct and not empty, as the macro checks.
+    pub keys_are_distinct: bool,
     /// The links known when the span starts.
     pub links: Vec<Link>,
 }
@@ -343,14 +354,21 @@ impl TracedSpan {
     /// Creates an internal span with `code.*` attributes and no links.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>, call_site: Option<&'static CallSite>) -> Self {
-        TracedSpan { name: name.into(), kind: SpanKind::Internal, call_site, code_attributes: true, links: Vec::new() }
+        TracedSpan {
+            name: name.into(),
+            kind: SpanKind::Internal,
+            call_site,
+            code_attributes: true,
+            keys_are_distinct: false,
+            links: Vec::new(),
+        }
     }
 }
 
 /// The result of starting a `#[traced]` span.
 #[derive(Debug)]
 pub(crate) enum Started {
-    /// The span is recorded. Attach `parent.with_span(span)`. The span ends when dropped.
+    /// The span is recorded. Attach `span.in_context(parent)`. The span ends when dropped.
     Recording(SdkSpan),
     /// No span is created, because telemetry is suppressed or the provider has been shut down. Child spans are not
     /// recorded either.

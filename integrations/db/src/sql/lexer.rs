@@ -111,7 +111,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Returns the next token. With `wants_name`, MySQL's `"…"` is a quoted name, as no string can stand there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, wants_name: bool) -> Option<Token> {
         while self.at < self.bytes.len() && is_space(self.bytes[self.at]) {
             self.at += 1;
@@ -125,7 +125,7 @@ impl<'a> Lexer<'a> {
         Some(Token { kind, start, end: self.at, packed: 0 })
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, start: usize) -> Token {
         let mut packed = 0_u64;
         let mut at = start;
@@ -244,10 +244,12 @@ impl<'a> Lexer<'a> {
         let end = self.find(start, b']')?;
         let name = self.bytes.get(start + 1..end)?;
         let is_plain = || name.iter().all(|byte| is_word(*byte) || matches!(byte, b' ' | b'$' | b'#'));
-        // A list of values must not pass for a name.
+        // A list of values must not pass for a name, neither before nor after its values were replaced.
         let first = *name.first()?;
         let is_name = match self.dialect {
-            Dialect::Sqlite => !first.is_ascii_digit() && !name.iter().any(|byte| matches!(byte, b'\'' | b'"')),
+            Dialect::Sqlite => {
+                !first.is_ascii_digit() && !name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'?'))
+            }
             _ => class(first) == Class::Letter && is_plain(),
         };
         is_name.then_some(end + 1)

@@ -20,5 +20,7 @@ mod summary;
 
 pub use cache::Statements;
 pub use dialect::Dialect;
+#[doc(hidden)]
+pub use statement::count_tokens;
 pub use statement::{MAX_ANALYZED_BYTES, Statement, sanitize, summary};
 pub use summary::MAX_SUMMARY_CHARACTERS;

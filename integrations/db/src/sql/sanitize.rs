@@ -112,7 +112,8 @@ impl<'a> Sanitizer<'a> {
     fn may_be_string(&self, token: &Token, before: Previous) -> bool {
         let bytes = self.text.as_bytes();
         let is_compared = before == Previous::Comparison || self.list != List::None;
-        let has_part = bytes.get(token.end) == Some(&b'.');
+        // A digit behind the dot makes it a number.
+        let has_part = bytes.get(token.end) == Some(&b'.') && !bytes.get(token.end + 1).is_some_and(u8::is_ascii_digit);
         self.dialect == Dialect::Sqlite && bytes.get(token.start) == Some(&b'"') && is_compared && !has_part
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn agent(bytes: &[u8]) -> Option<&'static str> {
 
 /// Returns the cached text of an address, or `None` if it is not cached.
 #[inline]
-pub(crate) fn address(ip: IpAddr) -> Option<&'static str> {
+pub fn address(ip: IpAddr) -> Option<&'static str> {
     let number = match ip {
         IpAddr::V4(ip) => u64::from(ip.to_bits()),
         IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64 ^ ip.to_bits() as u64,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::{Extensions, HeaderMap, StatusCode, Uri, header};
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
-use telemark_http::{HeaderExtractor, HeaderInjector, PeerAddr};
+use telemark_http::{HeaderExtractor, HeaderInjector, PeerAddr, kept_address};
 use telemark_kit::{Attributes, BoundedText, Clock, guarded, is_server_span_marked, keys};
 
 use super::address::ServerAddress;
@@ -234,7 +234,11 @@ impl Facts<'_> {
     /// Adds the remaining attributes.
     fn describe(&self, config: &GrpcConfig, attributes: &mut Attributes) {
         if let Some(peer) = self.peer {
-            attributes.add(keys::NETWORK_PEER_ADDRESS, peer.ip().to_canonical().to_string());
+            let ip = peer.ip().to_canonical();
+            match kept_address(ip) {
+                Some(kept) => attributes.add(keys::NETWORK_PEER_ADDRESS, kept),
+                None => attributes.add(keys::NETWORK_PEER_ADDRESS, ip.to_string()),
+            }
             attributes.add(keys::NETWORK_PEER_PORT, i64::from(peer.port()));
         }
         capture(&config.request_headers, self.headers, attributes);

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::{BoxFuture, Service};
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 /// A message: what the service does with it.
@@ -207,11 +207,6 @@ macro_rules! running {
         })
         .await
     };
-}
-
-/// Keeps the type of a router in one place.
-pub fn router(router: Router) -> Router {
-    router
 }
 
 pub fn path(method: &'static str) -> PathAndQuery {

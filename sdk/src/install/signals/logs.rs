@@ -6,7 +6,8 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
-use super::{Foundation, Provider, Stages, named};
+use super::stages::Stages;
+use super::{Foundation, Provider, named};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;

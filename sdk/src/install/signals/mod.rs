@@ -3,14 +3,14 @@
 
 mod logs;
 mod metrics;
+mod stages;
 mod traces;
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::pipeline::Companion;
 use super::registry::{Factory, Node};
-use crate::batch::Stage;
 use crate::config::Env;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
@@ -19,7 +19,7 @@ use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
-use crate::signal::{Logs, Metrics, Signal, Traces};
+use crate::signal::{Logs, Metrics, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::SdkTracerProvider;
 
@@ -63,21 +63,6 @@ impl Components {
     pub const fn with_termination_handler(mut self, is_default: bool) -> Self {
         self.handles_termination = Some(is_default);
         self
-    }
-}
-
-/// The stages of a signal, which run before its exporters.
-struct Stages<S: Signal>(Vec<Box<dyn Stage<S>>>);
-
-impl<S: Signal> Default for Stages<S> {
-    fn default() -> Self {
-        Stages(Vec::new())
-    }
-}
-
-impl<S: Signal> fmt::Debug for Stages<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stages", self.0.len())
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
-use super::{Foundation, Provider, Stages, named};
+use super::stages::Stages;
+use super::{Foundation, Provider, named};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;

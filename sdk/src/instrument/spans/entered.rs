@@ -75,6 +75,7 @@ impl Entered {
 }
 
 impl Attached {
+    #[inline]
     fn new(span: OpenSpan) -> Self {
         Attached { guard: span.attach(), span, end: Cell::new(None), unwinding: std::thread::panicking() }
     }

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, global};
 
+use super::entered::Entered;
 use super::open::{OpenSpan, StartedSpan, State};
 use crate::context;
 use crate::instrument::shield::shielded;
 use crate::runtime::is_background;
 use crate::span_filter::SpanSwitch;
-use crate::time::Timestamp;
-use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
+use crate::trace::{CallSite, Glance, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
 
 /// The options of a span, without its attributes. Created only if a tracer is installed.
@@ -59,10 +59,12 @@ impl Setup {
         self
     }
 
-    /// Sets the source location, which determines the scope and the `code.*` attributes.
+    /// Sets the source location, which determines the scope and the `code.*` attributes. Only `#[traced]` calls this, and it
+    /// checks at compile time that the keys of the fields are distinct and not empty.
     #[inline]
     pub fn with_call_site(mut self, call_site: &'static CallSite) -> Self {
         self.span.call_site = Some(call_site);
+        self.span.keys_are_distinct = true;
         self
     }
 
@@ -172,6 +174,39 @@ impl IntoLink for &Context {
     }
 }
 
+/// The two closures of a call site. Behind `dyn`, so that all call sites share the code that starts a span: only the
+/// closures are compiled for each traced function.
+trait Site {
+    /// Returns the options. Called at most once.
+    fn setup(&mut self) -> Option<Setup>;
+    /// Adds the attributes. Called at most once, and only if the span is recorded.
+    fn attributes(&mut self, list: &mut Vec<KeyValue>);
+}
+
+struct Closures<S, A> {
+    setup: Option<S>,
+    attributes: Option<A>,
+}
+
+impl<S: FnOnce() -> Setup, A: FnOnce(&mut Vec<KeyValue>)> Closures<S, A> {
+    #[inline]
+    fn new(setup: S, attributes: A) -> Self {
+        Closures { setup: Some(setup), attributes: Some(attributes) }
+    }
+}
+
+impl<S: FnOnce() -> Setup, A: FnOnce(&mut Vec<KeyValue>)> Site for Closures<S, A> {
+    fn setup(&mut self) -> Option<Setup> {
+        self.setup.take().map(|setup| setup())
+    }
+
+    fn attributes(&mut self, list: &mut Vec<KeyValue>) {
+        if let Some(attributes) = self.attributes.take() {
+            attributes(list);
+        }
+    }
+}
+
 /// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure. If the filter
 /// rejects the span, the context of its parent still applies to the spans inside it.
 #[inline]
@@ -183,10 +218,8 @@ pub(crate) fn start(
     if !active::is_installed() {
         return StartedSpan(State::Off);
     }
-    match switch {
-        Some(switch) if !switch.is_on() => begun(|| left_out(setup().origin)),
-        _ => begun(|| begin(setup(), attributes)),
-    }
+    let is_on = switch.is_none_or(SpanSwitch::is_on);
+    StartedSpan(start_anywhere(is_on, &mut Closures::new(setup, attributes)))
 }
 
 /// Starts a span in the current context. Checks the filter and that context first: `setup` is not called if the call site
@@ -200,53 +233,94 @@ pub(crate) fn start_here(
     if switch.is_some_and(|switch| !switch.is_on()) || !active::is_installed() {
         return StartedSpan(State::Off);
     }
-    match look_at_the_current() {
-        Look::Off => StartedSpan(State::Off),
-        Look::Dropped(parent) => StartedSpan(State::Unsampled(Unsampled::below(parent))),
-        Look::Sampled(data) => begun(|| record_below(data, setup().span, attributes)),
-        Look::Undecided => begun(|| begin_below(&Context::current(), true, setup().span, attributes)),
+    StartedSpan(start_for_later(&mut Closures::new(setup, attributes)))
+}
+
+/// Starts a span like [`start_here`] and makes it current.
+#[inline]
+pub(crate) fn enter_here(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> Entered {
+    if !switch.is_on() || !active::is_installed() {
+        return Entered::new(StartedSpan(State::Off));
     }
+    enter_in_current(&mut Closures::new(setup, attributes))
+}
+
+#[inline(never)]
+fn enter_in_current(site: &mut dyn Site) -> Entered {
+    Entered::new(StartedSpan(start_in_current(site)))
+}
+
+#[inline(never)]
+fn start_for_later(site: &mut dyn Site) -> State {
+    start_in_current(site)
+}
+
+#[inline(always)]
+fn start_in_current(site: &mut dyn Site) -> State {
+    match look_at_the_current() {
+        Look::Off => State::Off,
+        Look::Dropped(parent) => State::Unsampled(Unsampled::below(parent)),
+        Look::Sampled(data) => begun(|| record_below(data, site)),
+        Look::Undecided => start_undecided(site),
+    }
+}
+
+/// Starts a span about which the tracer has to decide, such as a root.
+#[inline(never)]
+fn start_undecided(site: &mut dyn Site) -> State {
+    begun(|| match site.setup() {
+        Some(Setup { span, .. }) => begin_below(&Context::current(), true, span, site),
+        None => State::Off,
+    })
+}
+
+#[inline(never)]
+fn start_anywhere(is_on: bool, site: &mut dyn Site) -> State {
+    begun(|| {
+        let Some(Setup { span, origin }) = site.setup() else { return State::Off };
+        match origin.context() {
+            parent if !is_on => left_out(parent),
+            Some(parent) => begin_below(&parent, false, span, site),
+            None => {
+                let mut site = Closures::new(|| Setup { span, origin: Origin::Current }, |list| site.attributes(list));
+                start_for_later(&mut site)
+            }
+        }
+    })
 }
 
 /// Runs `begin`, which evaluates the user's options and fields. A panic in `begin` loses the span but does not
 /// interrupt the call.
-#[inline(never)]
-fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
-    StartedSpan(shielded(begin).unwrap_or_default())
-}
-
-fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
-    match setup.origin.context() {
-        None => start_here(None, || Setup { span: setup.span, origin: Origin::Current }, attributes).0,
-        Some(parent) => begin_below(&parent, false, setup.span, attributes),
-    }
+#[inline]
+fn begun(begin: impl FnOnce() -> State) -> State {
+    shielded(begin).unwrap_or_default()
 }
 
 /// Opens the context in which a span that the filter rejects would have started.
-fn left_out(origin: Origin) -> State {
-    origin.context().map_or(State::Off, |context| State::Open(OpenSpan::new(context, None)))
+fn left_out(context: Option<Context>) -> State {
+    context.map_or(State::Off, |context| State::Open(OpenSpan::new(context, None)))
 }
 
 /// Records a span in the current context, whose span is sampled.
-fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+#[inline]
+fn record_below(data: SpanData, site: &mut dyn Site) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
-    let span = tracer.start_child(span, data, Vec::new(), shielded_fields(attributes));
-    let started = started(&span);
-    State::Open(OpenSpan::new(Context::current_with_span(span), started))
+    let Some(setup) = site.setup() else { return State::Off };
+    let (context, start) = tracer.start_in_current(data, setup.span, shielded_fields(site));
+    State::Open(OpenSpan::new(context, Some(start)))
 }
 
 /// Starts a span in `parent`. The tracer decides whether the span is recorded.
-fn begin_below(
-    parent: &Context,
-    is_current: bool,
-    span: TracedSpan,
-    attributes: impl FnOnce(&mut Vec<KeyValue>),
-) -> State {
-    let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, attributes) };
-    let (context, started) = match tracer.start_traced(span, parent, shielded_fields(attributes)) {
+fn begin_below(parent: &Context, is_current: bool, span: TracedSpan, site: &mut dyn Site) -> State {
+    let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, site) };
+    let (context, started) = match tracer.start_traced(span, parent, shielded_fields(site)) {
         Started::Recording(span) => {
-            let started = started(&span);
-            (parent.with_span(span), started)
+            let started = span.data().map(|data| data.start);
+            (span.in_context(parent), started)
         }
         Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
         Started::Inherit(span) if is_current => return State::Unsampled(span),
@@ -259,7 +333,8 @@ fn begin_below(
 }
 
 /// Starts a span on the API's global provider, which may belong to another SDK, if the program has opted in.
-fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+#[cold]
+fn elsewhere(parent: &Context, call: TracedSpan, site: &mut dyn Site) -> State {
     if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
         return State::Off;
     }
@@ -271,7 +346,7 @@ fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Ve
     let mut span = global::tracer_provider().tracer_with_scope(scope).build_with_context(builder, parent);
     if span.is_recording() {
         let mut list = Vec::new();
-        shielded_fields(attributes)(&mut list);
+        shielded_fields(site)(&mut list);
         let site = call.call_site.filter(|_| call.code_attributes).map(CallSite::attributes);
         span.set_attributes(site.into_iter().flatten().cloned());
         span.set_attributes(list);
@@ -284,15 +359,10 @@ fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Ve
 
 /// Wraps the evaluation of the fields. If evaluating a field panics, that field and all later ones are lost, but the
 /// span is not.
-fn shielded_fields(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
+fn shielded_fields(site: &mut dyn Site) -> impl FnOnce(&mut Vec<KeyValue>) {
     |list| {
-        shielded(|| attributes(list));
+        shielded(|| site.attributes(list));
     }
-}
-
-#[inline]
-fn started(span: &SdkSpan) -> Option<Timestamp> {
-    span.data().map(|data| data.start)
 }
 
 /// The state of the current context, for a span that is about to start in it. Two words in size, so that it is

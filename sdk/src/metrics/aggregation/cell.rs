@@ -19,7 +19,7 @@ pub(crate) enum Cell {
 impl Cell {
     pub(crate) fn new(config: &StreamConfig) -> Self {
         match &config.shape {
-            Shape::Sum => Cell::Sum(SumCell::new(config.resets_sums)),
+            Shape::Sum => Cell::Sum(SumCell::new()),
             Shape::LastValue => Cell::LastValue(LastValueCell::new()),
             Shape::Histogram(_) => Cell::Histogram(HistogramCell::new()),
             Shape::Exponential(config) => Cell::Exponential(Box::new(ExponentialCell::new(config))),
@@ -92,6 +92,16 @@ impl Aggregate for Sums {
     }
 }
 
+/// Sums that each collection takes out of their cells, which therefore have no owner.
+pub(crate) struct TakenSums;
+
+impl Aggregate for TakenSums {
+    #[inline(always)]
+    fn try_record<T: Measured>(cell: &Cell, config: &StreamConfig, _: bool, value: T, is_offered: bool) -> Outcome {
+        Sums::try_record(cell, config, false, value, is_offered)
+    }
+}
+
 pub(crate) struct Histograms;
 
 impl Aggregate for Histograms {
@@ -111,7 +121,7 @@ impl Aggregate for Any {
     #[inline(always)]
     fn try_record<T: Measured>(cell: &Cell, config: &StreamConfig, owns: bool, value: T, is_offered: bool) -> Outcome {
         match (cell, &config.shape) {
-            (Cell::Sum(_), _) => Sums::try_record(cell, config, owns, value, is_offered),
+            (Cell::Sum(_), _) => Sums::try_record(cell, config, owns && !config.resets_sums, value, is_offered),
             (Cell::Histogram(_), _) => Histograms::try_record(cell, config, owns, value, is_offered),
             (Cell::LastValue(cell), _) => cell.record(value, is_offered),
             (Cell::Exponential(cell), Shape::Exponential(shape)) => cell.try_record(shape, value.as_f64(), is_offered),

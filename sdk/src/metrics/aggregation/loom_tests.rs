@@ -22,7 +22,7 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn a_sum_loses_nothing() {
     model(3, || {
-        let cell = Arc::new(SumCell::new(false));
+        let cell = Arc::new(SumCell::new());
         let owner = {
             let cell = cell.clone();
             thread::spawn(move || (0..2).for_each(|_| assert_eq!(cell.record(true, 1u64, false), Outcome::Recorded)))
@@ -44,7 +44,7 @@ fn a_sum_loses_nothing() {
 #[test]
 fn a_sum_that_is_taken_is_in_one_delta() {
     model(3, || {
-        let cell = Arc::new(SumCell::new(true));
+        let cell = Arc::new(SumCell::new());
         let threads: Vec<_> = [1.0, 2.0]
             .into_iter()
             .map(|value| {

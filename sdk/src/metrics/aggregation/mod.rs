@@ -14,7 +14,7 @@ mod exponential_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-pub(crate) use cell::{Aggregate, Any, Cell, Histograms, Outcome, Sums};
+pub(crate) use cell::{Aggregate, Any, Cell, Histograms, Outcome, Sums, TakenSums};
 pub(crate) use exponential::ExponentialTotal;
 pub(crate) use histogram::HistogramTotal;
 pub(crate) use sum::SumCell;

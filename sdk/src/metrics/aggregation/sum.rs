@@ -19,12 +19,10 @@ pub(crate) struct SumCell {
     touched: AtomicBool,
     /// True once a collection has found a measurement in any cell of the series. Used only in the first cell.
     ever_touched: AtomicBool,
-    /// True if each collection takes the sum out of the cell. Such a cell has no owner.
-    is_taken: bool,
 }
 
 impl SumCell {
-    pub(crate) fn new(is_taken: bool) -> Self {
+    pub(crate) fn new() -> Self {
         SumCell {
             sampling: Sampling::new(),
             owned: AtomicU64::new(0),
@@ -32,14 +30,14 @@ impl SumCell {
             reported: AtomicU64::new(0),
             touched: AtomicBool::new(false),
             ever_touched: AtomicBool::new(false),
-            is_taken,
         }
     }
 
-    /// Adds a measurement. `owns` may be true for only one living thread.
+    /// Adds a measurement. `owns` may be true for only one living thread, and never if collections take the sum out of the
+    /// cell.
     #[inline(always)]
     pub(crate) fn record<T: Measured>(&self, owns: bool, value: T, is_offered: bool) -> Outcome {
-        if owns && !self.is_taken {
+        if owns {
             // If the sum would overflow here, the measurement is added to the shared sum instead; the total of both
             // stops at the limit.
             let sum = T::from_bits(self.owned.load(Ordering::Relaxed)).checked_plus(value);

@@ -42,13 +42,13 @@ impl ExemplarFilter {
         }
     }
 
-    /// Like [`Self::offers`], but without initializing thread-local state. Returns `None` if that would be necessary.
+    /// Like [`Self::offers`], for a thread that is ready: its context is known to be alive.
     #[inline(always)]
-    pub(crate) fn offers_at_once(self) -> Option<bool> {
+    pub(crate) fn offers_on_ready_thread(self) -> bool {
         match self {
-            ExemplarFilter::TraceBased => context::is_known_alive().then(in_sampled_span),
-            ExemplarFilter::AlwaysOff => Some(false),
-            ExemplarFilter::AlwaysOn => Some(true),
+            ExemplarFilter::TraceBased => in_sampled_span(),
+            ExemplarFilter::AlwaysOff => false,
+            ExemplarFilter::AlwaysOn => true,
         }
     }
 }

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundSyncInstrument, SyncInstrument};
 
-use crate::metrics::aggregation::{Aggregate, Any, Histograms, Outcome, Sums};
+use crate::context;
+use crate::metrics::aggregation::{Aggregate, Any, Histograms, Outcome, Sums, TakenSums};
 use crate::metrics::config::{InstrumentKind, Shape, StreamConfig};
 use crate::metrics::data::{Measured, Number};
 use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::series::{BoundSeries, Stream};
+use crate::sync::ready_thread_index;
 
 /// Records into the streams of all readers.
 pub(crate) struct SdkInstrument {
@@ -98,6 +100,9 @@ impl<T: Measured> SyncInstrument<T> for SdkInstrument {
         let checks = self.checks.clone();
         match &*self.streams {
             [stream] => match stream.config.shape {
+                Shape::Sum if stream.config.resets_sums => {
+                    Box::new(BoundToOne::<TakenSums>::new(bound(stream), checks))
+                }
                 Shape::Sum => Box::new(BoundToOne::<Sums>::new(bound(stream), checks)),
                 Shape::Histogram(_) => Box::new(BoundToOne::<Histograms>::new(bound(stream), checks)),
                 _ => Box::new(BoundToOne::<Any>::new(bound(stream), checks)),
@@ -119,9 +124,11 @@ impl<A> BoundToOne<A> {
         BoundToOne { series, checks, aggregate: PhantomData }
     }
 
+    /// Records a first measurement of a thread, or one that only some aggregations accept.
     #[cold]
     fn measure_otherwise<T: Measured>(&self, value: T) {
         measure_in_turn(std::slice::from_ref(&self.series), &self.checks, value);
+        context::make_ready();
     }
 }
 
@@ -132,8 +139,9 @@ impl<A: Aggregate, T: Measured> BoundSyncInstrument<T> for BoundToOne<A> {
         if !self.checks.pass(value) {
             return self.measure_otherwise(value);
         }
-        let Some(is_offered) = self.checks.exemplars.offers_at_once() else { return self.measure_otherwise(value) };
-        match self.series.try_record::<A, T>(value, is_offered) {
+        let Some(thread) = ready_thread_index() else { return self.measure_otherwise(value) };
+        let is_offered = self.checks.exemplars.offers_on_ready_thread();
+        match self.series.try_record::<A, T>(thread, value, is_offered) {
             Outcome::Recorded => {}
             outcome => self.series.finish(value, is_offered, outcome),
         }

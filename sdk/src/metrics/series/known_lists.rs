@@ -78,6 +78,10 @@ impl KnownLists {
         if entry.failures.get() != 0 {
             entry.failures.set(0);
         }
+        // A list that is in use keeps its entry, even if another list belongs to the same entry.
+        if entry.sightings.get() != 0 {
+            entry.sightings.set(0);
+        }
         Some(list.fingerprint)
     }
 
@@ -85,7 +89,7 @@ impl KnownLists {
     /// passed to [`Self::add`].
     #[inline(always)]
     pub(super) fn is_due(&self, config: &StreamConfig, given: &[KeyValue], fingerprint: Fingerprint) -> bool {
-        let Some(entry) = self.entries.get(index(given)) else { return false };
+        let Some(entry) = self.entries.get(index(given)).filter(|_| self.is_for(config)) else { return false };
         let candidate = fingerprint.place ^ address(given) as u64;
         if entry.candidate.replace(candidate) != candidate {
             entry.sightings.set(0);
@@ -93,7 +97,7 @@ impl KnownLists {
         }
         let sightings = entry.sightings.get().saturating_add(1);
         entry.sightings.set(sightings);
-        sightings >> entry.replacements.min(MAX_REPLACEMENTS) != 0 && self.is_for(config)
+        sightings >> entry.replacements.min(MAX_REPLACEMENTS) != 0
     }
 
     /// Copies the list into its entry, unless the list is too large.
@@ -128,8 +132,16 @@ impl List {
     /// Returns true if this is the given list: the same attributes in the same order.
     #[inline(always)]
     fn is(&self, given: &[KeyValue]) -> bool {
-        let mut attributes = self.attributes.iter().zip(given);
-        self.attributes.len() == given.len() && attributes.all(|((places, own), given)| places.is(own, given))
+        if self.attributes.len() != given.len() {
+            return false;
+        }
+        // A loop, because a closure would not be inlined.
+        for ((places, own), given) in self.attributes.iter().zip(given) {
+            if !places.are_those_of(given) && !is_same(own, given) {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -196,19 +208,15 @@ impl Places {
         Places { key: place_of(attribute.key.as_str()), value }
     }
 
-    /// Returns true if the given attribute equals `own`, the attribute with these places. Compares bytes only if the
-    /// places differ.
+    /// Returns true if the given attribute has the same strings, at the same places, or the same integer.
     #[inline(always)]
-    fn is(&self, own: &KeyValue, given: &KeyValue) -> bool {
-        let is_same_value = match (&self.value, &given.value) {
-            (ValuePlace::Text(address, len), Value::String(text)) => {
-                let given = place_of(text.as_str());
-                given == (*address, *len) || (given.1 == *len && has_same_value(own, text.as_str()))
+    fn are_those_of(&self, given: &KeyValue) -> bool {
+        self.key == place_of(given.key.as_str())
+            && match (&self.value, &given.value) {
+                (ValuePlace::Text(address, len), Value::String(text)) => (*address, *len) == place_of(text.as_str()),
+                (ValuePlace::I64(number), Value::I64(given)) => number == given,
+                _ => false,
             }
-            (ValuePlace::I64(number), Value::I64(given)) => number == given,
-            (_, value) => is_same_value(&own.value, value),
-        };
-        is_same_value && (self.key == place_of(given.key.as_str()) || own.key == given.key)
     }
 }
 
@@ -217,9 +225,10 @@ fn place_of(text: &str) -> (usize, usize) {
     (text.as_ptr().addr(), text.len())
 }
 
+/// Compares the bytes of strings at different places, and values that have no place.
 #[inline(never)]
-fn has_same_value(own: &KeyValue, given: &str) -> bool {
-    matches!(&own.value, Value::String(text) if text.as_str() == given)
+fn is_same(own: &KeyValue, given: &KeyValue) -> bool {
+    is_same_value(&own.value, &given.value) && own.key == given.key
 }
 
 #[cfg(all(test, not(loom)))]

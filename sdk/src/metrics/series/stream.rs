@@ -12,7 +12,7 @@ use super::store::Store;
 use crate::metrics::aggregation::{Aggregate, Any, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Fingerprint, Measured, Metric, MetricData};
-use crate::sync::{Ordering, known_thread_index, thread_index};
+use crate::sync::{Ordering, thread_index};
 use crate::time::Timestamp;
 
 pub(crate) struct Stream {
@@ -99,11 +99,8 @@ impl BoundSeries {
     /// Adds a measurement if that takes only a few instructions. Pass the outcome to [`Self::finish`], which does the
     /// remaining work.
     #[inline(always)]
-    pub(crate) fn try_record<A: Aggregate, T: Measured>(&self, value: T, is_offered: bool) -> Outcome {
-        match known_thread_index() {
-            Some(thread) => self.series.try_record::<A, T>(&self.stream.config, thread, value, is_offered),
-            None => Outcome::Refused,
-        }
+    pub(crate) fn try_record<A: Aggregate, T: Measured>(&self, thread: usize, value: T, is_offered: bool) -> Outcome {
+        self.series.try_record::<A, T>(&self.stream.config, thread, value, is_offered)
     }
 
     /// Does the work that [`Self::try_record`] left to be done.
@@ -115,7 +112,7 @@ impl BoundSeries {
 
     /// Adds a measurement.
     pub(crate) fn record<T: Measured>(&self, value: T, is_offered: bool) {
-        match self.try_record::<Any, T>(value, is_offered) {
+        match self.try_record::<Any, T>(thread_index(), value, is_offered) {
             Outcome::Recorded => {}
             outcome => self.finish(value, is_offered, outcome),
         }

@@ -66,7 +66,7 @@ impl Rare {
     /// Returns true if a record uses any of these fields.
     #[inline]
     pub(super) fn is_needed(record: &SpanRecord) -> bool {
-        record.status != Status::Unset
+        !matches!(record.status, Status::Unset)
             || record.dropped_attributes > 0
             || !record.events.is_blank()
             || !record.links.is_blank()
@@ -187,7 +187,7 @@ impl Chunk<Traces> for SpanChunk {
             call_site: record.call_site,
             rare,
             attributes_end: u32::try_from(self.attributes.len()).unwrap_or(u32::MAX),
-            kind: record.kind.clone(),
+            kind: std::mem::replace(&mut record.kind, SpanKind::Internal),
             parent_is_remote: record.parent_is_remote,
         });
         stock::give_back(boxed);

@@ -51,7 +51,6 @@ impl SpanData {
         let mut record = stock::take();
         record.parent_span_id = SpanId::INVALID;
         record.parent_is_remote = false;
-        record.kind = SpanKind::Internal;
         record.call_site = None;
         SpanData(Some(record))
     }
@@ -59,7 +58,7 @@ impl SpanData {
     /// Returns the record, from which the caller moves the fields out.
     #[inline]
     pub(super) fn into_record(mut self) -> Box<SpanRecord> {
-        self.0.take().unwrap_or_default()
+        self.0.take().unwrap_or_else(stock::fresh)
     }
 }
 
@@ -78,7 +77,7 @@ impl Deref for SpanData {
 impl DerefMut for SpanData {
     #[inline]
     fn deref_mut(&mut self) -> &mut SpanRecord {
-        self.0.get_or_insert_with(Box::default)
+        self.0.get_or_insert_with(stock::fresh)
     }
 }
 
@@ -159,6 +158,7 @@ impl SpanRecord {
         self.context = SpanContext::NONE;
         self.name = Cow::Borrowed("");
         self.scope = Scope::unnamed();
+        self.kind = SpanKind::Internal;
         self.status = Status::Unset;
         self.events = Events::default();
         self.links = Links::default();
@@ -213,41 +213,49 @@ pub type Events = Bounded<SpanEvent>;
 /// The links of a span.
 pub type Links = Bounded<Link>;
 
-/// A list with a limit, which counts the items that it drops.
+/// A list with a limit, which counts the items that it drops. One pointer in size, because most spans have neither events
+/// nor links, and a record should occupy few cache lines.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bounded<T> {
-    items: Vec<T>,
+pub struct Bounded<T>(
+    /// `None` until the first push.
+    Option<Box<Items<T>>>,
+);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Items<T> {
+    list: Vec<T>,
     dropped: u32,
 }
 
 impl<T> Bounded<T> {
     pub(super) const fn new() -> Self {
-        Bounded { items: Vec::new(), dropped: 0 }
+        Bounded(None)
     }
 
     /// Returns true if nothing has ever been added.
     #[inline]
     pub(super) fn is_blank(&self) -> bool {
-        self.items.is_empty() && self.dropped == 0
+        self.0.is_none()
     }
 
     /// Adds an item. If the list already has `limit` items, drops the new item and counts it.
     pub fn push(&mut self, item: T, limit: usize) {
-        if self.items.len() < limit {
-            self.items.push(item);
+        let items = self.0.get_or_insert_with(|| Box::new(Items { list: Vec::new(), dropped: 0 }));
+        if items.list.len() < limit {
+            items.list.push(item);
         } else {
-            self.dropped = self.dropped.saturating_add(1);
+            items.dropped = items.dropped.saturating_add(1);
         }
     }
 
     /// Returns the number of items for which the list has memory.
     pub(super) fn capacity(&self) -> usize {
-        self.items.capacity()
+        self.0.as_ref().map_or(0, |items| items.list.capacity())
     }
 
     /// Returns the number of dropped items.
     pub fn dropped(&self) -> u32 {
-        self.dropped
+        self.0.as_ref().map_or(0, |items| items.dropped)
     }
 }
 
@@ -261,7 +269,7 @@ impl<T> std::ops::Deref for Bounded<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.items
+        self.0.as_ref().map_or(&[], |items| &items.list)
     }
 }
 

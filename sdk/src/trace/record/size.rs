@@ -9,18 +9,18 @@ use opentelemetry::trace::{Link, Status, TraceState};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::chunk::{Head, Rare};
-use super::{SpanEvent, SpanRecord};
+use super::{Bounded, SpanEvent, SpanRecord};
 
 /// Returns the number of bytes that an allocation of `len` bytes occupies, including the allocator's overhead for
 /// headers, rounding and the minimum block size.
 #[inline]
 fn heap(len: usize) -> usize {
-    len.saturating_add(32)
+    len + 32
 }
 
 /// Returns the number of bytes that a list with this `capacity` occupies. A list without capacity allocates nothing.
 fn list<T>(capacity: usize) -> usize {
-    if capacity == 0 { 0 } else { heap(capacity.saturating_mul(size_of::<T>())) }
+    if capacity == 0 { 0 } else { heap(capacity * size_of::<T>()) }
 }
 
 /// Returns the number of bytes that a span occupies in a chunk.
@@ -85,12 +85,18 @@ fn rare(record: &SpanRecord) -> usize {
         Status::Unset | Status::Ok => 0,
     };
     heap(size_of::<Rare>())
-        + list::<SpanEvent>(record.events.capacity())
-        + list::<Link>(record.links.capacity())
+        + bounded(&record.events)
+        + bounded(&record.links)
         + events
         + links
         + status
         + trace_state(record.context.trace_state())
+}
+
+/// Returns the number of bytes that a list occupies, without what its items own.
+fn bounded<T>(items: &Bounded<T>) -> usize {
+    // The box has about the size of two empty lists.
+    if items.is_blank() { 0 } else { heap(2 * size_of::<Vec<T>>()) + list::<T>(items.capacity()) }
 }
 
 fn event(event: &SpanEvent) -> usize {

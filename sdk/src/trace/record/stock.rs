@@ -25,7 +25,14 @@ thread_local! {
 pub(super) fn take() -> Box<SpanRecord> {
     // When the thread is ending, its stock may already have been destroyed.
     let known = STOCK.try_with(|stock| stock.try_borrow_mut().ok()?.pop());
-    known.ok().flatten().unwrap_or_default()
+    known.ok().flatten().unwrap_or_else(fresh)
+}
+
+/// Allocates a record.
+#[cold]
+#[inline(never)]
+pub(super) fn fresh() -> Box<SpanRecord> {
+    Box::default()
 }
 
 /// Returns a record to the stock. The record's fields must have been moved out, so that it owns nothing but the memory

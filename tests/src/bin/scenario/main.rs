@@ -7,6 +7,7 @@ mod exporters;
 mod faults;
 mod forks;
 mod load;
+mod memory;
 mod runtimes;
 mod server;
 mod termination;
@@ -85,6 +86,13 @@ fn main() -> ExitCode {
         "exporter panics" => faults::panics(&file),
         "exporter records" => faults::records(&file),
         "exporter flushes" => faults::flushes(&file),
+
+        "128 attributes of 8 KB, http/protobuf" => memory::receiver_hangs(memory::attributes, "http/protobuf"),
+        "128 attributes of 8 KB, grpc" => memory::receiver_hangs(memory::attributes, "grpc"),
+        "128 events of 8 KB, http/protobuf" => memory::receiver_hangs(memory::events, "http/protobuf"),
+        "128 events of 8 KB, grpc" => memory::receiver_hangs(memory::events, "grpc"),
+        "one attribute of 1 MB, http/protobuf" => memory::receiver_hangs(memory::one_attribute, "http/protobuf"),
+        "one attribute of 1 MB, grpc" => memory::receiver_hangs(memory::one_attribute, "grpc"),
 
         "flushes while threads record" => load::flushes(&file),
         "shutdown while threads record" => load::shutdown(&file),

@@ -1,5 +1,7 @@
 //! Events, which become log records, set a span's status, and become span events if this is enabled.
 
+mod fields;
+
 use std::borrow::Cow;
 
 use opentelemetry::logs::{LogRecord, Logger};
@@ -13,8 +15,8 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use self::fields::EventFields;
 use crate::data;
-use crate::event_fields::EventFields;
 use crate::layer::change;
 use crate::options::Options;
 use crate::sites::{self, Site, severity};

@@ -1,0 +1,118 @@
+//! Pools, connections and transactions of sqlx that report to the installed telemetry.
+
+use std::sync::OnceLock;
+
+use opentelemetry::Context;
+use opentelemetry::metrics::MeterProvider;
+use telemark_sdk::config::Env;
+use telemark_sdk::time::Clock;
+use telemark_sdk::trace::active::{self, ActiveTracer};
+use telemark_sdk::{diag, metrics};
+use telemark_sqlx::Telemetry;
+pub use telemark_sqlx::{
+    ClientConfig, Commenter, ConfigProblem, DbClientInstrumentation, Driver, Options, QueryText, System,
+};
+
+/// The telemetry started by [`init`](crate::init), with settings from the environment. Pools and connections that are opened in
+/// a test report to the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Installed;
+
+impl Telemetry for Installed {
+    fn instrumentation() -> DbClientInstrumentation {
+        static INSTALLED: OnceLock<DbClientInstrumentation> = OnceLock::new();
+        let context = Context::current();
+        match (active::clock_in_context(&context), metrics::active::in_context(&context)) {
+            (None, None) => INSTALLED.get_or_init(|| instrumentation(Clock::system())).clone(),
+            (clock, of_test) => {
+                let client = instrumentation(clock.unwrap_or_else(Clock::system));
+                match of_test {
+                    Some(of_test) => client.with_meter(&of_test.meter_with_scope(telemark_sqlx::scope())),
+                    None => client,
+                }
+            }
+        }
+    }
+}
+
+/// Returns the instrumentation, which may be used before the telemetry is installed.
+fn instrumentation(clock: Clock) -> DbClientInstrumentation {
+    let scope = telemark_sqlx::scope();
+    let config = config(&Env::process()).with_clock(move || clock.now().into());
+    DbClientInstrumentation::new(config, ActiveTracer::new(scope.clone())).with_global_meter(scope)
+}
+
+fn config(env: &Env) -> ClientConfig {
+    let is_enabled = crate::enabled::is_enabled("sqlx", env);
+    let config = ClientConfig::from_env_fn(|name| env.string(name)).with_enabled(is_enabled);
+    for problem in config.problems() {
+        diag::log(diag::Level::Warn, "db.config", format_args!("{problem}"));
+    }
+    config
+}
+
+/// A pool of sqlx whose calls are spans and measurements.
+pub type Pool<DB> = telemark_sqlx::Pool<DB, Installed>;
+/// The options of a pool.
+pub type PoolOptions<DB> = telemark_sqlx::PoolOptions<DB, Installed>;
+/// A connection from a pool.
+pub type PoolConnection<DB> = telemark_sqlx::PoolConnection<DB, Installed>;
+/// A connection of sqlx whose calls are spans and measurements.
+pub type Connection<DB> = telemark_sqlx::Connection<DB, Installed>;
+/// A transaction or a savepoint.
+pub type Transaction<'c, DB> = telemark_sqlx::Transaction<'c, DB, Installed>;
+
+/// Defines the names that sqlx gives to the types of one driver.
+macro_rules! names {
+    ($feature:literal $database:ty: $pool:ident $options:ident $connection:ident $transaction:ident) => {
+        #[cfg(feature = $feature)]
+        #[doc = concat!("A pool of connections. Feature `", $feature, "`.")]
+        pub type $pool = Pool<$database>;
+        #[cfg(feature = $feature)]
+        #[doc = concat!("The options of a pool. Feature `", $feature, "`.")]
+        pub type $options = PoolOptions<$database>;
+        #[cfg(feature = $feature)]
+        #[doc = concat!("A connection. Feature `", $feature, "`.")]
+        pub type $connection = Connection<$database>;
+        #[cfg(feature = $feature)]
+        #[doc = concat!("A transaction or a savepoint. Feature `", $feature, "`.")]
+        pub type $transaction<'c> = Transaction<'c, $database>;
+    };
+}
+
+names!("sqlx-postgres" telemark_sqlx::postgres::Postgres: PgPool PgPoolOptions PgConnection PgTransaction);
+names!("sqlx-mysql" telemark_sqlx::mysql::MySql: MySqlPool MySqlPoolOptions MySqlConnection MySqlTransaction);
+names!("sqlx-sqlite" telemark_sqlx::sqlite::Sqlite: SqlitePool SqlitePoolOptions SqliteConnection SqliteTransaction);
+
+#[cfg(all(test, feature = "sqlx-sqlite"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+    use crate::testing::TestTelemetry;
+
+    #[test]
+    fn a_pool_opened_in_a_test_reports_to_its_telemetry() {
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
+            let transaction = pool.begin().await.unwrap();
+            transaction.commit().await.unwrap();
+        });
+        let names: Vec<_> = telemetry.spans().iter().map(|span| span.name.to_string()).collect();
+        assert_eq!(names, ["BEGIN", "COMMIT"]);
+    }
+
+    #[test]
+    fn the_environment_disables_and_configures() {
+        let config =
+            |pairs: &[(&'static str, &'static str)]| format!("{:?}", config(&Env::from_pairs(pairs.iter().copied())));
+        let default = config(&[]);
+        assert_eq!(default, format!("{:?}", ClientConfig::new()));
+        assert_ne!(config(&[("OTEL_RUST_INSTRUMENTATION_SQLX_ENABLED", "false")]), default);
+        assert_ne!(config(&[("OTEL_RUST_DB_CLIENT_QUERY_TEXT", "none")]), default);
+    }
+}
