@@ -314,7 +314,9 @@ async fn requests_inside_of_a_call_are_not_withheld<S: Spans>() {
     for is_wrapped in [true, false] {
         let (spans, server) = (S::new(), Server::start().await);
         let outer = format!("http://outer.example:{}/redirect/302?{}", server.address.port(), server.url("/end"));
-        let inner = builder(&spans, ClientConfig::new()).resolve("outer.example", server.address).build().unwrap();
+        // None of its hosts is on its list.
+        let config = ClientConfig::new().with_propagation_hosts(["listed.example"]);
+        let inner = builder(&spans, config).resolve("outer.example", server.address).build().unwrap();
         let (same, other) = (outer.clone(), redirect(302, &server, &server.other_url("/inner")));
         let bare = inner.clone().into_inner();
         let ask: Box<dyn Fn() -> Asked + Send + Sync> = if is_wrapped {
