@@ -110,15 +110,7 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod client;
 mod components;
-#[cfg(any(
-    feature = "reqwest",
-    feature = "runtime-metrics",
-    feature = "sqlx-mysql",
-    feature = "sqlx-postgres",
-    feature = "sqlx-sqlite",
-    feature = "tonic",
-    feature = "tower"
-))]
+#[cfg(any(feature = "reqwest", feature = "runtime-metrics", feature = "sqlx", feature = "tonic", feature = "tower"))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -126,7 +118,7 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
-#[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-postgres", feature = "sqlx-mysql"))]
+#[cfg(feature = "sqlx")]
 pub mod sqlx;
 mod tasks;
 pub mod testing;

@@ -3,7 +3,6 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
-mod client;
 mod events;
 mod export;
 mod flood;
@@ -75,7 +74,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 13] = [
+static SCENARIOS: [&Scenario; 12] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -85,7 +84,6 @@ static SCENARIOS: [&Scenario; 13] = [
     &sustained::SCENARIO,
     &axum::SCENARIO,
     &grpc::SCENARIO,
-    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,

@@ -241,7 +241,7 @@ fn server() -> Limited {
 fn every_limit_is_kept_to_the_byte() {
     let server = server();
     let url = |name: &str| format!("https://example.org/{name}");
-    // In JSON, every byte of this URL takes six, so that the room reserved for the end of the request has no byte to spare.
+    // In JSON, every byte of this URL takes six, as much as is reserved for it.
     let escaped = || Some("\u{1}".repeat(10));
     let urls = [(None, None), (None, Some(url("scope"))), (Some(url("resource")), None), (escaped(), escaped())];
     for (of_resource, of_scope) in urls {

@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::logs::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
 use support::http::{Server, Step};
-use support::limited::{Limited, Refuses, in_parts};
+use support::limited::{Limited, Refuses};
 use support::random::{Floats, expected_resource, expected_scope, float, integer, key, resource, same, scope, text};
 use support::{PATIENCE, outcome, quick_retries};
 use telemark_otlp::{Encode, JsonLinesExporter, OtlpExporter, Protocol};
@@ -377,32 +377,6 @@ fn the_variables_of_logs_win_over_the_general_ones() {
     let general =
         OtlpExporter::<Logs>::from_env(&Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:1")]));
     assert_eq!(general.unwrap().destination(), "http/protobuf to http://general:1/v1/logs");
-}
-
-/// In JSON, every byte of these schema URLs takes six, so that the room reserved for the end of the request has no byte to
-/// spare.
-#[test]
-fn every_limit_is_kept_to_the_byte() {
-    let server = Limited::start(usize::MAX, Refuses::Politely, b"");
-    let url = "\u{1}".repeat(10);
-    let resource = Resource::with_schema_url([], Some(url.clone()));
-    let logger = |name: &'static str| {
-        let scope = InstrumentationScope::builder(name).with_schema_url(url.clone()).build();
-        TestTelemetry::new().logger_provider().logger_with_scope(scope)
-    };
-    let loggers = ["a", "b"].map(logger);
-    let record = |index: usize| {
-        let mut record = opentelemetry::logs::Logger::create_log_record(&loggers[index / 5]);
-        record.set_body(AnyValue::from("x".repeat(50)));
-        record
-    };
-    let records: Vec<_> = (0..9).map(record).collect();
-    let chunk = chunk(&records);
-    for limit in 400..600 {
-        let (failed, bodies) = in_parts::<Logs>(&server, Batch::new(&resource, &chunk), Protocol::HttpJson, limit);
-        assert!(failed == 0 && bodies.iter().all(|body| body.len() <= limit), "{failed}, {limit}");
-        assert!(bodies.len() > 1, "{limit}");
-    }
 }
 
 #[test]
