@@ -12,6 +12,7 @@ use reqwest::{Proxy, Result, dns, retry};
 use telemark_http::{ClientConfig, HttpClientInstrumentation};
 
 use crate::client::InstrumentedClient;
+use crate::credentials::may_add_credentials;
 use crate::defaults::{Defaults, GlobalTelemetry};
 use crate::redirects::Redirects;
 
@@ -49,7 +50,8 @@ impl<D: Defaults> InstrumentedClientBuilder<D> {
         let mut redirects = Redirects::unobserved();
         if let Some(policy) = redirect {
             let observing;
-            (redirects, observing) = Redirects::observed(policy, referer, instrumentation.clone());
+            let can_repeat = !may_add_credentials(&inner);
+            (redirects, observing) = Redirects::observed(policy, can_repeat, referer, instrumentation.clone());
             inner = inner.redirect(observing);
         }
         Ok(InstrumentedClient::from_parts(inner.build()?, instrumentation, redirects))
@@ -107,6 +109,14 @@ impl<D> InstrumentedClientBuilder<D> {
         self.map_inner(|inner| inner.referer(enable))
     }
 
+    /// See `reqwest::ClientBuilder::default_headers`.
+    ///
+    /// A client with credentials among its default headers cannot withhold the trace context from redirects; see
+    /// [the crate](crate#redirects-to-other-hosts).
+    pub fn default_headers(self, headers: HeaderMap) -> Self {
+        self.map_inner(|inner| inner.default_headers(headers))
+    }
+
     /// See `reqwest::ClientBuilder::user_agent`.
     pub fn user_agent<V>(self, value: V) -> Self
     where
@@ -138,7 +148,6 @@ impl<D> InstrumentedClientBuilder<D> {
     }
 
     forward! {
-        fn default_headers(headers: HeaderMap);
         #[cfg(feature = "cookies")]
         fn cookie_store(enable: bool);
         #[cfg(feature = "gzip")]
@@ -204,8 +213,9 @@ impl<D: Defaults> Default for InstrumentedClientBuilder<D> {
 }
 
 impl<D> From<reqwest::ClientBuilder> for InstrumentedClientBuilder<D> {
-    /// Keeps the redirect policy of `inner`, so redirects are not events unless [`InstrumentedClientBuilder::redirect`] sets
-    /// one.
+    /// Keeps the redirect policy of `inner`. Unless [`InstrumentedClientBuilder::redirect`] sets one, redirects are not events,
+    /// and the trace context follows them, also to hosts outside of
+    /// [`ClientConfig::with_propagation_hosts`].
     fn from(inner: reqwest::ClientBuilder) -> Self {
         InstrumentedClientBuilder {
             inner,

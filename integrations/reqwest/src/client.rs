@@ -53,9 +53,10 @@ impl<D> InstrumentedClient<D> {
         InstrumentedClient { inner, instrumentation, redirects, defaults: PhantomData }
     }
 
-    /// Replaces the telemetry and the settings of this client.
+    /// Replaces the telemetry and the settings of this client. Its clones keep theirs.
     pub fn with_instrumentation(mut self, instrumentation: HttpClientInstrumentation) -> Self {
         self.instrumentation = instrumentation;
+        self.redirects.replaced();
         self
     }
 
@@ -140,7 +141,8 @@ impl<D> fmt::Debug for InstrumentedClient<D> {
 }
 
 impl<D: Defaults> From<reqwest::Client> for InstrumentedClient<D> {
-    /// Redirects of this client are not events, because only a builder can observe them.
+    /// Redirects of this client are not events, because only a builder can observe them. The trace context follows them,
+    /// also to hosts outside of [`ClientConfig::with_propagation_hosts`](crate::ClientConfig::with_propagation_hosts).
     fn from(client: reqwest::Client) -> Self {
         InstrumentedClient::from_parts(client, D::instrumentation(), Redirects::unobserved())
     }

@@ -65,11 +65,24 @@
 //! # Redirects to other hosts
 //! reqwest sends the headers of a request to the targets of its redirects. If [`ClientConfig::with_propagation_hosts`] is set,
 //! a redirect to a host outside of the list is sent without the trace context. For this, the client stops at the redirect and
-//! sends the next request itself, by reqwest's rules for methods, bodies and credentials. Two things differ from reqwest:
-//! timeouts start again with that request, and [`redirect::Policy::custom`] policies cannot be asked for it, so with such a
-//! policy, the trace context is sent along.
+//! sends the next request itself, by reqwest's rules for methods, bodies, credentials and the limit of redirects. Timeouts
+//! start again with that request, unlike in reqwest.
+//!
+//! These clients cannot do so. With them, the trace context follows every redirect that they follow, also to hosts outside of
+//! the list:
+//! - a client with a [`redirect::Policy::custom`] policy, which cannot be asked about the next request
+//! - a client with `authorization`, `cookie`, `cookie2`, `proxy-authorization` or `www-authenticate` among its default headers,
+//!   which reqwest would add again for the other host; set such headers on the requests instead
+//! - a client from `Client::from(reqwest::Client)`, or from `ClientBuilder::from(reqwest::ClientBuilder)` without a
+//!   [`redirect`](InstrumentedClientBuilder::redirect) policy of its own
+//! - the middleware `Instrumented`
+//!
+//! If these must not send it, disable their redirects with [`redirect::Policy::none`].
 //!
 //! # Limits
+//! A request that is sent while another one is polled, such as by a resolver, is part of it unless a span lies between; see
+//! [`HttpClientInstrumentation::begin`].
+//!
 //! The blocking client, `Upgraded` connections and the connector are reqwest's own and have no spans. Headers from
 //! [`ClientBuilder::default_headers`](InstrumentedClientBuilder::default_headers) are added inside of reqwest, so they are not
 //! captured.
@@ -80,6 +93,7 @@
 mod body;
 mod builder;
 mod client;
+mod credentials;
 mod defaults;
 mod failure;
 #[cfg(feature = "middleware")]

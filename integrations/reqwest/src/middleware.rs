@@ -3,7 +3,7 @@
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
-use telemark_http::{Failure, HttpClientInstrumentation, ResendCounter, UrlTemplate};
+use telemark_http::{Failure, HttpClientInstrumentation, ResendCounter};
 
 use crate::defaults::{Defaults, GlobalTelemetry};
 use crate::send::{begin, fail, respond};
@@ -24,7 +24,11 @@ use crate::send::{begin, fail, respond};
 /// # let _ = client;
 /// ```
 ///
-/// A [`UrlTemplate`] among the extensions of a request names its span.
+/// A [`UrlTemplate`](telemark_http::UrlTemplate) among the extensions of a request names its span.
+///
+/// A middleware does not see redirects: they are not events, and the trace context follows them, also to hosts outside of
+/// [`ClientConfig::with_propagation_hosts`](crate::ClientConfig::with_propagation_hosts). Disable redirects in the
+/// `reqwest::Client` below if that must not happen.
 #[derive(Clone, Debug)]
 pub struct Instrumented(HttpClientInstrumentation);
 
@@ -50,10 +54,8 @@ impl Default for Instrumented {
 impl Middleware for Instrumented {
     async fn handle(&self, mut request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
         // All attempts of a request share its extensions.
-        let attempts = extensions.get_or_insert_default::<ResendCounter>().clone();
-        let template = extensions.get::<UrlTemplate>().cloned();
-        let template = template.as_ref().map(|template| &*template.0);
-        let mut call = begin(&self.0, &mut request, template, Some(attempts.count()));
+        extensions.get_or_insert_default::<ResendCounter>();
+        let mut call = begin(&self.0, &mut request, None, Some(extensions));
         let sent = call.run(next.run(request, extensions)).await;
         match sent {
             Ok(response) => Ok(respond(&mut call, response)),

@@ -4,20 +4,19 @@
 //! therefore passes the state of the call to the policy, and the decision of the policy back to the call.
 
 use std::cell::RefCell;
-use std::time::Duration;
 
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, REFERER,
-    TRANSFER_ENCODING, WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, REFERER, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, StatusCode};
 use opentelemetry::global;
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Body, Request, Url};
+use reqwest::{Request, Url};
 use telemark_http::{HttpClientInstrumentation, Target};
+use telemark_kit::guarded;
+
+use crate::credentials::remove_credentials;
 
 thread_local! {
-    static CALL: RefCell<Option<CallState>> = const { RefCell::new(None) };
+    static CALL: RefCell<Option<Box<CallState>>> = const { RefCell::new(None) };
 }
 
 /// The knowledge of a client about the redirects that it follows.
@@ -26,40 +25,47 @@ pub(crate) struct Redirects {
     /// True if this crate's policy is asked about redirects and may withhold one.
     can_withhold: bool,
     referer: bool,
+    /// True if the policy was built with other telemetry and settings than the client has.
+    is_replaced: bool,
 }
 
 impl Redirects {
     /// Returns the knowledge about a client that another crate built.
     pub(crate) fn unobserved() -> Self {
-        Redirects { can_withhold: false, referer: false }
+        Redirects { can_withhold: false, referer: false, is_replaced: false }
     }
 
-    /// Returns a policy that decides like `policy` and observes the redirects.
+    /// Returns a policy that decides like `policy` and observes the redirects. It withholds none unless `can_repeat` is true,
+    /// which means that the client can send another request as reqwest would.
     pub(crate) fn observed(
         policy: Policy,
+        can_repeat: bool,
         referer: bool,
         instrumentation: HttpClientInstrumentation,
     ) -> (Self, Policy) {
         let limit = Limit::of(&policy);
-        let redirects = Redirects { can_withhold: limit.is_some(), referer };
+        let redirects = Redirects { can_withhold: can_repeat && limit.is_some(), referer, is_replaced: false };
         let observing = Policy::custom(move |attempt| decide(&policy, limit, &instrumentation, attempt));
         (redirects, observing)
     }
 
-    /// Returns the state of a call that sends this request, if one of its redirects may have to be withheld.
+    /// Notes that the client no longer has the instrumentation that its policy was built with.
+    pub(crate) fn replaced(&mut self) {
+        self.is_replaced = true;
+    }
+
+    /// Returns the state of a call that sends this request, if one of its redirects may have to be withheld, or if the policy
+    /// has other settings than the call.
     pub(crate) fn state(&self, instrumentation: &HttpClientInstrumentation, request: &Request) -> Option<CallState> {
-        let propagates = |url: &Url| instrumentation.config().propagates_to(&Target::parse(url.as_str()));
-        let restricts = instrumentation.config().restricts_propagation();
-        (self.can_withhold && restricts && propagates(request.url())).then(|| CallState {
-            method: request.method().clone(),
-            headers: request.headers().clone(),
-            version: request.version(),
-            timeout: request.timeout().copied(),
-            body: match request.body() {
-                None => Saved::Empty,
-                Some(body) => body.as_bytes().map_or(Saved::Stream, |bytes| Saved::Bytes(bytes.to_vec())),
-            },
+        let config = instrumentation.config();
+        let propagates = || config.propagates_to(&Target::parse(request.url().as_str()));
+        let withholds = self.can_withhold && config.restricts_propagation() && propagates();
+        (withholds || self.is_replaced).then(|| CallState {
+            url: request.url().clone(),
+            instrumentation: instrumentation.clone(),
+            saved: withholds.then(|| Saved::new(request)),
             referer: self.referer,
+            followed: 0,
             withheld: None,
         })
     }
@@ -79,69 +85,70 @@ impl Limit {
         }
         shown.strip_prefix("Policy(Limit(")?.strip_suffix("))")?.parse().ok().map(Limit)
     }
+
+    /// Returns true if this redirect may be followed, after this number of redirects before the polled request.
+    fn allows(self, followed: usize, attempt: &Attempt<'_>) -> bool {
+        // The first URL is that of the request.
+        followed.saturating_add(attempt.previous().len()) <= self.0
+    }
 }
 
-fn decide(
-    policy: &Policy,
-    limit: Option<Limit>,
-    instrumentation: &HttpClientInstrumentation,
-    attempt: Attempt<'_>,
-) -> Action {
+fn decide(policy: &Policy, limit: Option<Limit>, built: &HttpClientInstrumentation, attempt: Attempt<'_>) -> Action {
     let (status, next) = (attempt.status(), attempt.url().to_string());
-    // The first URL is that of the request.
-    let is_within = limit.is_none_or(|Limit(max)| attempt.previous().len() <= max);
-    let is_off = !instrumentation.config().propagates_to(&Target::parse(&next));
-    let withholds = with_call(|call| {
-        let Some(call) = call.as_mut() else { return false };
-        if is_off && is_within && call.withheld.is_none() {
-            let previous = attempt.previous().last().unwrap_or(attempt.url());
-            call.withheld = Some((status, attempt.url().clone(), previous.clone()));
-            return true;
-        }
-        call.redirected(status);
-        false
+    let observed = with_call(|call| {
+        // A client without the instrumentation may send a request of its own inside of the call.
+        let call = call.as_deref_mut().filter(|call| call.sent(attempt.previous().first()))?;
+        Some((call.observe(limit, &attempt), call.instrumentation.clone()))
     });
-    let withholds = withholds.unwrap_or(false);
-    let (action, follows) = if withholds {
-        (attempt.stop(), true)
-    } else {
-        let action = policy.redirect(attempt);
-        // reqwest shows the decision of a custom policy only as text.
-        let follows = if limit.is_some() { is_within } else { format!("{action:?}").contains("Follow") };
-        (action, follows)
+    let (verdict, instrumentation) = match observed.flatten() {
+        Some((verdict, instrumentation)) => (verdict, Some(instrumentation)),
+        None => (Verdict::Ask, None),
+    };
+    let (action, follows) = match verdict {
+        Verdict::Withhold => (attempt.stop(), true),
+        // The words of reqwest.
+        Verdict::Refuse => (attempt.error("too many redirects"), false),
+        Verdict::Ask => {
+            let is_within = limit.map(|limit| limit.allows(0, &attempt));
+            let action = policy.redirect(attempt);
+            // reqwest shows the decision of a custom policy only as text.
+            let follows = is_within.unwrap_or_else(|| format!("{action:?}").contains("Follow"));
+            (action, follows)
+        }
     };
     if follows {
-        instrumentation.record_redirect(status, &next);
+        instrumentation.as_ref().unwrap_or(built).record_redirect(status, &next);
     }
     action
 }
 
-/// The parts of a request from which the request after a redirect is built.
+/// The decision about a redirect, before the policy is asked.
+enum Verdict {
+    /// The call sends the next request itself.
+    Withhold,
+    /// The limit includes the redirects before the request that the call has sent itself.
+    Refuse,
+    Ask,
+}
+
+/// The knowledge of a call about its redirects.
 #[derive(Debug)]
 pub(crate) struct CallState {
-    method: Method,
-    headers: HeaderMap,
-    version: Version,
-    timeout: Option<Duration>,
-    body: Saved,
+    /// The URL of the request that is polled.
+    url: Url,
+    instrumentation: HttpClientInstrumentation,
+    /// `None` if no redirect is withheld.
+    saved: Option<Saved>,
     referer: bool,
+    /// The number of redirects before the request that is polled.
+    followed: usize,
     /// The status of a redirect that was not followed, its target, and the URL that it came from.
     withheld: Option<(StatusCode, Url, Url)>,
 }
 
-#[derive(Debug)]
-enum Saved {
-    Empty,
-    Bytes(Vec<u8>),
-    Stream,
-}
-
 impl CallState {
-    /// Polls the request while this state is available to the policy.
-    pub(crate) fn during<R>(state: &mut Option<CallState>, poll: impl FnOnce() -> R) -> R {
-        if state.is_none() {
-            return poll();
-        }
+    /// Polls the request while this state, and no other call's, is available to the policy.
+    pub(crate) fn during<R>(state: &mut Option<Box<CallState>>, poll: impl FnOnce() -> R) -> R {
         let restore = Restore(with_call(|call| std::mem::replace(call, state.take())).flatten());
         let result = poll();
         *state = with_call(Option::take).flatten();
@@ -149,61 +156,105 @@ impl CallState {
         result
     }
 
-    /// Changes the method and the body as reqwest does for this redirect.
-    ///
-    /// spec: RFC 9110 sections 15.4.2 to 15.4.4
-    fn redirected(&mut self, status: StatusCode) {
-        let drops_body = match status {
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
-            StatusCode::SEE_OTHER => true,
-            _ => false,
+    /// Returns true if this is the URL of the polled request. reqwest keeps no fragment.
+    fn sent(&self, url: Option<&Url>) -> bool {
+        let parts = |url: &Url| {
+            let host = url.host_str().map(str::to_owned);
+            (url.scheme().to_owned(), host, url.port(), url.path().to_owned(), url.query().map(str::to_owned))
         };
-        if drops_body {
-            if self.method != Method::HEAD {
-                self.method = Method::GET;
-            }
-            self.body = Saved::Empty;
-            for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
-                self.headers.remove(name);
-            }
+        url.is_some_and(|url| parts(url) == parts(&self.url))
+    }
+
+    fn observe(&mut self, limit: Option<Limit>, attempt: &Attempt<'_>) -> Verdict {
+        let is_within = limit.is_none_or(|limit| limit.allows(self.followed, attempt));
+        if self.followed > 0 && !is_within {
+            return Verdict::Refuse;
         }
+        let Some(saved) = &mut self.saved else { return Verdict::Ask };
+        let is_off = !self.instrumentation.config().propagates_to(&Target::parse(attempt.url().as_str()));
+        if is_off && is_within && self.withheld.is_none() {
+            let previous = attempt.previous().last().unwrap_or(attempt.url());
+            self.followed = attempt.previous().len();
+            self.withheld = Some((attempt.status(), attempt.url().clone(), previous.clone()));
+            return Verdict::Withhold;
+        }
+        saved.redirected(attempt.status());
+        Verdict::Ask
     }
 
     /// Returns the request for a redirect that was withheld, without the trace context; `None` if there is none, or if
     /// reqwest could not repeat its body either.
-    pub(crate) fn next(mut self) -> Option<Request> {
+    pub(crate) fn next(&mut self) -> Option<Request> {
         let (status, next, previous) = self.withheld.take()?;
-        self.redirected(status);
-        let mut request = Request::new(self.method, next);
-        *request.body_mut() = match self.body {
-            Saved::Empty => None,
-            Saved::Bytes(bytes) => Some(Body::from(bytes)),
-            Saved::Stream => return None,
-        };
-        global::get_text_map_propagator(|propagator| {
-            for field in propagator.fields() {
-                self.headers.remove(field);
-            }
+        let mut saved = self.saved.take()?;
+        saved.redirected(status);
+        let Saved { mut request, lacks_body: false } = saved else { return None };
+        let headers = request.headers_mut();
+        // The propagator may be user code.
+        guarded(|| {
+            global::get_text_map_propagator(|propagator| {
+                for field in propagator.fields() {
+                    headers.remove(field);
+                }
+            });
         });
-        let next = request.url();
-        let is_other = |of: fn(&Url) -> Option<String>| of(next) != of(&previous);
-        if is_other(|url| url.host_str().map(str::to_owned))
+        if next.host_str() != previous.host_str()
             || next.port_or_known_default() != previous.port_or_known_default()
             || next.scheme() != previous.scheme()
         {
-            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE] {
-                self.headers.remove(name);
-            }
-            self.headers.remove("cookie2");
+            remove_credentials(headers);
         }
         let is_downgrade = next.scheme() == "http" && previous.scheme() == "https";
         if let Some(referer) = (self.referer && !is_downgrade).then(|| referer(previous)).flatten() {
-            self.headers.insert(REFERER, referer);
+            headers.insert(REFERER, referer);
         }
-        *request.headers_mut() = self.headers;
-        *request.version_mut() = self.version;
-        *request.timeout_mut() = self.timeout;
+        self.url.clone_from(&next);
+        *request.url_mut() = next;
         Some(request)
+    }
+}
+
+/// A copy of the request, from which the request after a redirect is built.
+#[derive(Debug)]
+struct Saved {
+    request: Request,
+    /// True if the body is a stream, which cannot be repeated.
+    lacks_body: bool,
+}
+
+impl Saved {
+    fn new(request: &Request) -> Self {
+        // A copy shares the bytes of the body.
+        if let Some(request) = request.try_clone() {
+            return Saved { request, lacks_body: false };
+        }
+        let mut copy = Request::new(request.method().clone(), request.url().clone());
+        *copy.headers_mut() = request.headers().clone();
+        *copy.version_mut() = request.version();
+        *copy.timeout_mut() = request.timeout().copied();
+        Saved { request: copy, lacks_body: true }
+    }
+
+    /// Changes the method and the body as reqwest does for this redirect.
+    ///
+    /// spec: RFC 9110 sections 15.4.2 to 15.4.4
+    fn redirected(&mut self, status: StatusCode) {
+        let request = &mut self.request;
+        let drops_body = match status {
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *request.method() == Method::POST,
+            StatusCode::SEE_OTHER => true,
+            _ => false,
+        };
+        if drops_body {
+            if *request.method() != Method::HEAD {
+                *request.method_mut() = Method::GET;
+            }
+            *request.body_mut() = None;
+            self.lacks_body = false;
+            for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
+                request.headers_mut().remove(name);
+            }
+        }
     }
 }
 
@@ -215,12 +266,12 @@ fn referer(mut url: Url) -> Option<HeaderValue> {
 }
 
 /// Changes the state of the call that this thread polls; `None` while the thread is ending.
-fn with_call<R>(change: impl FnOnce(&mut Option<CallState>) -> R) -> Option<R> {
+fn with_call<R>(change: impl FnOnce(&mut Option<Box<CallState>>) -> R) -> Option<R> {
     CALL.try_with(|call| call.try_borrow_mut().ok().map(|mut call| change(&mut call))).ok().flatten()
 }
 
 /// Restores the state of an outer call, also during a panic.
-struct Restore(Option<CallState>);
+struct Restore(Option<Box<CallState>>);
 
 impl Drop for Restore {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use http::Extensions;
 use pin_project_lite::pin_project;
 use reqwest::{Client, Error, Request, Response};
 use telemark_http::{ClientCall, ClientRequestHead, ClientResponseHead, HttpClientInstrumentation, Target};
@@ -20,7 +21,7 @@ pub(crate) fn send(
     mut request: Request,
     template: Option<&str>,
 ) -> impl Future<Output = Result<Response, Error>> + Send + use<> {
-    let mut state = redirects.state(instrumentation, &request);
+    let mut state = redirects.state(instrumentation, &request).map(Box::new);
     let mut call = begin(instrumentation, &mut request, template, None);
     let client = client.clone();
     let execute = move |request| client.execute(request);
@@ -37,12 +38,12 @@ pub(crate) fn begin(
     instrumentation: &HttpClientInstrumentation,
     request: &mut Request,
     template: Option<&str>,
-    resend_count: Option<u32>,
+    extensions: Option<&Extensions>,
 ) -> ClientCall {
     let target = Target::parse(request.url().as_str());
     let mut head = ClientRequestHead::from_parts(request.method(), target, request.headers());
     head.url_template = template;
-    head.resend_count = resend_count;
+    head.extensions = extensions;
     head.body_bytes = match request.body() {
         None => Some(0),
         Some(body) => body.as_bytes().and_then(|bytes| u64::try_from(bytes.len()).ok()),
@@ -77,8 +78,8 @@ pin_project! {
         inner: F,
         execute: S,
         call: ClientCall,
-        // Only if a redirect may have to be withheld.
-        state: Option<CallState>,
+        // Only if the redirects of this call need more than the client's builder knew.
+        state: Option<Box<CallState>>,
     }
 }
 
@@ -104,8 +105,12 @@ where
                     return Poll::Ready(Err(error));
                 }
             };
-            match this.state.take().and_then(CallState::next) {
-                Some(request) => this.inner.set((this.execute)(request)),
+            match this.state.as_mut().and_then(|state| state.next()) {
+                Some(request) => {
+                    let (call, execute) = (&mut *this.call, &*this.execute);
+                    let next = CallState::during(this.state, || call.watch(|| execute(request)));
+                    this.inner.set(next);
+                }
                 None => return Poll::Ready(Ok(respond(this.call, response))),
             }
         }

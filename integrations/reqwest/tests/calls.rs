@@ -26,6 +26,7 @@ on_every_provider!(
     a_disabled_client_does_nothing,
     a_client_within_a_client_is_one_span,
     excluded_urls_still_propagate,
+    suppressed_telemetry,
     the_tower_service,
 );
 
@@ -351,4 +352,15 @@ async fn the_tower_service<S: Spans>() {
     let request = telemark_reqwest::Request::new(http::Method::GET, server.url("/").parse().unwrap());
     let response = client(&spans).oneshot(request).await.unwrap();
     assert_eq!((response.status().as_u16(), the_span(&spans).await.name), (200, "GET".to_owned()));
+}
+
+async fn suppressed_telemetry<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let sending = {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        client(&spans).get(server.url("/")).send()
+    };
+    assert_eq!(sending.await.unwrap().status(), 200);
+    assert_eq!((spans.finished().len(), &*spans.metrics()), (0, ""));
+    assert_eq!(server.received()[0].header("traceparent"), "-");
 }

@@ -12,7 +12,12 @@ use support::Spans;
 use telemark_http::UrlTemplate;
 use telemark_reqwest::{ClientConfig, ClientMetrics, HttpClientInstrumentation, Instrumented, Request, Response};
 
-on_every_provider!(each_attempt_is_a_span_with_its_count, errors, a_middleware_below_that_fails);
+on_every_provider!(
+    each_attempt_is_a_span_with_its_count,
+    a_middleware_below_another_counts_no_attempts,
+    errors,
+    a_middleware_below_that_fails,
+);
 
 /// Sends a request three times, whatever the responses.
 struct Thrice;
@@ -92,4 +97,12 @@ async fn a_middleware_below_that_fails<S: Spans>() {
     let client = ClientBuilder::new(reqwest::Client::new()).with(middleware(&spans)).with(Failing).build();
     client.get("http://h/").send().await.unwrap_err();
     assert_eq!(spans.finished()[0].end(), "GET Error { description: \"on purpose\" } error.type=\"middleware\"");
+}
+
+async fn a_middleware_below_another_counts_no_attempts<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let client = ClientBuilder::new(reqwest::Client::new()).with(Thrice).with(middleware(&spans));
+    client.with(middleware(&spans)).build().get(server.url("/")).send().await.unwrap();
+    let counts: Vec<_> = spans.finished().iter().map(|span| span.only(&["http.request.resend_count"])).collect();
+    assert_eq!(counts, ["GET Unset", "GET Unset http.request.resend_count=1", "GET Unset http.request.resend_count=2"]);
 }

@@ -5,10 +5,18 @@ mod server;
 #[path = "../../tower/tests/support/mod.rs"]
 mod support;
 
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use server::Server;
 use support::{Spans, the_span};
+use telemark_reqwest::dns::{Name, Resolve, Resolving};
 use telemark_reqwest::redirect::Policy;
-use telemark_reqwest::{Client, ClientBuilder, ClientConfig, HttpClientInstrumentation};
+use telemark_reqwest::{
+    Client, ClientBuilder, ClientConfig, ClientPolicy, ClientRequestHead, HttpClientInstrumentation,
+};
 
 on_every_provider!(
     a_redirect_is_an_event_of_the_span,
@@ -19,6 +27,11 @@ on_every_provider!(
     a_context_set_by_hand_is_withheld_too,
     a_redirect_off_the_list_follows_the_rules_of_reqwest,
     a_custom_policy_sends_the_trace_context_along,
+    default_credentials_stay_with_their_host,
+    replaced_settings_apply_to_redirects,
+    the_limit_counts_redirects_off_the_list,
+    requests_inside_of_a_call_are_not_withheld,
+    a_policy_that_panics_does_not_widen_the_list,
 );
 
 fn builder<S: Spans>(spans: &S, config: ClientConfig) -> ClientBuilder {
@@ -203,4 +216,144 @@ async fn a_custom_policy_sends_the_trace_context_along<S: Spans>() {
     let client = builder(&spans, config).redirect(Policy::custom(|attempt| attempt.follow())).build().unwrap();
     client.get(redirect(302, &server, &server.other_url("/other"))).send().await.unwrap();
     assert_eq!(arrived(&server), [("/redirect/302".to_owned(), true), ("/other".to_owned(), true)], "as documented");
+}
+
+async fn default_credentials_stay_with_their_host<S: Spans>() {
+    type With = fn(http::HeaderMap, HttpClientInstrumentation) -> ClientBuilder;
+    let ways: [With; 3] = [
+        |headers, instrumentation| Client::builder().with_instrumentation(instrumentation).default_headers(headers),
+        |headers, instrumentation| {
+            let builder = Client::builder().with_instrumentation(instrumentation);
+            builder.map_inner(|inner| inner.default_headers(headers))
+        },
+        |headers, instrumentation| {
+            let inner = reqwest::Client::builder().default_headers(headers);
+            ClientBuilder::from(inner).with_instrumentation(instrumentation).redirect(Policy::default())
+        },
+    ];
+    let names = ["authorization", "cookie", "cookie2", "proxy-authorization", "www-authenticate", "x-own"];
+    for (name, with) in names.into_iter().flat_map(|name| ways.map(|with| (name, with))) {
+        let (spans, server) = (S::new(), Server::start().await);
+        let mut value = http::HeaderValue::from_static("secret");
+        value.set_sensitive(true);
+        let headers = http::HeaderMap::from_iter([(http::HeaderName::from_static(name), value)]);
+        let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+        let ours = with(headers.clone(), HttpClientInstrumentation::new(config, spans.tracer())).build().unwrap();
+        let theirs = reqwest::Client::builder().default_headers(headers).build().unwrap();
+        let url = redirect(302, &server, &server.other_url("/other"));
+        ours.get(&url).send().await.unwrap();
+        theirs.get(&url).send().await.unwrap();
+        let received = server.received();
+        let arrived: Vec<_> = received.iter().map(|request| request.header(name)).collect();
+        let other = if name == "x-own" { "secret" } else { "-" };
+        assert_eq!(arrived, ["secret", other, "secret", other], "{name}");
+        // As documented, such a client does not withhold the trace context.
+        assert_eq!(received[1].headers.contains_key("traceparent"), name != "x-own");
+    }
+}
+
+async fn replaced_settings_apply_to_redirects<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]).with_sensitive_query_parameters(["own"]);
+    let instrumentation = HttpClientInstrumentation::new(config, spans.tracer());
+    let built = builder(&spans, ClientConfig::new()).build().unwrap();
+    let url = redirect(302, &server, &server.other_url("/other?own=secret"));
+    built.clone().with_instrumentation(instrumentation).clone().get(&url).send().await.unwrap();
+    built.get(&url).send().await.unwrap();
+    assert_eq!(
+        arrived(&server).into_iter().map(|(_, has)| has).collect::<Vec<_>>(),
+        [true, false, true, true],
+        "the new settings, then those of the builder"
+    );
+    let events: Vec<_> = spans.finished().into_iter().flat_map(|span| span.events).collect();
+    assert_eq!(events.iter().map(|event| event.contains("secret")).collect::<Vec<_>>(), [false, true], "{events:?}");
+}
+
+async fn the_limit_counts_redirects_off_the_list<S: Spans>() {
+    for hops in 1..6 {
+        let server = Server::start().await;
+        // The second redirect leaves the list.
+        let url = (2..hops).fold(server.other_url("/end"), |to, _| server.other_url(&format!("/redirect/307?{to}")));
+        let url = (0..hops.min(2)).fold(url, |to, _| redirect(307, &server, &to));
+        let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]);
+        let ours = builder(&S::new(), config).redirect(Policy::limited(3)).build().unwrap().get(&url).send().await;
+        let sent = server.received().len();
+        let theirs = reqwest::Client::builder().redirect(Policy::limited(3)).build().unwrap().get(&url).send().await;
+        let shown = |result: Result<reqwest::Response, reqwest::Error>| match result {
+            Ok(response) => response.url().to_string(),
+            Err(error) => format!(
+                "{} {error} {:?}",
+                error.is_redirect(),
+                std::error::Error::source(&error).map(ToString::to_string)
+            ),
+        };
+        assert_eq!((shown(ours), 2 * sent), (shown(theirs), server.received().len()), "{hops}");
+    }
+}
+
+/// Sends a request and keeps its status before it resolves a name to the address of the server.
+struct Asking {
+    server: Server,
+    ask: Box<dyn Fn() -> Asked + Send + Sync>,
+    status: Arc<Mutex<Option<u16>>>,
+}
+
+type Asked = std::pin::Pin<Box<dyn Future<Output = Result<reqwest::Response, reqwest::Error>> + Send>>;
+
+impl Resolve for Asking {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let (asked, address, status) = ((self.ask)(), self.server.address, self.status.clone());
+        Box::pin(async move {
+            *status.lock().unwrap() = Some(asked.await?.status().as_u16());
+            Ok(Box::new(std::iter::once(address)) as telemark_reqwest::dns::Addrs)
+        })
+    }
+}
+
+async fn requests_inside_of_a_call_are_not_withheld<S: Spans>() {
+    for is_wrapped in [true, false] {
+        let (spans, server) = (S::new(), Server::start().await);
+        let outer = format!("http://outer.example:{}/redirect/302?{}", server.address.port(), server.url("/end"));
+        // None of its hosts is on its list.
+        let config = ClientConfig::new().with_propagation_hosts(["listed.example"]);
+        let inner = builder(&spans, config).resolve("outer.example", server.address).build().unwrap();
+        let (same, other) = (outer.clone(), redirect(302, &server, &server.other_url("/inner")));
+        let bare = inner.clone().into_inner();
+        let ask: Box<dyn Fn() -> Asked + Send + Sync> = if is_wrapped {
+            Box::new(move || Box::pin(inner.get(&same).send()))
+        } else {
+            Box::new(move || Box::pin(bare.get(&other).send()))
+        };
+        let status = Arc::new(Mutex::new(None));
+        let resolver = Asking { server: server.clone(), ask, status: status.clone() };
+        let config = ClientConfig::new().with_propagation_hosts(["outer.example"]);
+        let client = builder(&spans, config).dns_resolver(Arc::new(resolver)).build().unwrap();
+        let response = client.get(&outer).send().await.unwrap();
+        assert_eq!((*status.lock().unwrap(), response.url().path()), (Some(200), "/end"), "{is_wrapped}");
+        let last = server.received().pop().unwrap();
+        assert_eq!((last.header("traceparent"), server.received().len()), ("-", 4));
+    }
+}
+
+async fn a_policy_that_panics_does_not_widen_the_list<S: Spans>() {
+    struct Panics;
+    impl ClientPolicy for Panics {
+        fn is_excluded(&self, _request: &ClientRequestHead<'_>) -> bool {
+            resume_unwind(Box::new("on purpose"))
+        }
+    }
+    let (spans, server) = (S::new(), Server::start().await);
+    let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]).with_policy(Panics);
+    let client = builder(&spans, config).build().unwrap();
+    let (trace, span, flags) = (TraceId::from(7), SpanId::from(9), TraceFlags::SAMPLED);
+    let parent = SpanContext::new(trace, span, flags, true, TraceState::default());
+    let parent = Context::new().with_remote_span_context(parent);
+    for url in [server.url("/listed"), server.other_url("/other")] {
+        let sending = {
+            let _current = parent.clone().attach();
+            client.get(&url).send()
+        };
+        sending.await.unwrap();
+    }
+    assert_eq!(arrived(&server), [("/listed".to_owned(), true), ("/other".to_owned(), false)]);
 }

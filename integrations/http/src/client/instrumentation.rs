@@ -94,25 +94,30 @@ impl HttpClientInstrumentation {
 
     /// Begins the span and the measurement of a request. The parent is the current span.
     ///
-    /// Nothing is recorded if the request is excluded, if another client layer is already recording it, or if the policy or
-    /// the tracer panicked.
+    /// Nothing is recorded if the request is excluded, if telemetry is suppressed in the current context, if another client
+    /// layer is already recording the request, or if the policy or the tracer panicked. A request counts as already
+    /// recorded if it begins while a call is polled on the same thread and no span lies between. This includes requests for
+    /// other URLs, such as those of a resolver or of a layer that renews a token: they are part of the call that waits for
+    /// them. Give such code a span of its own to record its requests.
     pub fn begin(&self, request: ClientRequestHead<'_>) -> ClientCall {
         if self.client.config.is_disabled {
             return ClientCall::unrecorded(self.client.clone(), false);
         }
+        // The API panics if the thread is ending and its context has been destroyed.
+        let is_suppressed = guarded(|| Context::is_current_telemetry_suppressed() || current::is_in_call());
+        if is_suppressed.unwrap_or(true) {
+            return ClientCall::unrecorded(self.client.clone(), false);
+        }
+        let propagates = self.client.config.propagates_to(&request.target);
         // Policy and sampler are user code. If one panics, the request is sent without a span.
-        let begun = guarded(|| self.begin_guarded(&request));
-        let mut call = begun.unwrap_or_else(|| ClientCall::unrecorded(self.client.clone(), true));
+        let begun = guarded(|| self.begin_guarded(&request, propagates));
+        let mut call = begun.unwrap_or_else(|| ClientCall::unrecorded(self.client.clone(), propagates));
         call.count();
         call
     }
 
-    fn begin_guarded(&self, request: &ClientRequestHead<'_>) -> ClientCall {
+    fn begin_guarded(&self, request: &ClientRequestHead<'_>, propagates: bool) -> ClientCall {
         let config = &self.client.config;
-        if current::is_in_call() {
-            return ClientCall::unrecorded(self.client.clone(), false);
-        }
-        let propagates = config.propagates_to(&request.target);
         if config.excludes(&request.target) || config.policy().is_excluded(request) {
             return ClientCall::unrecorded(self.client.clone(), propagates);
         }

@@ -68,7 +68,7 @@ impl ResendCounter {
         ResendCounter::default()
     }
 
-    /// Counts an attempt. Returns the number of earlier ones.
+    /// Counts an attempt. Returns the number of earlier ones. Called only by the layer that records the attempt.
     pub fn count(&self) -> u32 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
