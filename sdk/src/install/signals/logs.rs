@@ -6,8 +6,9 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
+use super::provider::named;
 use super::stages::Stages;
-use super::{Foundation, Provider, named};
+use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
 
-use super::{Foundation, Provider, named};
+use super::provider::named;
+use super::{Foundation, Provider};
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};

@@ -3,24 +3,22 @@
 
 mod logs;
 mod metrics;
+mod provider;
 mod stages;
 mod traces;
 
-use std::fmt::Debug;
-use std::sync::Arc;
-
+pub(super) use self::provider::Provider;
 use super::pipeline::Companion;
 use super::registry::{Factory, Node};
 use crate::config::Env;
-use crate::diag::{Counters, SignalHealth};
-use crate::error::{ConfigError, ExportError};
+use crate::diag::SignalHealth;
+use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
-use crate::self_metrics::Words;
 use crate::signal::{Logs, Metrics, Traces};
-use crate::time::{Clock, Deadline};
+use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
 /// The exporters that the configuration can select, and the defaults of the crate that provides them. To add a single
@@ -150,37 +148,4 @@ pub struct Health {
     pub logs: Vec<SignalHealth>,
     /// Counts of metric points.
     pub metrics: Vec<SignalHealth>,
-}
-
-/// A provider of any signal, as seen by `install`.
-pub(super) trait Provider: Debug + Send + Sync {
-    /// Exports everything recorded so far.
-    fn flush(&self, deadline: Deadline) -> Result<(), ExportError>;
-
-    /// Exports one last time and stops. A second call waits for the first one to finish.
-    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
-
-    /// Returns true while the signal is recorded.
-    fn is_recording(&self) -> bool;
-
-    /// Describes where the signal is exported to, for a message such as "traces: ...".
-    fn describe(&self) -> String;
-
-    /// Returns the signal's name as used in the SDK's own metrics, and the counters of its pipelines.
-    fn counters(&self) -> (Words, Vec<Arc<Counters>>);
-
-    /// Makes the API's globals and this SDK's instrumentation use this provider.
-    fn make_global(&self);
-
-    /// Records that the guard of the installed telemetry was dropped, so that later spans and measurements cause a warning.
-    fn guard_is_gone(&self);
-
-    /// Stops recording. Uses only atomic stores, because it runs in forked children.
-    fn turn_off_in_child(&self);
-}
-
-/// Joins destinations for a message. Returns "none" if there are none.
-fn named(destinations: impl IntoIterator<Item = String>) -> String {
-    let list: Vec<_> = destinations.into_iter().collect();
-    if list.is_empty() { "none".to_owned() } else { list.join(" and ") }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
+use super::provider::named;
 use super::stages::Stages;
-use super::{Foundation, Provider, named};
+use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
