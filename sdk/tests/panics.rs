@@ -46,6 +46,9 @@ fn text(record: &SdkLogRecord, key: &str) -> String {
     }
 }
 
+/// A value of a context.
+struct Held(#[allow(dead_code, reason = "counts the context")] Arc<i32>);
+
 fn take(said: &Said) -> Vec<String> {
     std::mem::take(&mut *said.lock().unwrap())
 }
@@ -134,6 +137,18 @@ fn panics_are_recorded_and_then_the_earlier_hook_runs() {
     });
     assert_eq!(take(&said), ["hook in a test"]);
     assert_eq!(test.log_records().len(), 1);
+
+    // A span that ends with its last context has ended when the panic is caught, because the record no longer holds the context.
+    for number in 0..100 {
+        let alive = Arc::new(number);
+        let context = Context::new().with_value(Held(alive.clone()));
+        fails(&|| {
+            let _attached = context.clone().attach();
+            panic!("in a context")
+        });
+        drop(context);
+        assert_eq!(Arc::strong_count(&alive), 1, "{number}");
+    }
 
     // A panic in main drops the guard, which exports the record.
     telemetry.force_flush(Deadline::NEVER).unwrap();

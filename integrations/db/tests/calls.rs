@@ -284,6 +284,39 @@ fn a_call_is_a_child_of_the_current_span_and_below_an_unsampled_one_it_is_measur
     assert!(fixture.points()[0].starts_with("db.client.operation.duration [s] n=2"));
 }
 
+#[test]
+fn a_suppressed_call_goes_unobserved() {
+    let fixture = Fixture::new(ClientConfig::new());
+    {
+        let _suppressed = Context::current().with_telemetry_suppressed().attach();
+        assert!(fixture.client.begin(&postgres(), Call::operation("COMMIT")).is_none());
+    }
+    assert_eq!((fixture.spans(), fixture.points()), (Vec::new(), Vec::new()));
+    assert!(fixture.client.begin(&postgres(), Call::operation("COMMIT")).is_some());
+}
+
+#[test]
+fn databases_made_from_one_are_measured_apart() {
+    let fixture = Fixture::new(ClientConfig::new());
+    let base = Database::new(System::PostgreSql).with_server("apart", None);
+    for database in [base.clone().with_namespace("a"), base.with_namespace("b")] {
+        fixture.client.begin(&database, Call::operation("COMMIT")).unwrap().end(End::Completed);
+    }
+    let points = fixture.points();
+    assert!(points.len() == 2 && points[1].contains("db.namespace=b"), "{points:#?}");
+}
+
+#[test]
+fn a_shared_instrumentation_accepts_another_meter() {
+    let fixture = Fixture::new(ClientConfig::new());
+    let metrics = InMemoryMetricExporter::default();
+    let meters = SdkMeterProvider::builder().with_reader(PeriodicReader::builder(metrics.clone()).build()).build();
+    let other = fixture.client.clone().with_meter(&meters.meter("other"));
+    other.begin(&postgres(), Call::operation("COMMIT")).unwrap().end(End::Completed);
+    meters.force_flush().unwrap();
+    assert_eq!((metrics.get_finished_metrics().unwrap().len(), fixture.points().len()), (1, 0));
+}
+
 struct State;
 
 impl PoolState for State {

@@ -76,7 +76,9 @@ const STATE: &[Row] = &[
 ];
 
 /// The name, the kind, the unit, the boundaries and the attributes of each metric.
-const METRICS: &[(&str, &str, &str, &[f64], &[Row])] = &[
+type Instrument = (&'static str, &'static str, &'static str, &'static [f64], &'static [Row]);
+
+const METRICS: &[Instrument] = &[
     ("db.client.operation.duration", "histogram", "s", &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0], CALL),
     (
         "db.client.response.returned_rows",
@@ -270,7 +272,7 @@ fn planted_attributes_are_noticed() {
     let check = |attributes: &[KeyValue], expected: &[&str]| {
         assert_eq!(violations("span", attributes, SPAN, false, &mut BTreeSet::new()), expected);
     };
-    check(&[system.clone()], &[]);
+    check(std::slice::from_ref(&system), &[]);
     check(&[], &["span lacks db.system.name"]);
     check(&[system.clone(), KeyValue::new("db.statement", "x")], &["span has db.statement, which is in no table"]);
     check(&[system.clone(), KeyValue::new("server.port", "1")], &["span: server.port is no int"]);

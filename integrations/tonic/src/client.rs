@@ -25,6 +25,8 @@ use crate::semantics::status::{BoxError, Side};
 
 /// Wraps a channel so that each call has a client span and metrics, and carries the trace context to the server.
 ///
+/// A request passes through unobserved if another such layer around this one observes it.
+///
 /// Errors of the channel are boxed, as by tower's own layers, but not changed: tonic's clients report the same status.
 #[derive(Clone, Debug)]
 pub struct GrpcClientLayer<T = GlobalTracer> {
@@ -140,8 +142,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let uri = request.uri().clone();
-        let mut call = self.client.send(&uri, request.headers_mut());
+        let mut call = self.client.send(&mut request);
         let future = match &mut call {
             None => self.inner.call(request),
             Some(call) => {

@@ -24,6 +24,8 @@ use crate::semantics::status::Side;
 
 /// Wraps services so that each call has a server span and metrics.
 ///
+/// A request passes through unobserved if another such layer observes it, for example one for the whole server.
+///
 /// Cheap to clone; all services of a layer share its settings, its tracer and its instruments.
 #[derive(Clone, Debug)]
 pub struct GrpcServerLayer<T = GlobalTracer> {
@@ -146,8 +148,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut call = self.server.receive(request.uri(), request.headers(), request.extensions());
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let mut call = self.server.receive(&mut request);
         let future = match &mut call {
             None => self.inner.call(request),
             Some(call) => {

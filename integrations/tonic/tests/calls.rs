@@ -27,6 +27,7 @@ on_every_provider!(
     methods_that_do_not_exist,
     a_handler_that_panics,
     a_layer_around_one_service,
+    a_layer_within_a_layer,
     excluded_methods,
     metadata_that_is_asked_for,
     the_trace_goes_through,
@@ -302,6 +303,22 @@ async fn a_layer_around_one_service<S: Spans>() {
     plain.call("/other.Service/Nope", Request::new(String::new())).await.unwrap_err();
     let span = support::the_span(&spans).await;
     assert_eq!(end(&span), "Server: test.Echo/Unary Unset rpc.status_code=\"OK\"");
+}
+
+async fn a_layer_within_a_layer<S: Spans>() {
+    let spans = S::new();
+    let of_server = || GrpcServerLayer::new().with_tracer(spans.tracer()).with_meter(&spans.meter());
+    let server = running!(Server::builder().layer(of_server()).add_service(of_server().layer(Echo)));
+    let target = server.target();
+    let of_client = || GrpcClientLayer::new(&target).with_tracer(spans.tracer()).with_meter(&spans.meter());
+    let channel = Channel::from_shared(target.clone()).unwrap().connect_lazy();
+    let mut client = EchoClient::new(of_client().layer(of_client().layer(channel)));
+    client.unary("hello").await.unwrap();
+    client.unary("hello").await.unwrap();
+    let finished = until("spans", || Some(spans.finished()).filter(|spans| spans.len() >= 4)).await;
+    assert_eq!(finished.len(), 4, "{finished:?}");
+    let counts = counts(&spans.metrics());
+    assert!(counts.lines().count() == 2 && counts.lines().all(|line| line.ends_with(" 2")), "{counts}");
 }
 
 async fn excluded_methods<S: Spans>() {

@@ -29,6 +29,8 @@ const MAX_STACK_TRACE: usize = 32 << 10;
 const STACK_TRACES: u64 = 60;
 /// The time that a panic which ends the program waits for its record, in addition to the flush timeout.
 const GRACE: Duration = Duration::from_secs(1);
+/// The maximum time that any other panic waits. The thread may hold a lock that a processor needs, and would wait in vain.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Adds a hook that records panics and then calls the hook that was set before, if the builder requested it and log records are
 /// recorded. Stays for the rest of the program, because a hook that was set later may call it; after the shutdown it only calls
@@ -64,8 +66,8 @@ impl Hook {
         Hook { handle, aborts, stack_traces: AtomicU64::new(0) }
     }
 
-    /// Emits the record and waits for that, but no longer than the flush timeout; if the program will abort, also flushes. Without
-    /// another thread, the panic is not recorded.
+    /// Emits the record and waits for that, though not for long; if the program will abort, also flushes and waits for the flush
+    /// timeout. Without another thread, the panic is not recorded.
     fn record(&self, info: &PanicHookInfo<'_>) {
         let is_off = self.handle.home.is_past() || !self.handle.providers.logs.is_recording();
         // A panic of a processor or an exporter would otherwise become telemetry about telemetry.
@@ -77,12 +79,15 @@ impl Hook {
         let record = self.describe(SdkLogRecord::new(provider.limits()), info, &context);
         let stack_trace = self.takes_stack_trace(Clock::system().now()).then(Backtrace::force_capture);
         let flushed = self.aborts.then(|| self.handle.clone());
-        let grace = if self.aborts { GRACE } else { Duration::ZERO };
-        let patience = self.handle.flush_timeout.saturating_add(grace);
+        let patience = self.patience();
         let (done, wait) = mpsc::sync_channel(1);
         let work = move || {
             // Marks the thread, so that a panic on it is not recorded.
-            runtime::apart(|| emit(&provider, record, stack_trace, &context));
+            runtime::apart(move || {
+                emit(&provider, record, stack_trace, &context);
+                // Before the thread continues, which may end a span by dropping its last context.
+                drop(context);
+            });
             if let Some(handle) = flushed {
                 let _ = handle.flush(handle.flush_timeout);
             }
@@ -91,6 +96,11 @@ impl Hook {
         if runtime::spawn("telemark-panic", work).is_ok() {
             let _ = wait.recv_timeout(patience);
         }
+    }
+
+    fn patience(&self) -> Duration {
+        let timeout = self.handle.flush_timeout;
+        if self.aborts { timeout.saturating_add(GRACE) } else { timeout.min(PATIENCE) }
     }
 
     /// spec: semconv exceptions/exceptions-logs.md, registry/attributes/thread.md
@@ -209,6 +219,15 @@ mod tests {
             (0..200).filter(|_| hook.takes_stack_trace(now)).count() as u64
         };
         assert_eq!([taken(7), taken(7), taken(8)], [STACK_TRACES, 0, STACK_TRACES]);
+    }
+
+    #[test]
+    fn only_a_panic_that_ends_the_program_waits_for_the_flush_timeout() {
+        let timeout = Duration::from_secs(30);
+        let env = Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
+        let telemetry = Telemetry::builder(env).with_flush_timeout(timeout).build().unwrap();
+        let patience = [false, true].map(|aborts| Hook::new(telemetry.handle(), aborts).patience());
+        assert_eq!(patience, [PATIENCE, timeout + GRACE]);
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::context::{self, attach};
 /// A value with the context in which it was sent, for channels, queues and other places where values wait for another task or
 /// thread; created by [`carry`].
 ///
-/// The context keeps the span of the sender in memory, but not running, for as long as the value waits.
+/// The context keeps the span of the sender in memory for as long as the value waits. A span of this crate ends with its own scope.
+/// A span of the plain API that its owner does not end explicitly ends with its last context, so it stays open until the receiver is
+/// done.
 #[derive(Clone)]
 pub struct Carried<T> {
     value: T,

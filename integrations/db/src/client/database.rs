@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opentelemetry::{KeyValue, StringValue};
-use telemark_kit::{BoundedText, keys};
+use telemark_kit::{BoundedText, Interner, keys};
 
 use crate::sql::Dialect;
+
+/// The identities of databases, which live as long as the program. A database beyond these limits has no identity, and its
+/// measurements are not cached.
+static IDENTITIES: Interner<()> = Interner::new(1024, 512);
 
 /// A database management system, as `db.system.name` reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,23 +86,21 @@ struct Inner {
     address: Option<StringValue>,
     port: Option<u16>,
     is_in_memory: bool,
-    /// Distinguishes databases in caches.
-    id: usize,
+    /// Distinguishes databases in caches: equal for databases with the same attributes.
+    id: Option<usize>,
     attributes: Vec<KeyValue>,
 }
 
 impl Database {
     /// Returns a database of which only the system is known.
     pub fn new(system: System) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let inner = Inner {
             system,
             namespace: None,
             address: None,
             port: None,
             is_in_memory: false,
-            id,
+            id: None,
             attributes: Vec::new(),
         };
         Database::described(inner)
@@ -175,7 +176,7 @@ impl Database {
         }
     }
 
-    pub(crate) fn id(&self) -> usize {
+    pub(crate) fn id(&self) -> Option<usize> {
         self.0.id
     }
 
@@ -192,6 +193,8 @@ impl Database {
             attributes.push(KeyValue::new(keys::SERVER_ADDRESS, address.clone()));
             attributes.extend(inner.port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
         }
+        let shown = attributes.iter().map(|attribute| format!("{}={}\0", attribute.key, attribute.value));
+        inner.id = IDENTITIES.get(&shown.collect::<String>(), |_| ()).map(|(text, ())| text.as_ptr().addr());
         inner.attributes = attributes;
         Database(Arc::new(inner))
     }
@@ -244,6 +247,19 @@ mod tests {
             "db.system.name=mariadb server.address=a:3306,b:3307 pool=a:3306,b:3307",
         );
         check(Database::new(System::Other("redshift")).with_namespace(""), "db.system.name=redshift pool=redshift");
+    }
+
+    #[test]
+    fn databases_with_the_same_attributes_share_an_identity() {
+        let base = Database::new(System::PostgreSql).with_server("identities", None);
+        let (first, second) = (base.clone().with_namespace("a"), base.clone().with_namespace("b"));
+        let other = base.clone().with_system(System::MySql);
+        let ids = [base.id(), first.id(), second.id(), other.id()];
+        assert!(ids.iter().all(Option::is_some), "{ids:?}");
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 4, "{ids:?}");
+        let again = Database::new(System::PostgreSql).with_namespace("a").with_server("identities", Some(5432));
+        assert_eq!((again.id(), again.attributes()), (first.id(), first.attributes()));
+        assert_eq!(base.with_namespace(&"x".repeat(600)).id(), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct DbClientInstrumentation(Arc<Inner>);
 
 struct Inner {
     config: ClientConfig,
-    tracer: Box<dyn StartSpan>,
+    tracer: Arc<dyn StartSpan>,
     calls: Instruments<CallInstruments>,
     pools: Instruments<PoolInstruments>,
 }
@@ -70,38 +70,29 @@ impl DbClientInstrumentation {
     {
         DbClientInstrumentation(Arc::new(Inner {
             config,
-            tracer: Box::new(tracer),
+            tracer: Arc::new(tracer),
             calls: Instruments::off(CallInstruments::new),
             pools: Instruments::off(PoolInstruments::new),
         }))
     }
 
-    /// Records metrics on instruments created by `meter`.
+    /// Records metrics on instruments created by `meter`. Clones that were made before keep theirs.
     pub fn with_meter(self, meter: &Meter) -> Self {
-        self.changed(|inner| {
-            inner.calls = Instruments::new(meter, CallInstruments::new);
-            inner.pools = Instruments::new(meter, PoolInstruments::new);
-        })
+        let calls = Instruments::new(meter, CallInstruments::new);
+        self.with_instruments(calls, Instruments::new(meter, PoolInstruments::new))
     }
 
     /// Records metrics on instruments of the API's global provider, which is looked up at the first call. May be called
-    /// before a provider is installed.
+    /// before a provider is installed. Clones that were made before keep their instruments.
     pub fn with_global_meter(self, scope: InstrumentationScope) -> Self {
-        self.changed(|inner| {
-            inner.calls = Instruments::global(scope.clone(), CallInstruments::new);
-            inner.pools = Instruments::global(scope, PoolInstruments::new);
-        })
+        let calls = Instruments::global(scope.clone(), CallInstruments::new);
+        self.with_instruments(calls, Instruments::global(scope, PoolInstruments::new))
     }
 
-    fn changed(self, change: impl FnOnce(&mut Inner)) -> Self {
-        match Arc::try_unwrap(self.0) {
-            Ok(mut inner) => {
-                change(&mut inner);
-                DbClientInstrumentation(Arc::new(inner))
-            }
-            // Calls may already use it.
-            Err(shared) => DbClientInstrumentation(shared),
-        }
+    fn with_instruments(self, calls: Instruments<CallInstruments>, pools: Instruments<PoolInstruments>) -> Self {
+        let Inner { config, tracer, .. } = &*self.0;
+        let (config, tracer) = (config.clone(), Arc::clone(tracer));
+        DbClientInstrumentation(Arc::new(Inner { config, tracer, calls, pools }))
     }
 
     /// Returns the settings.
@@ -116,20 +107,23 @@ impl DbClientInstrumentation {
 
     /// Begins the span and the measurement of a call. The parent is the current span.
     ///
-    /// Returns `None` if the integration is disabled or the tracer panicked; the call then goes unobserved.
+    /// Returns `None` if the integration is disabled, if telemetry is suppressed, or if the tracer panicked; the call then goes
+    /// unobserved.
     pub fn begin(&self, database: &Database, call: Call<'_>) -> Option<Operation> {
         if self.0.config.is_off {
             return None;
         }
         // The tracer, its sampler and its processors are user code. Their panics must not fail the call.
-        guarded(|| self.begin_call(database, call))
+        guarded(|| {
+            let parent = Context::current();
+            (!parent.is_telemetry_suppressed()).then(|| self.begin_call(database, call, parent))
+        })?
     }
 
-    fn begin_call(&self, database: &Database, mut call: Call<'_>) -> Operation {
+    fn begin_call(&self, database: &Database, mut call: Call<'_>, parent: Context) -> Operation {
         let config = &self.0.config;
         let started = call.started.take().unwrap_or_else(|| self.now());
         let facts = call.facts(database.system().dialect(), config.query_text);
-        let parent = Context::current();
         // A sampler that follows its unsampled parent needs no attributes.
         let is_lean = is_unsampled(&parent);
         let name = span_name(&facts, &call, database);

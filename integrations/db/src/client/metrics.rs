@@ -40,6 +40,7 @@ impl CallInstruments {
 /// The key of the attributes of a call that succeeded. Failures are too rare to keep their attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallKey {
+    /// The identity of the database.
     pub(crate) database: usize,
     /// The summary or the operation, by its address: both live as long as the program.
     pub(crate) name: (usize, usize),
@@ -53,8 +54,9 @@ impl CallKey {
 
 impl SetKey for CallKey {
     fn hash(&self) -> usize {
-        // Summaries are allocated at multiples of 16, so the low bits of their addresses are equal.
-        (self.name.0 >> 4).wrapping_mul(31).wrapping_add(self.name.1).wrapping_add(self.database.wrapping_mul(257))
+        // Summaries and identities are allocated at multiples of 16, so the low bits of their addresses are equal.
+        let (name, database) = (self.name.0 >> 4, self.database >> 4);
+        name.wrapping_mul(31).wrapping_add(self.name.1).wrapping_add(database.wrapping_mul(257))
     }
 }
 

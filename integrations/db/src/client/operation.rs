@@ -124,7 +124,9 @@ impl Operation {
         // Exemplars lead to the current span.
         let _current = self.is_recording.then(|| self.context.clone().attach());
         let key = match end {
-            End::Completed => self.static_name().map(|name| CallKey::new(self.database.id(), name)),
+            End::Completed => {
+                self.static_name().zip(self.database.id()).map(|(name, database)| CallKey::new(database, name))
+            }
             _ => None,
         };
         // Calls with these attributes are not told apart by the key.

@@ -9,8 +9,14 @@
 /// | `MySql` | `'…'`, `"…"`, `N`, `X`, `B` | backticks | `''` and `\` | `#`, and `--` before white space | flat | `?` |
 /// | `Sqlite` | `'…'`, `X'…'` | `"…"`, backticks, `[…]` | `''` | `--` | flat | `?`, `?1`, `:name`, `@name`, `$name` |
 ///
-/// SQLite reads `"…"` as a string if no column has that name. Such a string counts as a literal after a comparison and in the
-/// lists of `IN` and `VALUES`. PostgreSQL with `standard_conforming_strings = off` and MySQL with `ANSI_QUOTES` or
+/// SQLite reads `"…"` as a string if no column has that name. It counts as a literal in the place of a value: after an operator such
+/// as `=`, `||`, `LIKE` or `BETWEEN`, after `THEN`, `ELSE` and `DEFAULT`, among the arguments of a function, and in the lists of `IN`
+/// and `VALUES`. In other places, such as the list of a `SELECT`, it counts as a name and stays.
+///
+/// Some databases of the `Generic` dialect escape with `\`. If a `\` stands before a quote, the text does not tell where the string
+/// ends, and the rest of the statement counts as a literal.
+///
+/// PostgreSQL with `standard_conforming_strings = off` and MySQL with `ANSI_QUOTES` or
 /// `NO_BACKSLASH_ESCAPES` use other rules, which a client cannot see in the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -30,6 +36,11 @@ impl Dialect {
     /// Returns true if `\` escapes the next character in a string with this quote.
     pub(super) fn has_escapes(self) -> bool {
         self == Dialect::MySql
+    }
+
+    /// Returns true if `\` before a quote escapes it in some databases of this dialect, but not in others.
+    pub(super) fn is_unsure_of_escapes(self) -> bool {
+        self == Dialect::Generic
     }
 
     /// Returns true if `/*` within a comment opens another comment.

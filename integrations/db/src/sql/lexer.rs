@@ -211,29 +211,39 @@ impl<'a> Lexer<'a> {
         self.bytes.len()
     }
 
-    /// Returns the end of a string or a quoted name that starts with `quote`; a doubled quote does not end it.
+    /// Returns the end of a string that starts with `quote`; a doubled quote does not end it.
     fn string_end(&self, start: usize, quote: u8, has_escapes: bool) -> usize {
+        self.closing_quote(start, quote, has_escapes).map_or(self.bytes.len(), |at| at + 1)
+    }
+
+    /// Returns the position of the quote that ends a string or a quoted name. `None` if it is missing, or if the dialect leaves
+    /// open which one it is.
+    fn closing_quote(&self, start: usize, quote: u8, has_escapes: bool) -> Option<usize> {
+        let is_unsure = !has_escapes && self.dialect.is_unsure_of_escapes();
         let mut at = start + 1;
         while let Some(&byte) = self.bytes.get(at) {
             if byte == quote {
                 if self.byte(at + 1) != quote {
-                    return at + 1;
+                    return Some(at);
                 }
                 at += 2;
-            } else if byte == b'\\' && has_escapes {
+            } else if byte == b'\\' && is_unsure && self.byte(at + 1) == quote {
+                return None;
+            } else if byte == b'\\' && (has_escapes || (is_unsure && self.byte(at + 1) == b'\\')) {
                 at += 2;
             } else {
                 at += 1;
             }
         }
-        self.bytes.len()
+        None
     }
 
     /// Reads a quoted name. Without an end, it may contain literals and counts as one.
     fn quoted(&self, start: usize, quote: u8) -> (Kind, usize) {
-        let end = self.string_end(start, quote, false);
-        let is_closed = end > start + 1 && self.byte(end - 1) == quote && end <= self.bytes.len();
-        (if is_closed { Kind::Quoted } else { Kind::Literal }, end)
+        match self.closing_quote(start, quote, false) {
+            Some(at) => (Kind::Quoted, at + 1),
+            None => (Kind::Literal, self.bytes.len()),
+        }
     }
 
     /// Returns the end of a name in brackets. `None` if the bracket is an operator, as in `a[1]`.
@@ -353,6 +363,9 @@ mod tests {
         check(PostgreSql, "a->>0 @> ?| -.5e-3", "w<a> s<-> s<>> s<>> l<0> s<@> s<>> p<?> s<|> l<-.5e-3>");
         check(Generic, "[a b] [1] ARRAY['x'] :name", "q<[a b]> s<[> l<1> s<]> w<ARRAY> s<[> l<'x'> s<]> p<:name>");
         check(Generic, "0xFE+1 1_000.5e+7abc 'open", "l<0xFE> l<+1> l<1_000.5e+7abc> l<'open>");
+        check(Generic, r"'a\\' b", r"l<'a\\'> w<b>");
+        check(Generic, r"'a\' b' c", r"l<'a\' b' c>");
+        check(Generic, r#""a\" b" c"#, r#"l<"a\" b" c>"#);
         check(Generic, "é.ü \u{0} $", "w<é> s<.> w<ü> s<\u{0}> s<$>");
     }
 }

@@ -6,6 +6,7 @@
 //! | `lexer` | tokens |
 //! | `keywords` | the words that matter for a summary |
 //! | `summary` | operations and targets |
+//! | `places` | the places where SQLite may read `"…"` as a string |
 //! | `sanitize` | the text without literals and comments |
 //! | `statement` | [`Statement`], both of them from one pass |
 //! | `cache` | [`Statements`], which keeps them for the next call |
@@ -14,6 +15,7 @@ mod cache;
 mod dialect;
 mod keywords;
 mod lexer;
+mod places;
 mod sanitize;
 mod statement;
 mod summary;

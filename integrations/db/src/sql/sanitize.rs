@@ -3,6 +3,7 @@
 use super::dialect::Dialect;
 use super::keywords::Keyword;
 use super::lexer::{Kind, Token};
+use super::places::Places;
 
 /// Copies a statement, with `?` for each literal and without comments.
 pub(super) struct Sanitizer<'a> {
@@ -12,15 +13,9 @@ pub(super) struct Sanitizer<'a> {
     /// The part of the text before this position has been copied or replaced.
     copied: usize,
     list: List,
-    /// The symbol or the keyword of the previous token.
-    previous: Previous,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Previous {
-    Other,
-    In,
-    Comparison,
+    /// True behind the keyword `IN`.
+    is_after_in: bool,
+    places: Places,
 }
 
 /// The list of an `IN`.
@@ -33,30 +28,30 @@ enum List {
 
 impl<'a> Sanitizer<'a> {
     pub(super) fn new(text: &'a str, dialect: Dialect) -> Self {
-        let (clean, list, previous) = (String::new(), List::None, Previous::Other);
-        Sanitizer { text, dialect, clean, copied: 0, list, previous }
+        let (clean, places) = (String::new(), Places::default());
+        Sanitizer { text, dialect, clean, copied: 0, list: List::None, is_after_in: false, places }
     }
 
     #[inline]
     pub(super) fn take(&mut self, token: &Token, keyword: Keyword) {
-        let before = std::mem::replace(&mut self.previous, Previous::Other);
+        if token.kind == Kind::Comment {
+            return self.remove(token);
+        }
+        let is_after_in = std::mem::replace(&mut self.is_after_in, false);
+        // SQLite reads a quoted name as a string if there is no such column.
+        let is_value = self.dialect == Dialect::Sqlite && self.places.take(token, keyword);
         match token.kind {
-            Kind::Comment => {
-                self.previous = before;
-                return self.remove(token);
-            }
             Kind::Literal => return self.replace(token),
             Kind::Word if keyword == Keyword::Boolean => return self.replace(token),
-            Kind::Word if keyword == Keyword::In => self.previous = Previous::In,
-            Kind::Quoted if self.may_be_string(token, before) => return self.replace(token),
-            Kind::Symbol(b'(') if before == Previous::In => {
+            Kind::Word if keyword == Keyword::In => self.is_after_in = true,
+            Kind::Quoted if is_value && self.may_be_string(token) => return self.replace(token),
+            Kind::Symbol(b'(') if is_after_in => {
                 self.copy_up_to(token.end);
                 self.list = List::Values(self.clean.len());
                 return;
             }
             Kind::Symbol(b')') => return self.close(token),
             Kind::Symbol(b',') | Kind::Placeholder => return,
-            Kind::Symbol(b'=' | b'<' | b'>') => self.previous = Previous::Comparison,
             _ => {}
         }
         self.list = List::None;
@@ -108,12 +103,11 @@ impl<'a> Sanitizer<'a> {
         self.list = List::None;
     }
 
-    /// SQLite reads a quoted name as a string if there is no such column.
-    fn may_be_string(&self, token: &Token, before: Previous) -> bool {
+    /// Returns true for `"…"`, unless it stands before a dot.
+    fn may_be_string(&self, token: &Token) -> bool {
         let bytes = self.text.as_bytes();
-        let is_compared = before == Previous::Comparison || self.list != List::None;
         // A digit behind the dot makes it a number.
         let has_part = bytes.get(token.end) == Some(&b'.') && !bytes.get(token.end + 1).is_some_and(u8::is_ascii_digit);
-        self.dialect == Dialect::Sqlite && bytes.get(token.start) == Some(&b'"') && is_compared && !has_part
+        bytes.get(token.start) == Some(&b'"') && !has_part
     }
 }

@@ -52,14 +52,20 @@ impl ServerAddress {
     /// spec: semconv rpc/grpc.md#server-address-and-port; gRPC doc/naming.md
     pub(crate) fn of_target(target: &str) -> Option<Self> {
         let target = target.trim();
-        let whole = || (!target.is_empty()).then(|| ServerAddress::new(target, None));
+        let whole = || {
+            Some(without_secrets(target))
+                .filter(|whole| !whole.is_empty())
+                .map(|whole| ServerAddress::new(&whole, None))
+        };
         let named = |name: &str, port: Option<u16>| match name.parse::<Authority>() {
             Ok(authority) => ServerAddress::of_authority(&authority)
                 .map(|address| ServerAddress { port: address.port.or(port), ..address }),
             Err(_) => whole(),
         };
         let before_path = |text: &str| text.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
-        match target.split_once(':') {
+        // Schemes are case-insensitive.
+        let scheme = target.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
+        match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
             Some(("http", rest)) if rest.starts_with("//") => named(&before_path(&rest[2..]), Some(80)),
             Some(("https", rest)) if rest.starts_with("//") => named(&before_path(&rest[2..]), Some(443)),
             // An authority before the name is that of the name server.
@@ -75,6 +81,16 @@ impl ServerAddress {
             _ => named(target, None),
         }
     }
+}
+
+/// Returns a target without its query and without a user and a password, which may contain any character.
+fn without_secrets(target: &str) -> String {
+    let (scheme, rest) = match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('@') => (format!("{scheme}://"), rest),
+        _ => (String::new(), target),
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    scheme + rest.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,6 +131,15 @@ mod tests {
         check(" inventory ", "inventory -");
         check("", "-");
         check("http://", "http:// -");
+        // No user, password or query, even in a target of another kind or with invalid characters.
+        check("HTTPS://user:secret@shop", "shop 443");
+        check("Dns:///shop.example:1", "shop.example 1");
+        check("grpc://user:secret@shop:1", "grpc://shop:1 -");
+        check("http://user:sec ret@shop:1/x", "http://shop:1/x -");
+        check("zk://a:se/cr@et@zookeeper:2181/my-server?token=secret", "zk://zookeeper:2181/my-server -");
+        check("user:sec ret@shop:1", "shop:1 -");
+        check("dns:///user:sec ret@shop:1", "dns://shop:1 -");
+        check("dns:///shop:1?token=secret", "dns:///shop:1 -");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{Extensions, HeaderMap, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, Request, StatusCode, Uri, header};
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
 use telemark_http::{HeaderExtractor, HeaderInjector, PeerAddr, kept_address};
@@ -39,6 +39,14 @@ pub(crate) struct Instrumentation<T> {
     tracer: T,
 }
 
+/// Marks the requests that a server layer observes, so that a layer within it passes them on.
+#[derive(Clone, Copy, Debug)]
+struct Received;
+
+/// Marks the requests that a client layer observes, so that a layer within it passes them on.
+#[derive(Clone, Copy, Debug)]
+struct Sent;
+
 /// The facts about a request.
 struct Facts<'r> {
     /// The method as the client has named it.
@@ -67,13 +75,20 @@ where
     /// Begins the span and the measurement of a call that a server receives. The parent is the span that the API's global
     /// propagator extracts from the headers, or else the current span.
     ///
-    /// Returns `None` if the layer is disabled, if the method is excluded, if the request is not gRPC, or if the propagator or
-    /// the tracer panicked.
-    pub(crate) fn receive(&self, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Option<Call> {
-        let config = &self.shared.config;
-        if !config.is_enabled || !is_grpc(headers) {
+    /// Returns `None` if the layer is disabled, if the method is excluded, if the request is not gRPC, if another layer observes
+    /// it, or if the propagator or the tracer panicked.
+    pub(crate) fn receive<B>(&self, request: &mut Request<B>) -> Option<Call> {
+        let is_observed = request.extensions().get::<Received>().is_some();
+        if !self.shared.config.is_enabled || is_observed || !is_grpc(request.headers()) {
             return None;
         }
+        let call = self.begin_received(request.uri(), request.headers(), request.extensions())?;
+        request.extensions_mut().insert(Received);
+        Some(call)
+    }
+
+    fn begin_received(&self, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Option<Call> {
+        let config = &self.shared.config;
         let name = Method::named(uri.path());
         if config.excludes(name) {
             return None;
@@ -103,10 +118,20 @@ where
     /// Begins the span and the measurement of a call that a client sends, and injects its context.
     ///
     /// Returns `None` as [`Instrumentation::receive`] does, and if telemetry is suppressed.
-    pub(crate) fn send(&self, uri: &Uri, headers: &mut HeaderMap) -> Option<Call> {
+    pub(crate) fn send<B>(&self, request: &mut Request<B>) -> Option<Call> {
+        if !self.shared.config.is_enabled || request.extensions().get::<Sent>().is_some() {
+            return None;
+        }
+        let uri = request.uri().clone();
+        let call = self.begin_sent(&uri, request.headers_mut())?;
+        request.extensions_mut().insert(Sent);
+        Some(call)
+    }
+
+    fn begin_sent(&self, uri: &Uri, headers: &mut HeaderMap) -> Option<Call> {
         let config = &self.shared.config;
         let name = Method::named(uri.path());
-        if !config.is_enabled || config.excludes(name) {
+        if config.excludes(name) {
             return None;
         }
         let call = guarded(|| {
