@@ -3,15 +3,13 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
-mod events;
 mod export;
-mod flood;
 mod grpc;
+mod logs;
 mod metrics;
 mod page;
 mod sustained;
 mod tracing;
-mod tracing_fmt;
 mod unsampled;
 
 use crate::Failure;
@@ -50,7 +48,7 @@ pub(crate) struct Run<'a> {
 impl Scenario {
     /// Returns the word for what the sink counts.
     pub(crate) fn item(&self) -> &'static str {
-        if self.name == events::NAME { "record" } else { "span" }
+        if self.name == logs::events::NAME { "record" } else { "span" }
     }
 }
 
@@ -77,8 +75,8 @@ pub(crate) enum Layout {
 static SCENARIOS: [&Scenario; 12] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
-    &events::SCENARIO,
-    &flood::SCENARIO,
+    &logs::events::SCENARIO,
+    &logs::flood::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
     &sustained::SCENARIO,
@@ -86,7 +84,7 @@ static SCENARIOS: [&Scenario; 12] = [
     &grpc::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
-    &tracing_fmt::SCENARIO,
+    &logs::lines::SCENARIO,
 ];
 
 /// Returns the names of all scenarios, with the slowest last.

@@ -8,20 +8,20 @@ use telemark::Guard;
 use telemark::config::Env;
 use telemark::time::Deadline;
 
-use super::{Layout, Run, Scenario};
 use crate::Failure;
 use crate::clock::thread_cpu;
 use crate::reading::Reading;
+use crate::scenarios::{Layout, Run, Scenario};
 use crate::sink;
 
 const LOGGER: &str = "telemark logger";
 
-pub(super) static SCENARIO: Scenario = Scenario {
+pub(crate) static SCENARIO: Scenario = Scenario {
     name: "flood",
     about: "One million log records with a body and two attributes as fast as one thread can emit them, while nothing listens \
             at the endpoint. Then the receiver starts, a few more records follow, and every record is accounted for.",
     subjects: &[LOGGER],
-    regimes: super::ONE_REGIME,
+    regimes: crate::scenarios::ONE_REGIME,
     layout: Layout::OneTable,
     reference: LOGGER,
     measure,

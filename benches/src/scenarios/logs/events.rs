@@ -15,18 +15,18 @@ use telemark::time::Deadline;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
-use super::{Layout, Run, Scenario, export};
 use crate::Failure;
 use crate::allocations::count;
 use crate::load::{Bursts, Load, Pause};
 use crate::reading::{PRODUCED, Reading};
+use crate::scenarios::{Layout, Run, Scenario, export};
 
-pub(super) const NAME: &str = "events";
+pub(crate) const NAME: &str = "events";
 
 const LAYER: &str = "telemark::tracing::layer()";
 const APPENDER: &str = "opentelemetry-appender-tracing";
 
-pub(super) static SCENARIO: Scenario = Scenario {
+pub(crate) static SCENARIO: Scenario = Scenario {
     name: NAME,
     about: "CPU time per exported log record of a `tracing` event with a message and three fields (integer, string, boolean) \
             within a sampled span, on a registry with one layer, OTLP/HTTP protobuf to a sink in another process, default \

@@ -12,11 +12,11 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use super::{Layout, Run, Scenario};
 use crate::Failure;
 use crate::allocations::count;
 use crate::clock::thread_cpu;
 use crate::reading::Reading;
+use crate::scenarios::{Layout, Run, Scenario};
 
 const JSON: &str = "telemark json";
 const JSON_WITH_SPANS: &str = "telemark json, span fields";
@@ -27,14 +27,14 @@ const RIVAL_JSON: &str = "tracing-subscriber json";
 const RIVAL_FLAT: &str = "tracing-subscriber json, flat, no spans";
 const RIVAL_TEXT: &str = "tracing-subscriber text";
 
-pub(super) static SCENARIO: Scenario = Scenario {
+pub(crate) static SCENARIO: Scenario = Scenario {
     name: "tracing-fmt",
     about: "CPU time of one event with a message and three fields (integer, string, float), within a `tracing` span with one \
             field and under a sampled span, as a line that is written to a sink. Telemark's lines have the ids of the span and \
             three attributes of the resource, which those of tracing-subscriber lack. Its JSON has the fields of the span unless \
             they are switched off.",
     subjects: &[RIVAL_JSON, RIVAL_FLAT, RIVAL_TEXT, JSON, JSON_WITH_SPANS, FLAT, ECS, TEXT],
-    regimes: super::ONE_REGIME,
+    regimes: crate::scenarios::ONE_REGIME,
     layout: Layout::TablePerValue,
     reference: RIVAL_JSON,
     measure,
