@@ -204,7 +204,7 @@ pub mod diag {
 
 /// Custom exporters, and their names in `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER`.
 ///
-/// An exporter implements [`Exporter`] for one signal or several. It sees the items of a batch as borrowed views, such as
+/// An exporter implements [`Exporter`](export::Exporter) for one signal or several. It sees the items of a batch as borrowed views, such as
 /// [`SpanView`](crate::trace::SpanView):
 ///
 /// ```

@@ -1,6 +1,6 @@
 //! Comments in statements, by which the logs of a database lead to traces.
 //!
-//! spec: https://google.github.io/sqlcommenter/spec; db/database-spans.md#sql-commenter
+//! spec: <https://google.github.io/sqlcommenter/spec>; db/database-spans.md#sql-commenter
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
