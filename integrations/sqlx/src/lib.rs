@@ -92,6 +92,7 @@ pub fn scope() -> InstrumentationScope {
 }
 
 /// Defines the names that sqlx gives to the types of one driver.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 macro_rules! names {
     ($(#[$doc:meta])* $module:ident: $database:ty, $pool:ident $options:ident $connection:ident $transaction:ident) => {
         $(#[$doc])*
