@@ -26,8 +26,21 @@ use telemark_sdk::{diag, metrics};
 /// a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there. `telemark_reqwest` describes the
 /// spans, the metrics and the settings.
 ///
-/// The feature `reqwest` enables reqwest's features `form`, `json`, `multipart` and `query`. Enable others, such as a TLS
-/// backend, by depending on `reqwest` with these features.
+/// Variables named `OTEL_RUST_HTTP_CLIENT_*` set all clients, and code sets one:
+///
+/// ```no_run
+/// # fn run() -> Result<(), telemark::reqwest::Error> {
+/// let client = telemark::reqwest::Client::builder()
+///     .map_config(|config| config.with_propagation_hosts(["*.shop.example"]).with_url_templates(["/items/{id}"]))
+///     .build()?;
+/// # let _ = client;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The feature `reqwest` enables reqwest's features `form`, `json`, `multipart` and `query`, and none of reqwest's default
+/// features. Depend on `reqwest` as well, for TLS, `http2`, `charset` and `system-proxy`. Methods that this builder does not have
+/// are called on reqwest's own: `Client::builder().map_inner(|builder| builder.gzip(true))`.
 #[cfg(feature = "reqwest")]
 pub mod reqwest {
     pub use telemark_reqwest::*;

@@ -34,6 +34,7 @@
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
 //! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
 //!   `telemark::tonic::client_layer(target)` to the channel.
+//! - **trace a database**: enable `sqlx-postgres`, `sqlx-mysql` or `sqlx-sqlite`, and take the pool from `telemark::sqlx`.
 //! - **trace functions**: put [`traced`](macro@traced) on functions, `impl` blocks and modules, and `#[traced(stream)]`
 //!   on functions that return a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.

@@ -1,4 +1,20 @@
-//! Pools, connections and transactions of sqlx that report to the installed telemetry.
+//! Pools, connections and transactions of sqlx 0.9 that report to the installed telemetry. This module is not that crate: a program
+//! depends on `sqlx` as well, with features for its runtime, its driver and TLS, and imports only these types from here.
+//!
+//! ```no_run
+//! # #[cfg(feature = "sqlx-sqlite")]
+//! # async fn run() -> Result<(), sqlx::Error> {
+//! use telemark::sqlx::SqlitePool; // instead of sqlx::SqlitePool
+//!
+//! let pool = SqlitePool::connect("sqlite://shop.db").await?;
+//! let name: String = sqlx::query_scalar("SELECT name FROM users WHERE id = ?").bind(7).fetch_one(&pool).await?;
+//! # let _ = name;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `&*pool` is sqlx's own pool, for migrations and for crates that take one; its calls are not observed. `SqlitePool::from(pool)` wraps a pool that other code opened. `telemark-sqlx` lists the calls that are observed; the variables
+//! `OTEL_RUST_DB_CLIENT_*` are the settings.
 
 use std::sync::OnceLock;
 
@@ -8,9 +24,9 @@ use telemark_sdk::config::Env;
 use telemark_sdk::time::Clock;
 use telemark_sdk::trace::active::{self, ActiveTracer};
 use telemark_sdk::{diag, metrics};
-use telemark_sqlx::Telemetry;
 pub use telemark_sqlx::{
-    ClientConfig, Commenter, ConfigProblem, DbClientInstrumentation, Driver, Options, QueryText, System,
+    ClientConfig, Commenter, ConfigProblem, DbClientInstrumentation, Driver, Options, QueryText, System, Telemetry,
+    scope,
 };
 
 /// The telemetry started by [`init`](crate::init), with settings from the environment. Pools and connections that are opened in

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # async fn example(routes: tonic::service::Routes) -> Result<(), Box<dyn std::error::Error>> {
-//! // The server: every service, or one of them with `.add_service(telemark::tonic::server_layer().layer(service))`.
+//! // The server: every service, or, with `use tower::Layer`, `.add_service(telemark::tonic::server_layer().layer(service))`.
 //! let server = tonic::transport::Server::builder().layer(telemark::tonic::server_layer()).add_routes(routes);
 //!
 //! // The client: pass the channel to the generated client.
@@ -14,7 +14,8 @@
 //! # }
 //! ```
 //!
-//! See `telemark-tonic` for how a call ends, and for its metrics.
+//! The program depends on `tower` for `ServiceBuilder`. The channel's type is `GrpcClientService<Channel, ActiveTracer>`, with the tracer
+//! from [`telemark::trace`](crate::trace). See `telemark-tonic` for how a call ends, and for its metrics.
 
 use opentelemetry::Context;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -46,7 +47,8 @@ pub fn server_layer() -> GrpcServerLayer<ActiveTracer> {
 }
 
 /// Returns the layer for a channel to `target`, using the telemetry started by [`init`](crate::init) and settings from the
-/// environment. It records spans and durations of calls, and sends the trace context along.
+/// environment. It records spans and durations of calls, and sends the trace context and baggage along, to any host:
+/// `OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS` does not apply to gRPC.
 ///
 /// `target` becomes `server.address` and `server.port`; see [`GrpcClientLayer::new`].
 ///

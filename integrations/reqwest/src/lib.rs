@@ -1,7 +1,7 @@
 //! reqwest with a client span and metrics for every request, on the OpenTelemetry API.
 //!
 //! The crate has everything that reqwest has, with a [`Client`], a [`ClientBuilder`] and a [`RequestBuilder`] of its own.
-//! Code compiles unchanged after its import has changed:
+//! Code compiles unchanged after its import has changed, except for some methods of the builder, which `map_inner` reaches:
 //!
 //! ```no_run
 //! use telemark_reqwest as reqwest; // or: use telemark::reqwest;

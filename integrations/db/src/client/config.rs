@@ -31,7 +31,8 @@ pub enum QueryText {
 
 /// The settings for calls of databases: the data that they record, and what is added to statements.
 ///
-/// The defaults record no values: neither parameters nor literals nor messages of a database, which may repeat values.
+/// The defaults record no values of parameters and no messages of a database, which may repeat values. Literals are recorded only
+/// beside parameters; see [`QueryText`].
 ///
 /// ```
 /// let config = telemark_db::ClientConfig::new().with_query_text(telemark_db::QueryText::Sanitized);
@@ -84,7 +85,7 @@ impl ClientConfig {
     /// | `OTEL_RUST_DB_CLIENT_METRICS` | comma-separated: `duration`, `returned_rows`, `pool`; or `none` | all |
     /// | `OTEL_RUST_DB_CLIENT_OPT_IN_ATTRIBUTES` | comma-separated names for [`ClientConfig::with_opt_in_attributes`] | none |
     /// | `OTEL_RUST_DB_CLIENT_ERROR_MESSAGES` | `true`: record the messages of failures, which may contain values | `false` |
-    /// | `OTEL_RUST_DB_CLIENT_SQLCOMMENTER` | `true`: add a comment with the trace to statements | `false` |
+    /// | `OTEL_RUST_DB_CLIENT_SQLCOMMENTER` | `true`: add a comment with the trace to statements that are not prepared, see [`Commenter`] | `false` |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
@@ -131,7 +132,8 @@ impl ClientConfig {
         self
     }
 
-    /// Adds a comment to each statement, which relates the database's own logs to traces. Off by default.
+    /// Adds a comment to statements, which relates the database's own logs to traces. Off by default. Prepared statements receive
+    /// only the constant tags; see [`Commenter`].
     ///
     /// spec: db/database-spans.md#sql-commenter: off by default
     pub fn with_commenter(mut self, commenter: Commenter) -> Self {
