@@ -182,7 +182,7 @@ fn an_exporter_that_hangs_holds_the_program_no_longer_than_the_timeout() {
 exit 0
 flush: Err(\"timeout\")
 drop returned in time: true
-! telemark error: 1 span was not exported: the deadline passed before everything was exported
+! telemark error: 2 spans were not exported: the deadline passed before everything was exported
 ",
     );
 }
