@@ -61,7 +61,8 @@ fn has_test(text: &str, name: &str) -> bool {
     let Some(at) = lines.iter().position(|line| starts.iter().any(|start| line.contains(start))) else { return false };
     let attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("///"));
     let is_listed = lines.iter().any(|line| line.strip_suffix(',') == Some(name));
-    attributes.into_iter().any(|line| line.contains("test]")) || (text.contains("on_every_provider!(") && is_listed)
+    attributes.into_iter().any(|line| line.contains("test]") || line.contains("::test("))
+        || (text.contains("on_every_provider!(") && is_listed)
 }
 
 fn violations(rows: &[Row]) -> Vec<String> {

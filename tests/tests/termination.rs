@@ -174,7 +174,7 @@ fn check_ends(scenario: &str, drop_prints: &str, exported: &str, says: &str) {
 
 #[test]
 fn a_standard_error_that_nobody_reads_holds_up_no_end() {
-    let prints = "none of it is a message: true\ncounts the lost messages: true\n";
+    let prints = "none of it is a message: true\ncounts the lost message: true\n";
     check_ends("full standard error", prints, "", "");
 }
 

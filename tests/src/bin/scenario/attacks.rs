@@ -128,7 +128,7 @@ pub(crate) fn full_standard_error(end: End) {
     work();
     let size = reader.read(&mut filling).expect("there is a message");
     let line = String::from_utf8_lossy(&filling[..size]);
-    println!("counts the lost messages: {}", line.ends_with("messages before this could not be written)\n"));
+    println!("counts the lost message: {}", line.ends_with("(1 message before this could not be written)\n"));
 }
 
 fn fill_standard_error() -> std::fs::File {
