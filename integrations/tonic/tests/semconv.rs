@@ -18,6 +18,9 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use opentelemetry::trace::SpanContext;
+use support::tables::Level::{self, Conditional, OptIn, Ours, Recommended, Required};
+use support::tables::Type::{self, Int, Text, Texts};
+use support::tables::{Metric, Point, Row, ports_alone, violations_of_attributes};
 use support::{SamplerLog, Seen, Spans};
 use telemark_tonic::{BoxError, GrpcClientLayer, GrpcConfig, GrpcServerLayer, PeerAddr};
 use tonic::{Code, Status};
@@ -28,27 +31,6 @@ on_every_provider!(
     samplers_see_what_the_conventions_want,
     the_metric_is_the_duration_of_the_span,
 );
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Type {
-    Text,
-    Int,
-    Texts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Level {
-    Required,
-    /// Required under a condition that [`violations`] checks.
-    Conditional,
-    Recommended,
-    OptIn,
-    /// Not in the conventions.
-    Ours,
-}
-
-use Level::{Conditional, OptIn, Ours, Recommended, Required};
-use Type::{Int, Text, Texts};
 
 /// The attributes of a span, with the level on a client and on a server.
 const SPAN: &[(&str, Type, Level, Level)] = &[
@@ -77,6 +59,9 @@ const POINT: &[(&str, Level, Level)] = &[
     ("server.address", Conditional, OptIn),
     ("server.port", Conditional, OptIn),
 ];
+
+const METRICS: &[Metric] =
+    &[("rpc.client.call.duration[s]", "histogram", true), ("rpc.server.call.duration[s]", "histogram", true)];
 
 const BUCKETS: &str = "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10";
 
@@ -117,26 +102,12 @@ struct Known {
 
 /// Lists the ways in which a span violates the conventions.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let level = |client: Level, server: Level| if known.is_client { client } else { server };
-    for (name, value) in &span.attributes {
-        let row = SPAN.iter().find(|(known, ..)| name == known || (known.ends_with('.') && name.starts_with(known)));
-        let Some((_, kind, client, server)) = row else {
-            wrong.push(format!("{name}: in no table"));
-            continue;
-        };
-        let is_right = match kind {
-            Text => value.starts_with('"'),
-            Int => value.parse::<i64>().is_ok(),
-            Texts => value.starts_with('['),
-        };
-        if !is_right {
-            wrong.push(format!("{name}: {value} is no {kind:?}"));
-        }
-        if level(*client, *server) == OptIn && !known.asked.contains(&&**name) {
-            wrong.push(format!("{name}: not asked for"));
-        }
-    }
+    let row = |(name, kind, client, server): &(&'static str, Type, Level, Level)| -> Row {
+        (*name, *kind, if known.is_client { *client } else { *server })
+    };
+    let table: Vec<Row> = SPAN.iter().map(row).collect();
+    let mut wrong = violations_of_attributes(&span.attributes, &table, |name| known.asked.contains(&name));
+    wrong.extend(ports_alone(&span.attributes));
     let mut check = |name: &str, expected: Option<&str>| {
         let (value, expected) = (span.attributes.get(name), expected.map(|text| format!("{text:?}")));
         if value != expected.as_ref() {
@@ -151,17 +122,6 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     let is_error = known.has_panicked || OF_SERVER.contains(&known.code) || (known.is_client && known.code != "OK");
     let error = if known.has_panicked { "panic" } else { known.code };
     check("error.type", is_error.then_some(error));
-    for (name, _, client, server) in SPAN {
-        if level(*client, *server) == Required && !span.attributes.contains_key(*name) {
-            wrong.push(format!("{name}: required"));
-        }
-    }
-    // Each of these attributes requires the other.
-    for (name, condition) in [("server.port", "server.address"), ("network.peer.port", "network.peer.address")] {
-        if span.attributes.contains_key(name) && !span.attributes.contains_key(condition) {
-            wrong.push(format!("{name}: without {condition}"));
-        }
-    }
     let is_right_status = if is_error { span.status.starts_with("Error") } else { span.status == "Unset" };
     // spec: the description is the message, not the code
     if !is_right_status || span.status.contains(known.code) {
@@ -178,36 +138,20 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
 /// Lists the ways in which a point, given as a line of text, violates the conventions. `asked` is true if opt-in attributes are
 /// enabled.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let (name, rest) = line.split_at(line.find(']').unwrap() + 1);
-    let (attributes, values) = rest[1..].split_once("} ").unwrap();
-    let is_client = match name {
-        "rpc.client.call.duration[s]" => true,
-        "rpc.server.call.duration[s]" => false,
-        _ => {
-            wrong.push(format!("{name}: in no table"));
-            return wrong;
-        }
-    };
-    if !values.starts_with("histogram") {
-        wrong.push(format!("{name}: no histogram"));
-    }
-    let buckets = values.split(' ').filter_map(|part| part.strip_prefix("<=")?.split(':').next());
+    let point = Point::read(line);
+    let (name, is_client) = (point.name, point.name.starts_with("rpc.client."));
+    let level =
+        |(key, client, server): &(&'static str, Level, Level)| (*key, if is_client { *client } else { *server });
+    let table: Vec<_> = POINT.iter().map(level).collect();
+    let mut wrong = point.violations_of_metric(METRICS, asked);
+    wrong.extend(point.violations_of_attributes(&table, asked));
+    let buckets = point.values.split(' ').filter_map(|part| part.strip_prefix("<=")?.split(':').next());
     for bucket in buckets.filter(|bucket| *bucket != "inf") {
         if !BUCKETS.split(' ').any(|known| known == bucket) {
             wrong.push(format!("{name}: bucket {bucket}"));
         }
     }
-    let pairs: Vec<_> = attributes.split(',').filter_map(|pair| pair.split_once('=')).collect();
-    let level = |(_, client, server): &(&str, Level, Level)| if is_client { *client } else { *server };
-    for (key, _) in &pairs {
-        match POINT.iter().find(|(known, ..)| known == key) {
-            Some(row) if level(row) == OptIn && !asked => wrong.push(format!("{name} {key}: not asked for")),
-            Some(_) => {}
-            None => wrong.push(format!("{name} {key}: in no table")),
-        }
-    }
-    let value = |key: &str| pairs.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+    let value = |key: &str| point.attribute(key);
     for key in ["rpc.system.name", "rpc.method", "rpc.status_code"] {
         if value(key).is_none() {
             wrong.push(format!("{name} {key}: always available"));

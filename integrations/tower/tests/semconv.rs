@@ -16,34 +16,16 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use opentelemetry::trace::SpanContext;
+use support::tables::Level::{self, Conditional, OptIn, Ours, Recommended, Required};
+use support::tables::Type::{Int, Text, Texts};
+use support::tables::{KNOWN_METHODS, Metric, Point, Row, ports_alone, violations_of_attributes};
 use support::{Seen, Spans};
 use telemark_tower::{DefaultPolicy, HttpServerLayer, LocalAddr, PeerAddr, Route, ServerConfig};
 use tower::{Layer, Service, service_fn};
 
 on_every_provider!(spans_and_metrics_say_what_the_conventions_want);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Type {
-    Text,
-    Int,
-    Texts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Level {
-    Required,
-    /// Required under a condition that [`violations`] checks.
-    Conditional,
-    Recommended,
-    OptIn,
-    /// Not in the conventions.
-    Ours,
-}
-
-use Level::{Conditional, OptIn, Ours, Recommended, Required};
-use Type::{Int, Text, Texts};
-
-const SPAN: &[(&str, Type, Level)] = &[
+const SPAN: &[Row] = &[
     ("http.request.method", Text, Required),
     ("url.path", Text, Required),
     ("url.scheme", Text, Required),
@@ -75,8 +57,7 @@ const SPAN: &[(&str, Type, Level)] = &[
     ("telemark.truncated", Texts, Ours),
 ];
 
-/// The name and unit, the instrument kind, and a flag that is true if the conventions require the metric by default.
-const METRICS: &[(&str, &str, bool)] = &[
+const METRICS: &[Metric] = &[
     ("http.server.request.duration[s]", "histogram", true),
     ("http.server.active_requests[{request}]", "up-down sum", false),
     ("http.server.request.body.size[By]", "histogram", false),
@@ -99,9 +80,6 @@ const POINT: &[(&str, Level)] = &[
 /// The attributes of `http.server.active_requests`.
 const ACTIVE: &[&str] = &["http.request.method", "url.scheme", "server.address", "server.port"];
 
-const KNOWN_METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
-
 /// The request behind a span.
 #[derive(Clone, Debug)]
 struct Known {
@@ -117,25 +95,8 @@ struct Known {
 
 /// Lists the ways in which a span violates the conventions.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (name, value) in &span.attributes {
-        let row = SPAN.iter().find(|(known, ..)| name == known || (known.ends_with('.') && name.starts_with(known)));
-        let Some((_, kind, level)) = row else {
-            wrong.push(format!("{name}: in no table"));
-            continue;
-        };
-        let is_right = match kind {
-            Text => value.starts_with('"'),
-            Int => value.parse::<i64>().is_ok(),
-            Texts => value.starts_with('['),
-        };
-        if !is_right {
-            wrong.push(format!("{name}: {value} is no {kind:?}"));
-        }
-        if *level == OptIn && !known.asked.contains(&&**name) {
-            wrong.push(format!("{name}: not asked for"));
-        }
-    }
+    let mut wrong = violations_of_attributes(&span.attributes, SPAN, |name| known.asked.contains(&name));
+    wrong.extend(ports_alone(&span.attributes));
     let mut check = |name: &str, expected: Option<String>| {
         let value = span.attributes.get(name);
         if value != expected.as_ref() {
@@ -150,17 +111,6 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     check("http.route", known.route.map(quoted));
     check("http.response.status_code", known.status.map(|status| status.to_string()));
     check("network.protocol.name", None);
-    for (name, level) in SPAN.iter().map(|(name, _, level)| (*name, *level)) {
-        if level == Required && !span.attributes.contains_key(name) {
-            wrong.push(format!("{name}: required"));
-        }
-    }
-    // Each of these attributes requires the other.
-    for (name, condition) in [("server.port", "server.address"), ("network.peer.port", "network.peer.address")] {
-        if span.attributes.contains_key(name) && !span.attributes.contains_key(condition) {
-            wrong.push(format!("{name}: without {condition}"));
-        }
-    }
     if span.attributes.contains_key("url.query") != known.has_query {
         wrong.push("url.query: if and only if there is one".to_owned());
     }
@@ -182,34 +132,12 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
 /// Lists the ways in which a point, given as a line of text, violates the conventions. `asked` is true if opt-in metrics are
 /// enabled.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let (name, rest) = line.split_at(line.find("]").unwrap() + 1);
-    let (attributes, values) = rest[1..].split_once("} ").unwrap();
-    match METRICS.iter().find(|(known, ..)| *known == name) {
-        None => wrong.push(format!("{name}: in no table")),
-        Some((_, kind, is_default)) => {
-            if !values.starts_with(kind) {
-                wrong.push(format!("{name}: no {kind}"));
-            }
-            if !is_default && !asked {
-                wrong.push(format!("{name}: not asked for"));
-            }
-        }
-    }
-    let keys: Vec<_> = attributes.split(',').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
-    for key in &keys {
-        let is_of_active = !name.starts_with("http.server.active") || ACTIVE.contains(key);
-        match POINT.iter().find(|(known, _)| known == key) {
-            Some((_, level)) if is_of_active => {
-                if *level == OptIn && !asked {
-                    wrong.push(format!("{name} {key}: not asked for"));
-                }
-            }
-            _ => wrong.push(format!("{name} {key}: in no table")),
-        }
-    }
-    let required = POINT.iter().filter(|(_, level)| *level == Required);
-    wrong.extend(required.filter(|(key, _)| !keys.contains(key)).map(|(key, _)| format!("{name} {key}: required")));
+    let point = Point::read(line);
+    let is_active = point.name.starts_with("http.server.active");
+    let table: Vec<(&str, Level)> =
+        POINT.iter().copied().filter(|(key, _)| !is_active || ACTIVE.contains(key)).collect();
+    let mut wrong = point.violations_of_metric(METRICS, asked);
+    wrong.extend(point.violations_of_attributes(&table, asked));
     wrong
 }
 

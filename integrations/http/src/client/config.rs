@@ -7,12 +7,12 @@ use std::time::SystemTime;
 
 use telemark_kit::Clock;
 
-use super::metrics::ClientMetricChoice;
+use super::metrics::OptInMetricAttributes;
 use super::policy::{ClientPolicy, DefaultClientPolicy};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::query::SENSITIVE;
-use crate::shared::settings::{ConfigProblem, Problems};
+use crate::shared::settings::{ConfigProblem, MetricChoice, Problems};
 use crate::shared::url::pattern::{self, UrlPattern};
 use crate::shared::url::services::ServiceNames;
 use crate::shared::url::target::Target;
@@ -41,7 +41,8 @@ pub struct ClientConfig {
     pub(crate) request_headers: Vec<CapturedHeader>,
     pub(crate) response_headers: Vec<CapturedHeader>,
     pub(crate) sensitive: Cow<'static, [Cow<'static, str>]>,
-    pub(crate) metrics: ClientMetricChoice,
+    pub(crate) metrics: MetricChoice,
+    pub(crate) opt_in_metric_attributes: OptInMetricAttributes,
     pub(crate) opt_in: ClientOptIn,
     pub(crate) service_names: ServiceNames,
     pub(crate) url_templates: PathTemplates,
@@ -62,7 +63,8 @@ impl ClientConfig {
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             sensitive: Cow::Borrowed(&SENSITIVE),
-            metrics: ClientMetricChoice::DEFAULT,
+            metrics: MetricChoice::DEFAULT,
+            opt_in_metric_attributes: OptInMetricAttributes::default(),
             opt_in: ClientOptIn::default(),
             service_names: ServiceNames::default(),
             url_templates: PathTemplates::default(),
@@ -313,8 +315,8 @@ impl ClientConfig {
     {
         for name in names {
             match name.as_ref() {
-                "url.scheme" => self.metrics.scheme = true,
-                "url.template" => self.metrics.template = true,
+                "url.scheme" => self.opt_in_metric_attributes.scheme = true,
+                "url.template" => self.opt_in_metric_attributes.template = true,
                 other => self.problems.add(source, other, "`url.scheme` or `url.template`"),
             }
         }
@@ -335,6 +337,7 @@ impl fmt::Debug for ClientConfig {
             .field("request_headers", &self.request_headers)
             .field("response_headers", &self.response_headers)
             .field("metrics", &self.metrics)
+            .field("opt_in_metric_attributes", &self.opt_in_metric_attributes)
             .field("opt_in", &self.opt_in)
             .field("service_names", &self.service_names)
             .field("url_templates", &self.url_templates)

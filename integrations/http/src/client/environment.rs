@@ -1,7 +1,6 @@
 //! Reads the client settings from environment variables.
 
 use super::config::ClientConfig;
-use super::metrics::ClientMetricChoice;
 use crate::shared::settings::list;
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
@@ -14,8 +13,6 @@ const URL_TEMPLATES: &str = "OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES";
 const METRICS: &str = "OTEL_RUST_HTTP_CLIENT_METRICS";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES";
 const OPT_IN_METRIC_ATTRIBUTES: &str = "OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES";
-
-const ACCEPTED_METRICS: &str = "`duration`, `active_requests`, `body_sizes` or `none`";
 
 impl ClientConfig {
     /// Returns the default settings, overridden by the environment variables that `read` returns.
@@ -64,7 +61,7 @@ impl ClientConfig {
             config.url_templates(URL_TEMPLATES, list(&value));
         }
         if let Some(value) = set(METRICS) {
-            config.metrics(&value);
+            config.metrics = config.problems.metrics(METRICS, &value).unwrap_or(config.metrics);
         }
         if let Some(value) = set(OPT_IN_ATTRIBUTES) {
             config.opt_in(OPT_IN_ATTRIBUTES, list(&value));
@@ -74,33 +71,12 @@ impl ClientConfig {
         }
         config
     }
-
-    /// Replaces the entire default. Keeps the default if no item is valid.
-    fn metrics(&mut self, value: &str) {
-        let mut chosen = ClientMetricChoice::NONE;
-        let mut is_understood = false;
-        for item in list(value) {
-            match item {
-                "duration" => chosen.duration = true,
-                "active_requests" => chosen.active_requests = true,
-                "body_sizes" => chosen.body_sizes = true,
-                "none" => {}
-                _ => {
-                    self.problems.add(METRICS, item, ACCEPTED_METRICS);
-                    continue;
-                }
-            }
-            is_understood = true;
-        }
-        if is_understood {
-            self.metrics = ClientMetricChoice { is_off: !chosen.is_any(), ..chosen };
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::settings::MetricChoice;
 
     fn read(variables: &[(&str, &str)]) -> ClientConfig {
         ClientConfig::from_env_fn(|name| {
@@ -159,13 +135,13 @@ mod tests {
                  OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES: ignored \"b=\", expected `pattern=name`\n\
                  OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES: ignored \"users\", expected a path whose segments are text, `*`, \
                  `{{name}}` or a final `{{*name}}`, or `pattern=template`\n\
-                 OTEL_RUST_HTTP_CLIENT_METRICS: ignored \"Duration\", expected {ACCEPTED_METRICS}\n\
+                 OTEL_RUST_HTTP_CLIENT_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`\n\
                  OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES: ignored \"url.full\", expected `url.scheme`, \
                  `user_agent.original`, `http.request.body.size` or `http.response.body.size`\n\
                  OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES: ignored \"url.full\", expected `url.scheme` or \
                  `url.template`"
             )
         );
-        assert_eq!((config.request_headers.len(), config.metrics), (1, ClientMetricChoice::DEFAULT));
+        assert_eq!((config.request_headers.len(), config.metrics), (1, MetricChoice::DEFAULT));
     }
 }

@@ -7,9 +7,10 @@ use opentelemetry::KeyValue;
 use telemark_kit::{Clock, guarded, keys};
 
 use super::config::ClientConfig;
-use super::metrics::{ClientKey, ClientMetricChoice, ClientMetrics, Of};
+use super::metrics::{ClientKey, ClientMetrics, Of, OptInMetricAttributes};
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
+use crate::shared::settings::MetricChoice;
 use crate::shared::url::target::Server;
 use crate::shared::version;
 
@@ -17,13 +18,19 @@ use crate::shared::version;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     metrics: ClientMetrics,
-    choice: ClientMetricChoice,
+    choice: MetricChoice,
+    opt_in: OptInMetricAttributes,
     clock: Clock,
 }
 
 impl Recorder {
     pub(crate) fn new(config: &ClientConfig, metrics: ClientMetrics) -> Self {
-        Recorder { metrics, choice: config.metrics, clock: config.clock.clone().unwrap_or_default() }
+        Recorder {
+            metrics,
+            choice: config.metrics,
+            opt_in: config.opt_in_metric_attributes,
+            clock: config.clock.clone().unwrap_or_default(),
+        }
     }
 
     pub(crate) fn with_config(&self, config: &ClientConfig) -> Self {
@@ -114,10 +121,10 @@ impl Measurement {
     #[inline]
     fn described(&self, recorder: &Recorder, of: Of, outcome: &Outcome, then: impl FnOnce(&[KeyValue])) {
         let Some(instruments) = recorder.metrics.instruments() else { return };
-        let choice = &recorder.choice;
-        let scheme = self.scheme.filter(|_| choice.scheme);
+        let opt_in = &recorder.opt_in;
+        let scheme = self.scheme.filter(|_| opt_in.scheme);
         // spec: http/http-metrics.md: url.template is opt-in for the duration, and recorded if available for the others
-        let template = self.template.as_ref().filter(|_| of != Of::Duration || choice.template);
+        let template = self.template.as_ref().filter(|_| of != Of::Duration || opt_in.template);
         let key = self.key(of, outcome, scheme, template);
         instruments.sets.with(key, || self.list(of, outcome, scheme, template), then);
     }

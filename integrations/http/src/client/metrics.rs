@@ -87,36 +87,13 @@ impl ClientInstruments {
     }
 }
 
-/// The metrics to record, and their opt-in attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClientMetricChoice {
-    /// Disables all metrics, regardless of the other fields.
-    pub(crate) is_off: bool,
-    pub(crate) duration: bool,
-    pub(crate) active_requests: bool,
-    pub(crate) body_sizes: bool,
+/// The opt-in attributes of the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OptInMetricAttributes {
     /// Adds `url.scheme`.
     pub(crate) scheme: bool,
     /// Adds `url.template` to the duration. The other metrics have it if it is known.
     pub(crate) template: bool,
-}
-
-impl ClientMetricChoice {
-    pub(crate) const NONE: Self = ClientMetricChoice {
-        is_off: false,
-        duration: false,
-        active_requests: false,
-        body_sizes: false,
-        scheme: false,
-        template: false,
-    };
-    // spec: http/http-metrics.md: the others are opt-in
-    pub(crate) const DEFAULT: Self = ClientMetricChoice { duration: true, ..ClientMetricChoice::NONE };
-
-    #[inline]
-    pub(crate) fn is_any(self) -> bool {
-        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
-    }
 }
 
 /// The metrics that share a list of attribute names.

@@ -9,12 +9,11 @@ use http::Uri;
 use opentelemetry::trace::SpanRef;
 use telemark_kit::Clock;
 
-use super::metrics::MetricChoice;
 use super::opt_in::OptIn;
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::query::SENSITIVE;
-use crate::shared::settings::{ConfigProblem, Problems};
+use crate::shared::settings::{ConfigProblem, MetricChoice, Problems};
 use crate::shared::url::paths::PathPattern;
 use crate::shared::url::services::ServiceNames;
 use crate::shared::url::templates::{self, PathTemplates};
@@ -58,6 +57,8 @@ pub struct ServerConfig {
     pub(crate) forwarded: bool,
     pub(crate) trace_response: bool,
     pub(crate) metrics: MetricChoice,
+    /// Adds `server.address` and `server.port` to the metrics.
+    pub(crate) has_address_in_metrics: bool,
     pub(crate) opt_in: OptIn,
     pub(crate) clock: Option<Clock>,
     pub(crate) errors: Option<ErrorRecorder>,
@@ -79,6 +80,7 @@ impl ServerConfig {
             forwarded: false,
             trace_response: false,
             metrics: MetricChoice::DEFAULT,
+            has_address_in_metrics: false,
             opt_in: OptIn::default(),
             clock: None,
             errors: None,
@@ -225,7 +227,7 @@ impl ServerConfig {
     ///
     /// spec: http/http-metrics.md: opt-in, with a warning
     pub fn with_server_address_in_metrics(mut self) -> Self {
-        self.metrics.server_address = true;
+        self.has_address_in_metrics = true;
         self
     }
 
@@ -354,6 +356,7 @@ pub(crate) mod tests {
             forwarded,
             trace_response,
             metrics,
+            has_address_in_metrics,
             opt_in,
             ..
         } = config;
@@ -361,7 +364,7 @@ pub(crate) mod tests {
         let (routes, services) = (&config.route_templates, &config.client_service_names);
         let problems: Vec<String> = config.problems.list().iter().map(ToString::to_string).collect();
         format!(
-            "{known_methods:?} {excluded:?} {routes:?} {services:?} {} {} {forwarded} {trace_response} {metrics:?} {opt_in:?} {problems:?}",
+            "{known_methods:?} {excluded:?} {routes:?} {services:?} {} {} {forwarded} {trace_response} {metrics:?} {has_address_in_metrics} {opt_in:?} {problems:?}",
             request_headers.len(),
             response_headers.len()
         )

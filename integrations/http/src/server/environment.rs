@@ -1,7 +1,6 @@
 //! Reads the server settings from environment variables.
 
 use super::config::ServerConfig;
-use super::metrics::MetricChoice;
 use crate::shared::settings::list;
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
@@ -59,9 +58,9 @@ impl ServerConfig {
         config.forwarded = config.problems.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
         config.trace_response = config.problems.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
         if let Some(value) = set(METRICS) {
-            config.metrics(&value);
+            config.metrics = config.problems.metrics(METRICS, &value).unwrap_or(config.metrics);
         }
-        config.metrics.server_address = config.problems.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
+        config.has_address_in_metrics = config.problems.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
         if let Some(value) = set(ROUTE_TEMPLATES) {
             config.route_templates(ROUTE_TEMPLATES, list(&value));
         }
@@ -74,34 +73,13 @@ impl ServerConfig {
         }
         config
     }
-
-    /// Replaces the entire default. Keeps the default if no item is valid.
-    fn metrics(&mut self, value: &str) {
-        let mut chosen = MetricChoice::NONE;
-        let mut is_understood = false;
-        for item in list(value) {
-            match item {
-                "duration" => chosen.duration = true,
-                "active_requests" => chosen.active_requests = true,
-                "body_sizes" => chosen.body_sizes = true,
-                "none" => {}
-                _ => {
-                    self.problem(METRICS, item, "`duration`, `active_requests`, `body_sizes` or `none`");
-                    continue;
-                }
-            }
-            is_understood = true;
-        }
-        if is_understood {
-            self.metrics = MetricChoice { is_off: !chosen.is_any(), ..chosen };
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::server::config::tests::shown;
+    use crate::shared::settings::MetricChoice;
 
     fn read(variables: &[(&str, &str)]) -> ServerConfig {
         ServerConfig::from_env_fn(|name| {

@@ -135,7 +135,7 @@ where
     }
 
     fn measure(&self, started: SystemTime, facts: &Facts<'_>, route: Option<RouteText>) -> Measurement {
-        let is_told = self.config.metrics.server_address;
+        let is_told = self.config.has_address_in_metrics;
         let server = if is_told { facts.server_address() } else { None };
         Measurement {
             started,

@@ -7,11 +7,12 @@ use opentelemetry::{KeyValue, StringValue};
 use telemark_kit::{Clock, guarded, keys};
 
 use super::config::ServerConfig;
-use super::metrics::{MetricChoice, ServerMetrics};
+use super::metrics::ServerMetrics;
 use super::outcome::RequestOutcome;
 use super::request_key::RequestKey;
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
+use crate::shared::settings::MetricChoice;
 use crate::shared::version;
 
 /// Records the metrics of one server.

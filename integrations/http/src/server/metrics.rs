@@ -87,32 +87,3 @@ impl ServerInstruments {
         }
     }
 }
-
-/// The metrics to record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MetricChoice {
-    /// Disables all metrics, regardless of the other fields.
-    pub(crate) is_off: bool,
-    pub(crate) duration: bool,
-    pub(crate) active_requests: bool,
-    pub(crate) body_sizes: bool,
-    /// Adds `server.address` and `server.port`.
-    pub(crate) server_address: bool,
-}
-
-impl MetricChoice {
-    pub(crate) const NONE: Self = MetricChoice {
-        is_off: false,
-        duration: false,
-        active_requests: false,
-        body_sizes: false,
-        server_address: false,
-    };
-    // spec: http/http-metrics.md: the others are opt-in
-    pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
-
-    #[inline]
-    pub(crate) fn is_any(self) -> bool {
-        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
-    }
-}

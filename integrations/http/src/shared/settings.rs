@@ -108,6 +108,26 @@ impl Problems {
         }
     }
 
+    /// Returns the choice that replaces the entire default, or `None` if no item is valid.
+    pub(crate) fn metrics(&mut self, source: &'static str, value: &str) -> Option<MetricChoice> {
+        let mut chosen = MetricChoice::NONE;
+        let mut is_understood = false;
+        for item in list(value) {
+            match item {
+                "duration" => chosen.duration = true,
+                "active_requests" => chosen.active_requests = true,
+                "body_sizes" => chosen.body_sizes = true,
+                "none" => {}
+                _ => {
+                    self.add(source, item, "`duration`, `active_requests`, `body_sizes` or `none`");
+                    continue;
+                }
+            }
+            is_understood = true;
+        }
+        is_understood.then(|| MetricChoice { is_off: !chosen.is_any(), ..chosen })
+    }
+
     // spec: configuration/common.md: only "true", in any case, is true; any value but "false" causes a warning
     pub(crate) fn boolean(&mut self, source: &'static str, value: Option<String>) -> bool {
         let Some(value) = value else { return false };
@@ -119,6 +139,27 @@ impl Problems {
             self.add(source, value, "`true` or `false`");
         }
         false
+    }
+}
+
+/// The metrics to record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MetricChoice {
+    /// Disables all metrics, regardless of the other fields.
+    pub(crate) is_off: bool,
+    pub(crate) duration: bool,
+    pub(crate) active_requests: bool,
+    pub(crate) body_sizes: bool,
+}
+
+impl MetricChoice {
+    const NONE: Self = MetricChoice { is_off: false, duration: false, active_requests: false, body_sizes: false };
+    // spec: http/http-metrics.md: the others are opt-in
+    pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
+
+    #[inline]
+    pub(crate) fn is_any(self) -> bool {
+        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
     }
 }
 

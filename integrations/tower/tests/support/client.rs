@@ -4,29 +4,11 @@
 //! The only additional attributes are two under `telemark.*`.
 
 use super::Seen;
+use super::tables::Level::{self, Conditional, OptIn, Ours, Recommended, Required};
+use super::tables::Type::{Int, Text, Texts};
+use super::tables::{KNOWN_METHODS, Metric, Point, Row, ports_alone, violations_of_attributes};
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Type {
-    Text,
-    Int,
-    Texts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Level {
-    Required,
-    /// Required under a condition that [`violations`] checks.
-    Conditional,
-    Recommended,
-    OptIn,
-    /// Not in the conventions.
-    Ours,
-}
-
-use Level::{Conditional, OptIn, Ours, Recommended, Required};
-use Type::{Int, Text, Texts};
-
-const SPAN: &[(&str, Type, Level)] = &[
+const SPAN: &[Row] = &[
     ("http.request.method", Text, Required),
     ("server.address", Text, Required),
     ("server.port", Int, Required),
@@ -58,8 +40,7 @@ const SPAN: &[(&str, Type, Level)] = &[
     ("telemark.truncated", Texts, Ours),
 ];
 
-/// The name and unit, the instrument kind, and a flag that is true if the conventions require the metric by default.
-pub const METRICS: &[(&str, &str, bool)] = &[
+pub const METRICS: &[Metric] = &[
     ("http.client.request.duration[s]", "histogram", true),
     ("http.client.active_requests[{request}]", "up-down sum", false),
     ("http.client.request.body.size[By]", "histogram", false),
@@ -88,9 +69,6 @@ const ACTIVE: &[(&str, Level)] = &[
     ("url.scheme", OptIn),
 ];
 
-const KNOWN_METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
-
 /// The request behind a span.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -108,25 +86,10 @@ pub struct Known {
 
 /// Lists the ways in which a span violates the conventions.
 pub fn violations(span: &Seen, known: &Known) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (name, value) in &span.attributes {
-        let row = SPAN.iter().find(|(known, ..)| name == known || (known.ends_with('.') && name.starts_with(known)));
-        let Some((_, kind, level)) = row else {
-            wrong.push(format!("{name}: in no table"));
-            continue;
-        };
-        let is_right = match kind {
-            Text => value.starts_with('"'),
-            Int => value.parse::<i64>().is_ok(),
-            Texts => value.starts_with('['),
-        };
-        if !is_right {
-            wrong.push(format!("{name}: {value} is no {kind:?}"));
-        }
-        if *level == OptIn && !known.asked.contains(&&**name) && name != "url.template" {
-            wrong.push(format!("{name}: not asked for"));
-        }
-    }
+    // A template that the request names is not asked for in the settings; `check` compares it.
+    let is_asked = |name: &str| known.asked.contains(&name) || name == "url.template";
+    let mut wrong = violations_of_attributes(&span.attributes, SPAN, is_asked);
+    wrong.extend(ports_alone(&span.attributes));
     let mut check = |name: &str, expected: Option<String>| {
         let value = span.attributes.get(name);
         if value != expected.as_ref() {
@@ -143,14 +106,6 @@ pub fn violations(span: &Seen, known: &Known) -> Vec<String> {
     check("http.response.status_code", known.status.map(|status| status.to_string()));
     check("http.request.resend_count", (known.resend_count > 0).then(|| known.resend_count.to_string()));
     check("network.protocol.name", None);
-    for (name, level) in SPAN.iter().map(|(name, _, level)| (*name, *level)) {
-        if level == Required && !span.attributes.contains_key(name) {
-            wrong.push(format!("{name}: required"));
-        }
-    }
-    if span.attributes.contains_key("network.peer.port") && !span.attributes.contains_key("network.peer.address") {
-        wrong.push("network.peer.port: without network.peer.address".to_owned());
-    }
     let is_error = known.has_failed || known.status >= Some(400);
     if span.attributes.contains_key("error.type") != is_error || span.status.starts_with("Error") != is_error {
         wrong.push(format!("error.type and {}: if and only if it failed", span.status));
@@ -169,31 +124,10 @@ pub fn violations(span: &Seen, known: &Known) -> Vec<String> {
 /// Lists the ways in which a point, given as a line of text, violates the conventions. `asked` is true if opt-in metrics and
 /// attributes are enabled.
 pub fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let (name, rest) = line.split_at(line.find(']').unwrap() + 1);
-    let (attributes, values) = rest[1..].rsplit_once("} ").unwrap();
-    match METRICS.iter().find(|(known, ..)| *known == name) {
-        None => wrong.push(format!("{name}: in no table")),
-        Some((_, kind, is_default)) => {
-            if !values.starts_with(kind) {
-                wrong.push(format!("{name}: no {kind}"));
-            }
-            if !is_default && !asked {
-                wrong.push(format!("{name}: not asked for"));
-            }
-        }
-    }
-    let keys: Vec<_> = attributes.split(',').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
-    let table = if name.starts_with("http.client.active") { ACTIVE } else { POINT };
-    for key in &keys {
-        match table.iter().find(|(known, _)| known == key) {
-            Some((_, OptIn)) if !asked => wrong.push(format!("{name} {key}: not asked for")),
-            Some(_) => {}
-            None => wrong.push(format!("{name} {key}: in no table")),
-        }
-    }
-    let required = table.iter().filter(|(_, level)| *level == Required);
-    wrong.extend(required.filter(|(key, _)| !keys.contains(key)).map(|(key, _)| format!("{name} {key}: required")));
+    let point = Point::read(line);
+    let table = if point.name.starts_with("http.client.active") { ACTIVE } else { POINT };
+    let mut wrong = point.violations_of_metric(METRICS, asked);
+    wrong.extend(point.violations_of_attributes(table, asked));
     wrong
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
 pub mod client;
+pub mod tables;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
