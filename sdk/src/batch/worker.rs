@@ -74,23 +74,16 @@ impl<S: Signal> Task for Worker<S> {
         }
     }
 
-    /// Exports all items. If the receiver has asked for a pause that outlasts the deadline, the items stay in the queue: an
-    /// export now would only lose them.
+    /// Exports all items, except for those that a pause would lose; see [`Pause`].
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        let pause = self.exporter.pause();
-        if deadline.remaining().is_some_and(|left| pause > left) {
-            let flushed = self.exporter.flush(deadline);
-            let message = format!("the receiver asked for a pause, of which {pause:?} are left");
-            return flushed.and(Err(ExportError::unavailable(message)));
-        }
         // spec: trace/sdk.md#forceflush-1 — the exporter is flushed even if a batch was lost.
-        let exported = self.export_all(deadline);
+        let exported = self.export_all(deadline, Pause::KeepsItems);
         exported.and(self.exporter.flush(deadline))
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         self.queue.close();
-        let exported = self.export_all(deadline);
+        let exported = self.export_all(deadline, Pause::IsIgnored);
         let abandoned = self.gather() as u64;
         if abandoned > 0 {
             self.queue.release(self.left);
@@ -105,6 +98,15 @@ impl<S: Signal> Task for Worker<S> {
     }
 }
 
+/// What becomes of the items while the receiver asks for a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// They stay in the queue if the pause outlasts the time for their export, which could then only lose them.
+    KeepsItems,
+    /// They are exported, because this is the last chance.
+    IsIgnored,
+}
+
 impl<S: Signal> Worker<S> {
     pub(super) fn new(queue: Arc<Queue<S>>, exporter: Guarded<S>, resource: Resource, config: BatchConfig) -> Self {
         let next_timer = Deadline::after(config.schedule_delay().max(MIN_DELAY));
@@ -113,12 +115,19 @@ impl<S: Signal> Worker<S> {
 
     /// Exports the items that are present now, but none that arrive during the call. After an error, exports the
     /// remaining items and then returns the first error.
-    fn export_all(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+    fn export_all(&mut self, deadline: Deadline, during_pause: Pause) -> Result<(), ExportError> {
         let mut left = self.gather();
         let mut result = Ok(());
         while left > 0 {
             if deadline.has_passed() {
                 return Err(ExportError::timeout(format!("{left} {} were left when the deadline passed", S::ITEMS)));
+            }
+            // The pause may have begun with the previous batch.
+            let pause = self.exporter.pause();
+            let limit = deadline.min(Deadline::after(self.config.export_timeout()));
+            if during_pause == Pause::KeepsItems && limit.remaining().is_some_and(|time| pause >= time) {
+                let message = format!("the receiver asked for a pause, of which {pause:?} are left");
+                return result.and(Err(ExportError::unavailable(message)));
             }
             let size = self.next_batch();
             left = left.saturating_sub(size);
@@ -285,9 +294,23 @@ mod tests {
         *pause.lock().unwrap() = Duration::from_secs(60);
         assert!(processor.flush(Deadline::after(Duration::from_secs(1))).unwrap_err().is_unavailable());
         assert_eq!((&batches.lock().unwrap()[..], processor.health().failed), (&[4, 4][..], 8));
+        // A pause that begins with the first batch of a flush keeps the others, also if the flush has no deadline.
+        for deadline in [Deadline::after(Duration::from_secs(1)), Deadline::NEVER] {
+            *pause.lock().unwrap() = Duration::ZERO;
+            assert!(processor.flush(deadline).unwrap_err().is_unavailable());
+        }
+        assert_eq!((&batches.lock().unwrap()[..], processor.health().failed), (&[4, 4, 4, 4][..], 16));
         // Shutdown does not wait for the pause to end.
         assert!(processor.shutdown(Deadline::NEVER).is_err());
         assert_eq!(processor.health().failed, 20);
+    }
+
+    #[test]
+    fn a_flush_of_an_empty_queue_succeeds_during_a_pause() {
+        let exporter = Busy { pause: Arc::new(Mutex::new(Duration::from_secs(60))), batches: Arc::default() };
+        let runtime = Runtime::Manual(ManualRuntime::new());
+        let processor = BatchProcessor::start(exporter, Resource::empty(), BatchConfig::SPANS, &runtime).unwrap();
+        processor.flush(Deadline::after(Duration::from_secs(1))).unwrap();
     }
 
     /// Wake-ups that find less than a batch leave the timer as it is, so that a partial batch does not wait longer.

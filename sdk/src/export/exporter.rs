@@ -71,7 +71,7 @@ pub trait Exporter<S: Signal>: Send + 'static {
     /// from the queue or metrics are collected. During the pause, items stay in the queue as long as there is room,
     /// and deltas keep accumulating in their series, rather than being lost in an export that cannot succeed.
     /// Shutdown ignores the pause. So does a flush, except that spans and log records stay in the queue if the pause
-    /// outlasts the deadline of the flush.
+    /// outlasts the time for their export: the deadline of the flush or the export timeout.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }

@@ -398,7 +398,7 @@ mod tests {
     use super::*;
     use crate::baggage_attributes::BaggageAttributes;
     use crate::diag::{Origin, Outcome};
-    use crate::sampling::{AlwaysOff, ParentBased};
+    use crate::sampling::{AlwaysOff, ParentBased, TraceIdRatio};
     use crate::testing::TestTelemetry;
 
     fn start(name: &'static str) -> BridgedSpan {
@@ -427,6 +427,21 @@ mod tests {
         assert_eq!(counts.started(Origin::None, Outcome::Sampled), 3);
         assert_eq!(counts.started(Origin::Remote, Outcome::Sampled), 0);
         assert_eq!(counts.live(Outcome::Sampled), Some(0));
+    }
+
+    #[test]
+    fn a_dropped_span_with_another_parent_counts_once() {
+        // A sampler that is asked again about the new parent.
+        let sampler = TraceIdRatio::new(0.0);
+        let telemetry = TestTelemetry::with(|builder| builder.with_span_counts().with_sampler(sampler));
+        let _attached = telemetry.context().attach();
+        let remote = SpanContext::new(1.into(), 2.into(), TraceFlags::default(), true, TraceState::default());
+        let started = start("worker");
+        let restarted = started.reparent().below(&telemetry.context().with_remote_span_context(remote)).unwrap();
+        restarted.end(None);
+        let counts = telemetry.provider().span_counts().unwrap();
+        let dropped = [Origin::None, Origin::Remote].map(|origin| counts.started(origin, Outcome::Dropped));
+        assert_eq!(dropped, [1, 0]);
     }
 
     #[test]

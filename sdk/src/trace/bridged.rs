@@ -74,6 +74,7 @@ impl SdkTracer {
             match self.decide_for(&mut data, parent) {
                 Ok(added) => added,
                 Err(context) => {
+                    self.count_dropped(parent);
                     data.start = start;
                     return Some(self.dropped(context, data, parent));
                 }

@@ -101,9 +101,9 @@ impl Recording {
         provider.count_end(&data.context);
         let record = &mut *data;
         let id = record.context.span_id();
+        let Some((last, others)) = provider.processors.split_last() else { return };
         // The end time may come from the API's own clock, but must not be before the start time.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
-        let Some((last, others)) = provider.processors.split_last() else { return };
         let outer = ENDING.get();
         ENDING.set(outer.and(id));
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
@@ -306,6 +306,9 @@ impl Span for SdkSpan {
 impl Drop for SdkSpan {
     #[inline]
     fn drop(&mut self) {
-        self.finish(None);
+        // Unlike `finish`, keeps no span context: nobody can ask for it any more.
+        if let State::Recording(recording) = std::mem::replace(&mut self.0, State::NotRecording(SpanContext::NONE)) {
+            recording.finish(None);
+        }
     }
 }

@@ -131,6 +131,7 @@ impl SdkTracer {
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
         self.decide(parent, &call.name, &call.kind, &[], &call.links).map_err(|context| {
+            self.count_dropped(parent);
             let says_so = parent_context.is_valid() && !parent_context.is_sampled();
             let same_state = parent_context.trace_state() == context.trace_state();
             if says_so && same_state && !super::is_recording(&parent_span) {
@@ -142,7 +143,7 @@ impl SdkTracer {
     }
 
     /// Decides whether to record a span. Returns the data of the new span, including its span context, and the attributes
-    /// added by the sampler. If the span is not recorded, returns only its span context.
+    /// added by the sampler. If the span is not recorded, returns only its span context; the caller counts it.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     pub(super) fn decide(
@@ -174,7 +175,6 @@ impl SdkTracer {
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
         if decision == Decision::Drop {
-            provider.count_dropped(parent_context);
             return Err(context);
         }
         let mut data = SpanData::blank();
@@ -187,7 +187,7 @@ impl SdkTracer {
         Ok((data, added))
     }
 
-    /// Counts a span that is dropped because its parent was dropped.
+    /// Counts a span that starts and is dropped.
     #[inline]
     pub(crate) fn count_dropped(&self, parent: &Context) {
         self.provider.count_dropped(parent.span().span_context());
@@ -302,7 +302,10 @@ impl SdkTracer {
             Glance::Silent => return SdkSpan::not_recording(parent.span().span_context().clone()),
             Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
                 Ok(recorded) => recorded,
-                Err(context) => return SdkSpan::not_recording(context),
+                Err(context) => {
+                    self.count_dropped(parent);
+                    return SdkSpan::not_recording(context);
+                }
             },
         };
         let record = &mut *data;

@@ -292,4 +292,17 @@ mod tests {
         assert!(is_small(&text(MAX_TEXT_BYTES - 3)) && !is_small(&text(MAX_TEXT_BYTES - 2)));
         assert!(!is_small(&[KeyValue::new("key", Value::Array(Array::I64(vec![1])))]));
     }
+
+    #[test]
+    fn a_thread_knows_a_bounded_number_of_lists() {
+        let lists: Vec<_> = (0..10 * ENTRIES as i64).map(|number| [KeyValue::new("key", number)]).collect();
+        let mut known = KnownLists { entries: (0..ENTRIES).map(|_| Entry::default()).collect(), secrets: None };
+        lists.iter().for_each(|list| known.add(list, Fingerprint::default()));
+        assert_eq!(known.entries.len(), ENTRIES);
+        // Each entry holds the last list that was given to it.
+        let is_known =
+            |list: &&[KeyValue; 1]| known.entries[index(*list)].list.as_ref().is_some_and(|own| own.is(*list));
+        assert!(lists.iter().filter(is_known).count() <= ENTRIES);
+        assert!(known.entries.iter().any(|entry| entry.list.is_some()));
+    }
 }
