@@ -13,7 +13,8 @@ use crate::components::COMPONENTS;
 /// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. On Unix, the default feature
 /// `termination` exports the remaining telemetry in these cases as well; [`Builder::with_termination_handler`] can
 /// disable this. `std::process::abort`, SIGKILL and a panic with `panic = "abort"` lose everything recorded since the
-/// last batch, by default up to 5 s of spans; with `OTEL_RUST_PANICS=true`, such a panic exports everything first.
+/// last batch, by default up to 5 s of spans. With `OTEL_RUST_PANICS=true`, and if log records are exported, such a panic first
+/// exports everything that the flush timeout allows.
 ///
 /// A child process created by `fork` without `exec` has no export thread. Telemetry started before the fork is off in the
 /// child, and a warning is logged. Call `init` after the fork, in each process.

@@ -12,7 +12,7 @@ use telemark_sdk::baggage_attributes::BaggageAttributes;
 use telemark_sdk::batch::SimpleProcessor;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
-use telemark_sdk::logs::{LogSite, LogVolume, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use telemark_sdk::logs::{LogRecordProcessor, LogSite, LogVolume, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use telemark_sdk::metrics::PullReader;
 use telemark_sdk::runtime::Runtime;
 use telemark_sdk::signal::Logs;
@@ -94,6 +94,31 @@ fn each_call_site_has_a_rate_and_what_exceeds_it_is_reported_once_a_minute() {
     clock.advance(Duration::from_secs(300));
     emit(&logger, Severity::Info, "other");
     assert_eq!(reports().len(), 1, "nothing was suppressed since");
+}
+
+/// Logs with a logger of another provider.
+#[derive(Debug)]
+struct Talkative(SdkLogger);
+
+impl LogRecordProcessor for Talkative {
+    fn on_emit(&self, _: &mut SdkLogRecord, _: &Context) {
+        emit(&self.0, Severity::Info, "from within");
+    }
+}
+
+#[test]
+fn a_record_from_within_a_processor_leaves_the_report_to_the_next_one() {
+    let (exporter, clock) = (InMemoryExporter::<Logs>::new(), ManualClock::new());
+    let processor = SimpleProcessor::start(exporter.clone(), Resource::empty(), &Runtime::Thread).unwrap();
+    let builder = SdkLoggerProvider::builder().with_volume(LogVolume::new().with_max_per_minute(1));
+    let logger = builder.with_clock(clock.clock()).with_processor(processor).build().logger("shop");
+    (0..3).for_each(|_| emit(&logger, Severity::Info, "said"));
+    clock.advance(Duration::from_secs(60));
+    let other = SdkLoggerProvider::builder().with_processor(Talkative(logger.clone())).build();
+    emit(&other.logger("bank"), Severity::Info, "hello");
+    assert_eq!(exporter.items().len(), 1, "a processor's own records are dropped");
+    emit(&logger, Severity::Info, "next");
+    assert_eq!(reports(&exporter.items()), ["shop INFO count=2 rate_limited=2 body=said"]);
 }
 
 #[test]

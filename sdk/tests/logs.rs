@@ -161,6 +161,28 @@ fn the_rules_of_a_logger_apply_before_and_after_a_record_is_made() {
 }
 
 #[test]
+fn the_trace_of_a_record_for_another_context_is_that_contexts() {
+    let telemetry = TestTelemetry::new()
+        .with_logs(|builder| builder.with_logger_config(|_| LoggerConfig::new().with_trace_based(true)));
+    let logger = telemetry.logger_provider().logger("traced");
+    let span = |flags| {
+        let span = SpanContext::new(TraceId::from(3), SpanId::from(4), flags, true, TraceState::NONE);
+        Context::new().with_remote_span_context(span)
+    };
+    let check = |current: TraceFlags, own: TraceFlags, expected: usize| {
+        let _attached = span(current).attach();
+        let before = telemetry.log_records().len();
+        let begun = logger.begin_at(None, Severity::Info, "shop", None, false).unwrap();
+        logger.emit_in(begun, &span(own));
+        assert_eq!(telemetry.log_records().len() - before, expected, "{current:?} {own:?}");
+    };
+    check(TraceFlags::NOT_SAMPLED, TraceFlags::SAMPLED, 1);
+    check(TraceFlags::SAMPLED, TraceFlags::NOT_SAMPLED, 0);
+    let _attached = span(TraceFlags::NOT_SAMPLED).attach();
+    assert_eq!(logger.begin_at(None, Severity::Info, "shop", None, true), None);
+}
+
+#[test]
 fn a_configuration_that_panics_takes_every_record() {
     let telemetry = TestTelemetry::new().with_logs(|builder| builder.with_logger_config(|_| panic!("rules")));
     emit(&telemetry.logger_provider().logger("shop"), "kept");

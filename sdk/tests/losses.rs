@@ -2,6 +2,7 @@
 //! everything was exported. There is only one test, because a process has only one message sink.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::mpsc::{Receiver as Receiving, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use telemark_sdk::config::Env;
 use telemark_sdk::diag;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
-use telemark_sdk::signal::Signal;
+use telemark_sdk::signal::{Logs, Signal};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
@@ -28,6 +29,20 @@ impl<S: Signal> Exporter<S> for Receiver {
             (false, 3) => Ok(ExportReport::partial(2, "too old")),
             (false, _) => Ok(ExportReport::accepted()),
         }
+    }
+}
+
+/// An exporter that hangs until the test ends.
+struct Hanging {
+    hold: SyncSender<()>,
+    wait: Receiving<()>,
+}
+
+impl Exporter<Logs> for Hanging {
+    fn export(&mut self, _: Batch<'_, Logs>, _: Deadline) -> Result<ExportReport, ExportError> {
+        self.hold.send(()).unwrap();
+        let _ = self.wait.recv();
+        Ok(ExportReport::accepted())
     }
 }
 
@@ -145,6 +160,25 @@ fn each_signal_and_reason_reports_all_that_was_lost() {
             "debug: shut down; since the start, 4 spans were not exported",
         ]
     );
+
+    // Each signal has its own reason.
+    let (release, wait) = sync_channel::<()>(0);
+    let (hold, held) = sync_channel(1);
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_LOG_LEVEL", "debug")]))
+        .with_span_exporter(Receiver { is_down: true })
+        .with_log_exporter(Hanging { hold, wait })
+        .build()
+        .unwrap();
+    record(&telemetry, 1, 1);
+    let deadline = Deadline::after(Duration::from_millis(200));
+    assert!(telemetry.shutdown(deadline).unwrap_err().to_string().contains(down));
+    let lines = said();
+    let of_records: Vec<_> = lines.iter().filter(|line| line.starts_with("error: 1 log record was")).collect();
+    assert!(of_records.len() == 1 && !of_records[0].contains(down), "{lines:?}");
+    held.recv().unwrap();
+    drop(release);
+    drop(telemetry);
+    said();
 
     // Nothing was lost.
     let runtime = ManualRuntime::new();

@@ -6,11 +6,13 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger};
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use telemark_sdk::config::Env;
+use telemark_sdk::diag;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::logs::{LogRecordProcessor, LoggerConfig, SdkLogRecord};
 use telemark_sdk::signal::{Logs, Traces};
@@ -62,6 +64,9 @@ fn panics_are_recorded_and_then_the_earlier_hook_runs() {
         let text = info.payload().downcast_ref::<&str>().copied().unwrap_or("no text");
         heard.lock().unwrap().push(format!("hook {}", text.chars().take(40).collect::<String>()));
     }));
+    let messages = Said::default();
+    let sink = messages.clone();
+    assert!(diag::set_sink(move |_, text| sink.lock().unwrap().push(text.to_owned())));
     let (release, wait): (SyncSender<()>, _) = sync_channel(1);
     let (records, spans) = (InMemoryExporter::<Logs>::new(), InMemoryExporter::<Traces>::new());
     let processor = Processor { said: said.clone(), release: Mutex::new(wait) };
@@ -149,6 +154,32 @@ fn panics_are_recorded_and_then_the_earlier_hook_runs() {
         drop(context);
         assert_eq!(Arc::strong_count(&alive), 1, "{number}");
     }
+
+    // A processor that hangs has a bounded number of threads, and the panics that are not recorded are counted.
+    take(&said);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| fails(&|| panic!("the processor hangs")));
+        }
+    });
+    let number = |what: &str| said.lock().unwrap().iter().filter(|said| *said == what).count();
+    let until = |is_so: &dyn Fn() -> bool| {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        while !is_so() {
+            // The hook takes the lock as well.
+            let so_far = said.lock().unwrap().clone();
+            assert!(!deadline.has_passed(), "{so_far:?}");
+            std::thread::yield_now();
+        }
+    };
+    until(&|| number("record the processor hangs") >= 16);
+    assert_eq!([number("record the processor hangs"), number("hook the processor hangs")], [16, 20]);
+    drop(release);
+    until(&|| {
+        fails(&|| panic!("no longer"));
+        number("record no longer") > 0
+    });
+    until(&|| messages.lock().unwrap().iter().any(|text| text.contains(" panics were not recorded")));
 
     // A panic in main drops the guard, which exports the record.
     telemetry.force_flush(Deadline::NEVER).unwrap();

@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use opentelemetry::logs::{LogRecord, Severity};
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_console::{ConsoleLogExporter, ConsoleTraceExporter};
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
 use telemark_sdk::logs::SdkLogRecord;
 use telemark_sdk::signal::{Logs, Traces};
 use telemark_sdk::time::{Deadline, Timestamp};
@@ -208,6 +210,73 @@ fn the_end_of_one_exporter_prints_what_waits_for_it() {
     drop(traces);
     records(&mut logs, &[record(1, 0, "does not wait")]);
     assert_eq!(screen.take().lines().count(), 2);
+}
+
+#[test]
+fn the_last_records_are_inside_the_tree_of_an_exporter_that_has_ended() {
+    // In the order in which a program ends: the trace exporter is flushed and dropped before the last records come.
+    let ended = || {
+        let (screen, mut traces, mut logs) = pair();
+        records(&mut logs, &[record(1, 1, "first")]);
+        spans(&mut traces, &[span(1, 0, "root", 0, 50)]);
+        traces.flush(Deadline::NEVER).unwrap();
+        drop(traces);
+        records(&mut logs, &[record(1, 2, "last")]);
+        assert_eq!(screen.take(), "");
+        (screen, logs)
+    };
+    let expected = format!(
+        "{HEAD}  1 span  2 records  50.0µs  22:13:20.000Z
+root  50.0µs
+  · +1.00µs  INFO  shop  first
+  · +2.00µs  INFO  shop  last
+"
+    );
+    let (screen, mut logs) = ended();
+    logs.flush(Deadline::NEVER).unwrap();
+    assert_eq!(screen.take(), expected);
+    // No trace will come any more.
+    let mut other = record(1, 3, "does not wait");
+    other.set_trace_context(TraceId::from(8), SpanId::from(1), Some(TraceFlags::SAMPLED));
+    records(&mut logs, std::slice::from_ref(&other));
+    assert!(screen.take().contains("does not wait"));
+
+    // The log exporter ends without a flush.
+    let (screen, logs) = ended();
+    drop(logs);
+    assert_eq!(screen.take(), expected);
+
+    // The log exporter stays, and nothing flushes it.
+    let (screen, mut logs) = ended();
+    records(&mut logs, &[other]);
+    screen.wait_for("does not wait");
+    assert!(screen.take().contains("  · +2.00µs  INFO  shop  last\n"));
+}
+
+#[test]
+fn a_trace_that_waits_is_printed_even_if_both_exporters_end() {
+    let (screen, mut traces, logs) = pair();
+    spans(&mut traces, &[span(4, 3, "child", 0, 1)]);
+    drop(traces);
+    assert_eq!(screen.take(), "");
+    drop(logs);
+    assert!(screen.take().contains("child"));
+}
+
+#[test]
+fn a_program_that_ends_prints_its_last_records_inside_the_tree() {
+    let (screen, traces, logs) = pair();
+    let env = Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")]);
+    let telemetry = Telemetry::builder(env).with_span_exporter(traces).with_log_exporter(logs).build().unwrap();
+    let logger = telemetry.logger("shop");
+    telemetry.tracer("shop").in_span("root", |_| {
+        let mut record = logger.create_log_record();
+        record.set_body("in the span".into());
+        logger.emit(record);
+    });
+    drop(telemetry);
+    let text = screen.take();
+    assert!(text.contains("1 span  1 record ") && text.contains("shop  in the span\n"), "{text}");
 }
 
 #[test]

@@ -24,8 +24,7 @@ impl Counters {
     /// Reports the items that the queue dropped since the last message, but at most once a minute for each of the two reasons.
     pub(crate) fn report_drops(&self) {
         let Some(queue) = self.queue() else { return };
-        let health = self.snapshot();
-        let [full, bytes_full] = [health.dropped_queue_full, health.dropped_queue_bytes_full];
+        let [full, bytes_full] = self.dropped_by_queue();
         let [size_variable, bytes_variable] = queue.variables;
         let size = || format!("{} were already waiting ({size_variable})", counted(queue.capacity as u64, self.items));
         let bytes = || {
@@ -162,7 +161,25 @@ impl fmt::Display for Total {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::Queue;
     use super::*;
+
+    #[test]
+    fn a_look_for_drops_reads_no_other_counts() {
+        let (variables, waiting) = (["SIZE", "BYTES"], Box::new(|| 0));
+        let queue = Queue { capacity: 8, max_bytes: 8, variables, waiting };
+        let counters = Counters::new("spans", "test", None, String::new()).with_processor("batching", Some(queue));
+        let reads = Arc::new(AtomicU64::new(0));
+        let counter = reads.clone();
+        // Reads the places of all call sites.
+        counters.set_suppressed(move || counter.fetch_add(1, Ordering::Relaxed));
+        counters.queue_full(2);
+        counters.report_drops();
+        assert_eq!(counters.losses.seen.each_ref().map(|seen| seen.load(Ordering::Relaxed)), [2, 0]);
+        assert_eq!(reads.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn a_total_names_what_was_dropped_and_what_was_not_exported() {

@@ -133,10 +133,10 @@ impl TelemetryBuilder {
     /// Sets whether panics become log records once the telemetry is installed, overriding `OTEL_RUST_PANICS`. Off by default.
     ///
     /// The record has the message, the place, the thread, a stack trace (for the first 60 panics of a minute) and the current
-    /// span. It is emitted before the panic hook that was set earlier runs, which is always called, if a processor hangs then after
-    /// the flush timeout. Its severity is ERROR, or
-    /// FATAL in a program built with `panic = "abort"`, which also waits for its export, within the flush timeout. Panics of
-    /// processors, of exporters and after the shutdown are not recorded.
+    /// span. It is emitted before the panic hook that was set earlier runs. That hook is always called: if a processor hangs, after a
+    /// second, or after the flush timeout if that is less. The severity is ERROR, or FATAL in a program built with `panic = "abort"`,
+    /// which also waits for the export, at most a second longer than the flush timeout. Panics of processors, of exporters and after
+    /// the shutdown are not recorded, nor are those during which processors hang at the records of 16 earlier ones.
     ///
     /// A hook that the program sets later replaces this one unless it calls the hook that it replaces.
     pub fn with_panic_records(mut self, is_wanted: bool) -> Self {

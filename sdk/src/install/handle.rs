@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::signals::{Health, Provider, Providers};
-use crate::diag::{self, Counters, Level, Total};
+use crate::diag::{self, Level, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
 use crate::runtime::OFF_IN_A_FORKED_CHILD;
@@ -50,7 +50,7 @@ impl TelemetryHandle {
             return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
         }
         let started = Deadline::after(Duration::ZERO);
-        let result = self.each(deadline, |provider, share| provider.flush(share));
+        let result = first_error(self.each(deadline, |provider, share| provider.flush(share)));
         self.report("flushed", started, &result, false);
         result
     }
@@ -73,12 +73,15 @@ impl TelemetryHandle {
         let started = Deadline::after(Duration::ZERO);
         let not_exported = |is_end| self.lost(is_end).iter().map(Total::not_exported).sum::<u64>();
         let before = not_exported(false);
-        let result = self.each(deadline, |provider, share| provider.shutdown(share));
+        let results = self.each(deadline, |provider, share| provider.shutdown(share));
         if self.has_ended.swap(true, Ordering::AcqRel) {
-            return (result, false);
+            return (first_error(results), false);
         }
-        let error = result.as_ref().err();
-        self.pipelines().for_each(|counters| counters.report_rest(error));
+        for (provider, result) in self.providers.all().into_iter().zip(&results) {
+            let error = result.as_ref().err();
+            provider.counters().1.iter().for_each(|counters| counters.report_rest(error));
+        }
+        let result = first_error(results);
         self.report("shut down", started, &result, true);
         (result, not_exported(true) > before)
     }
@@ -120,11 +123,6 @@ impl TelemetryHandle {
         diag::started(format_args!("started: {started}; filter of spans {spans}, of log records {records}"));
     }
 
-    /// Returns the counters of all pipelines of all signals.
-    fn pipelines(&self) -> impl Iterator<Item = Arc<Counters>> {
-        self.providers.all().into_iter().flat_map(|provider| provider.counters().1)
-    }
-
     /// Returns the number of items of each signal that have been lost so far; at the end, this includes unfinished ones.
     fn lost(&self, is_end: bool) -> Vec<Total> {
         let total =
@@ -153,22 +151,25 @@ impl TelemetryHandle {
         }
     }
 
-    /// Calls `act` for every signal, each within its share of the time. Returns the first error.
+    /// Calls `act` for every signal, each within its share of the time. Returns the results in the order of the providers.
     fn each(
         &self,
         deadline: Deadline,
         act: impl Fn(&dyn Provider, Deadline) -> Result<(), ExportError>,
-    ) -> Result<(), ExportError> {
+    ) -> Vec<Result<(), ExportError>> {
         let providers = self.providers.all();
         let total = deadline.remaining();
-        let mut result = Ok(());
         let mut waiting = providers.len();
-        for provider in providers {
+        let mut act_within_share = |provider| {
             waiting -= 1;
-            result = result.and(act(provider, share(deadline, total, waiting)));
-        }
-        result
+            act(provider, share(deadline, total, waiting))
+        };
+        providers.into_iter().map(&mut act_within_share).collect()
     }
+}
+
+fn first_error(results: Vec<Result<(), ExportError>>) -> Result<(), ExportError> {
+    results.into_iter().collect()
 }
 
 /// Returns the deadline for one signal, reserving a fifth of the `total` time for each of the `waiting` signals after it.

@@ -7,7 +7,7 @@ use std::backtrace::Backtrace;
 use std::fmt::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ const STACK_TRACES: u64 = 60;
 const GRACE: Duration = Duration::from_secs(1);
 /// The maximum time that any other panic waits. The thread may hold a lock that a processor needs, and would wait in vain.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The maximum number of records on their way. Each has a thread, which stays for as long as a processor hangs.
+const MAX_ON_THEIR_WAY: usize = 16;
 
 /// Adds a hook that records panics and then calls the hook that was set before, if the builder requested it and log records are
 /// recorded. Stays for the rest of the program, because a hook that was set later may call it; after the shutdown it only calls
@@ -59,19 +62,28 @@ struct Hook {
     aborts: bool,
     /// The minute of the latest stack trace, and the number of stack traces in it, as `minute << 8 | number`.
     stack_traces: AtomicU64,
+    /// Shared with the records on their way. Contains the number of panics that were not recorded because there were too many of
+    /// those, and that no message has reported.
+    places: Arc<AtomicU64>,
 }
 
 impl Hook {
     fn new(handle: TelemetryHandle, aborts: bool) -> Self {
-        Hook { handle, aborts, stack_traces: AtomicU64::new(0) }
+        Hook { handle, aborts, stack_traces: AtomicU64::new(0), places: Arc::default() }
     }
 
     /// Emits the record and waits for that, though not for long; if the program will abort, also flushes and waits for the flush
-    /// timeout. Without another thread, the panic is not recorded.
+    /// timeout. Without another thread, the panic is not recorded, nor is it if too many records are on their way.
     fn record(&self, info: &PanicHookInfo<'_>) {
         let is_off = self.handle.home.is_past() || !self.handle.providers.logs.is_recording();
         // A panic of a processor or an exporter would otherwise become telemetry about telemetry.
         if is_off || is_background() || is_emitting() {
+            return;
+        }
+        let place = self.places.clone();
+        // The hook has a reference too, and this one counts before it is known to be allowed.
+        if Arc::strong_count(&place) > MAX_ON_THEIR_WAY + 1 {
+            place.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let context = context::current();
@@ -87,10 +99,11 @@ impl Hook {
                 emit(&provider, record, stack_trace, &context);
                 // Before the thread continues, which may end a span by dropping its last context.
                 drop(context);
+                if let Some(handle) = flushed {
+                    let _ = handle.flush(handle.flush_timeout);
+                }
+                report_missed(place.swap(0, Ordering::Relaxed));
             });
-            if let Some(handle) = flushed {
-                let _ = handle.flush(handle.flush_timeout);
-            }
             let _ = done.send(());
         };
         if runtime::spawn("telemark-panic", work).is_ok() {
@@ -147,6 +160,16 @@ impl Hook {
     }
 }
 
+/// Not called within the hook, because the message sink is code of the program.
+fn report_missed(panics: u64) {
+    if panics > 0 {
+        crate::__warn!(
+            "panics.missed",
+            "{panics} panics were not recorded, because the records of others were still on their way"
+        );
+    }
+}
+
 fn emit(provider: &SdkLoggerProvider, mut record: SdkLogRecord, stack_trace: Option<Backtrace>, context: &Context) {
     if let Some(stack_trace) = stack_trace {
         let mut text = Bounded { text: String::new(), max: MAX_STACK_TRACE };
@@ -184,17 +207,35 @@ impl Write for Bounded {
 mod tests {
     use super::*;
     use crate::config::Env;
-    use crate::error::catch;
+    use crate::error::{ExportError, catch};
     use crate::install::Telemetry;
+    use crate::logs::LogRecordProcessor;
     use crate::signal::Logs;
     use crate::testing::InMemoryExporter;
+    use crate::time::Deadline;
+
+    /// A processor that panics when it is flushed for the first time.
+    #[derive(Debug, Default)]
+    struct Fragile(AtomicBool);
+
+    impl LogRecordProcessor for Fragile {
+        fn on_emit(&self, _: &mut SdkLogRecord, _: &Context) {}
+
+        fn flush(&self, _: Deadline) -> Result<(), ExportError> {
+            if !self.0.swap(true, Ordering::Relaxed) {
+                panic!("the flush");
+            }
+            Ok(())
+        }
+    }
 
     /// The file has only one test that sets a hook, because the hook is the whole process's.
     #[test]
     fn a_panic_that_ends_the_program_is_fatal_and_exported_before_it_does() {
         let exporter = InMemoryExporter::<Logs>::new();
         let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]);
-        let telemetry = Telemetry::builder(env).with_log_exporter(exporter.clone()).build().unwrap();
+        let builder = Telemetry::builder(env).with_log_processor(Fragile::default());
+        let telemetry = builder.with_log_exporter(exporter.clone()).build().unwrap();
         let seen = exporter.clone();
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -205,7 +246,9 @@ mod tests {
         set(Hook::new(telemetry.handle(), true));
         assert!(catch(|| panic!("this ends the program")).is_err());
         drop(panic::take_hook());
-        assert!(!exporter.items().is_empty());
+        telemetry.force_flush(Deadline::NEVER).unwrap();
+        let bodies: Vec<_> = exporter.items().iter().map(|record| format!("{:?}", record.body())).collect();
+        assert!(bodies.len() == 1 && bodies[0].contains("this ends the program"), "{bodies:?}");
     }
 
     #[test]

@@ -177,7 +177,8 @@ impl ProviderInner {
     /// Reports the suppressed records once a minute, on the thread of whichever record comes next.
     #[inline]
     fn report_if_due(&self, now: Timestamp) {
-        if self.volume.as_ref().is_some_and(|volume| volume.is_report_due(now)) {
+        // Within a processor, the report would be dropped, so it stays due.
+        if self.volume.as_ref().is_some_and(|volume| !EMITTING.get() && volume.is_report_due(now)) {
             self.report_suppressed();
         }
     }
@@ -251,7 +252,8 @@ impl SdkLogger {
         is_contextual: bool,
     ) -> Option<SdkLogRecord> {
         let reads_trace = self.reads_trace();
-        let trace = self.trace_if_open(level, reads_trace || is_contextual)?.filter(|_| is_contextual);
+        // In another context, `emit_in` decides about the trace.
+        let trace = self.trace_if_open(level, is_contextual)?;
         if !self.wants(level, target, name) {
             return None;
         }
@@ -307,7 +309,7 @@ impl SdkLogger {
     }
 
     /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise
-    /// returns the current trace, if the caller needs it.
+    /// returns the current trace, if the caller needs it. Without it, the rule about traces does not apply.
     #[inline]
     fn trace_if_open(&self, level: Severity, is_needed: bool) -> Option<Option<TraceContext>> {
         if self.refuses() || !self.config.takes_severity(Some(level)) {

@@ -41,7 +41,7 @@ pub(crate) struct Trees {
     named: Option<Resource>,
     trace_exporters: usize,
     log_exporters: usize,
-    /// Prints what has waited long enough. Exists once there are exporters of both kinds.
+    /// Prints what has waited long enough. Exists once something waits for another exporter.
     timer: Option<Handle>,
 }
 
@@ -82,20 +82,22 @@ impl Shared {
         *self.lock().exporters(kind) += 1;
     }
 
-    /// Removes an exporter. Without another one of its kind, nothing waits for it any more.
+    /// Removes an exporter. Without another one of its kind, nothing waits for it any more. The traces that the last trace exporter
+    /// leaves behind still wait a little for records, because a program that ends shuts down its traces before its logs.
     pub(crate) fn leave(&self, kind: Kind) {
         let mut trees = self.lock();
         let exporters = trees.exporters(kind);
         *exporters = exporters.saturating_sub(1);
-        if trees.trace_exporters == 0 || trees.log_exporters == 0 {
-            trees.timer = None;
+        if *exporters > 0 {
+            return;
         }
         // The output has nobody to whom it could report an error.
         let _ = match kind {
-            Kind::Traces if trees.trace_exporters == 0 && trees.log_exporters > 0 => trees.print_all(),
-            Kind::Logs if trees.log_exporters == 0 && trees.trace_exporters > 0 => trees.print_all(),
+            Kind::Traces if trees.has_both() => trees.flush_traces(),
+            _ if trees.waits() => trees.print_all(),
             _ => Ok(()),
         };
+        self.watch(&mut trees);
     }
 
     /// Adds spans, and prints what is ready.
@@ -122,9 +124,9 @@ impl Shared {
         let mut records: Vec<_> = records.collect();
         records.sort_by_key(|record| logs::time(record));
         for record in records {
-            let alone = match trees.trace_exporters {
-                0 => Some(record.clone()),
-                _ => trees.records.add(record.clone(), wait),
+            let alone = match trees.expects_traces() {
+                false => Some(record.clone()),
+                true => trees.records.add(record.clone(), wait),
             };
             if let Some(record) = alone {
                 logs::write_record(&mut canvas, &record);
@@ -136,10 +138,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Wakes or starts the task if something waits.
+    /// Wakes or starts the task if something waits, and stops it once nothing can.
     fn watch(&self, trees: &mut Trees) {
-        let has_both = trees.trace_exporters > 0 && trees.log_exporters > 0;
-        if !has_both || !trees.waits() {
+        if !trees.has_both() {
+            trees.timer = None;
+        }
+        if !trees.has_both() || !trees.waits() {
             return;
         }
         if trees.timer.is_none() {
@@ -193,7 +197,7 @@ impl Trees {
         let grace = if self.log_exporters > 0 { GRACE } else { Duration::ZERO };
         let ready = self.held.take_ready(grace);
         self.print(ready)?;
-        let expired = self.records.take_expired();
+        let expired = if self.expects_traces() { self.records.take_expired() } else { self.records.take_all() };
         self.print_records(&expired)?;
         self.output.flush()
     }
@@ -233,6 +237,16 @@ impl Trees {
         records.sort_by_key(|record| logs::time(record));
         records.into_iter().for_each(|record| logs::write_record(&mut canvas, record));
         self.output.write(canvas.as_str())
+    }
+
+    /// Returns true if a trace may still be printed, in which records would be.
+    fn expects_traces(&self) -> bool {
+        self.trace_exporters > 0 || !self.held.is_empty()
+    }
+
+    /// Returns true if traces and records may still meet.
+    fn has_both(&self) -> bool {
+        self.expects_traces() && self.log_exporters > 0
     }
 
     fn waits(&self) -> bool {

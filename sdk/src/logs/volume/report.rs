@@ -64,7 +64,8 @@ impl Description {
     }
 }
 
-/// Returns the record. Without a description, the counts are those of several call sites.
+/// Returns the record. Without a description, the counts are those of several call sites, or of one that another thread was
+/// describing.
 pub(super) fn record(
     limits: LogRecordLimits,
     now: Timestamp,

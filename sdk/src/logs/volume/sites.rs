@@ -1,11 +1,10 @@
-//! The bounded table of call sites, with their rates and counts. Only a report waits, for a description to be copied.
+//! The bounded table of call sites, with their rates and counts. Nothing here waits.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::control::Reason;
 use super::report::Description;
-use crate::sync::unpoisoned;
 use crate::time::Timestamp;
 
 /// The number of places among which a key is looked for.
@@ -41,14 +40,29 @@ impl Site {
         self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
-    /// Counts a suppressed record. The first one describes the site, unless another thread is at it.
+    /// Counts a suppressed record. The first one describes the site, unless another thread is at it or a report has just taken
+    /// the count.
     #[inline]
     pub(super) fn suppress(&self, reason: Reason, describe: impl FnOnce() -> Description) {
         if self.suppressed[reason as usize].fetch_add(1, Ordering::Relaxed) == 0 {
-            if let Ok(mut description) = self.description.try_lock() {
+            if let Some(mut description) = self.description().filter(|_| !self.is_reported()) {
                 description.get_or_insert_with(|| Box::new(describe()));
             }
         }
+    }
+
+    /// Returns the description, or `None` while another thread has it.
+    fn description(&self) -> Option<MutexGuard<'_, Option<Box<Description>>>> {
+        match self.description.try_lock() {
+            Ok(description) => Some(description),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Returns true if reports have stated all suppressed records.
+    fn is_reported(&self) -> bool {
+        self.pending() == [0; Reason::COUNT]
     }
 
     /// Returns the number of suppressed records that no report has stated yet, by reason.
@@ -56,17 +70,23 @@ impl Site {
         std::array::from_fn(|reason| self.suppressed[reason].load(Ordering::Relaxed))
     }
 
-    /// Takes the counts, and the description if there is one.
+    /// Takes the counts, and the description if there is one that no other thread is writing.
     pub(super) fn take(&self) -> ([u64; Reason::COUNT], Option<Box<Description>>) {
+        let mut description = self.description();
         let counts = std::array::from_fn(|reason| self.suppressed[reason].swap(0, Ordering::Relaxed));
-        (counts, unpoisoned(self.description.lock()).take())
+        (counts, description.as_mut().and_then(|description| description.take()))
     }
 
-    /// Frees the place of a site whose allowance is full. A count that another thread adds at that moment stays in the place and
-    /// is reported with the next owner's.
+    /// Frees the place of a site whose allowance is full, unless another thread is describing the site: the description would
+    /// become the next owner's. A count that another thread adds at that moment stays in the place and is reported with the next
+    /// owner's.
     fn free_if_idle(&self, now: Timestamp) {
-        let is_idle = self.full_at.load(Ordering::Relaxed) <= now.as_nanos() && self.pending() == [0; Reason::COUNT];
-        if is_idle {
+        let is_idle = self.full_at.load(Ordering::Relaxed) <= now.as_nanos() && self.is_reported();
+        if !is_idle || self.key.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if let Some(mut description) = self.description() {
+            *description = None;
             self.key.store(0, Ordering::Relaxed);
         }
     }
@@ -114,7 +134,10 @@ fn claim(site: &Site, key: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::logs::LogRecord;
+
     use super::*;
+    use crate::logs::{Scope, SdkLogRecord};
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_nanos((1_000_000 + seconds) * 1_000_000_000)
@@ -151,5 +174,42 @@ mod tests {
         let (counts, description) = sites.find(7).take();
         assert_eq!((counts[Reason::Key as usize], description.is_some()), (1, true));
         assert_eq!(sites.find(7).pending(), [0; Reason::COUNT]);
+    }
+
+    fn described(body: &'static str) -> Description {
+        let mut record = SdkLogRecord::default();
+        record.set_body(body.into());
+        Description::of_record(&record, &Scope::unnamed(), None)
+    }
+
+    #[test]
+    fn a_description_that_comes_after_its_report_is_not_the_next_owners() {
+        let sites = Sites::new();
+        let first = sites.find(7);
+        first.suppress(Reason::Trace, || described("first"));
+        first.take();
+        // The thread that had counted the record describes it only now.
+        first.description().unwrap().replace(Box::new(described("first")));
+        sites.free_idle(at(600));
+        let next = sites.find(7 + SETS as u64);
+        assert!(std::ptr::eq(first, next));
+        next.suppress(Reason::Trace, || described("next"));
+        assert!(format!("{:?}", next.take().1).contains("next"));
+    }
+
+    #[test]
+    fn a_report_does_not_wait_for_a_description_and_its_place_stays() {
+        let sites = Sites::new();
+        let site = sites.find(7);
+        let description = site.description().unwrap();
+        // Another thread is describing the site.
+        site.suppress(Reason::Trace, || described("late"));
+        let (counts, none) = site.take();
+        assert_eq!((counts[Reason::Trace as usize], none.is_none()), (1, true));
+        sites.free_idle(at(600));
+        assert!(!std::ptr::eq(site, sites.find(7 + SETS as u64)));
+        drop(description);
+        sites.free_idle(at(600));
+        assert!(std::ptr::eq(site, sites.find(7 + 2 * SETS as u64)));
     }
 }
