@@ -37,7 +37,8 @@
 //! `telemark.outcome`, which is `cancelled` if the request was abandoned, and `telemark.truncated`. Attributes
 //! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below an
 //! *unsampled* parent, a sampler sees only `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes
-//! of the policy; if it records the span, the others are added immediately.
+//! of the policy; if it records the span, the others are added immediately. A route from a template or a guess names the span
+//! from the start, but becomes `http.route` with the response, which may reveal another route.
 //!
 //! Opt-in attributes are off by default; [`ServerConfig::with_opt_in_attributes`] adds them.
 //!

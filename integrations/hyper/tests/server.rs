@@ -68,11 +68,26 @@ async fn routes<S: Spans>() {
 }
 
 async fn clients_have_names<S: Spans>() {
-    for (address, expected) in [("127.0.0.1", Some("\"front\"")), ("*", Some("\"front\"")), ("10.0.0.7", None)] {
+    let front = Some("\"front\"");
+    for (address, expected) in
+        [("127.0.0.1", front), ("*", front), ("::ffff:127.0.0.1", front), ("10.0.0.7", None), ("[2001:db8::7]", None)]
+    {
         let spans = S::new();
         let config = ServerConfig::new().with_client_service_name(address, "front");
         assert!(config.problems().is_empty());
         let finished = serve(&spans, config, &["/"]).await;
         assert_eq!(finished[0].attributes.get("client.service.name").map(String::as_str), expected, "{address}");
     }
+    // The port and the path of a client cannot match, and its name is not looked up.
+    for pattern in
+        ["127.0.0.1:80", "*:80", ":80", "127.0.0.1/orders", "/orders", "*.0.0.1", "front.example", "[::1]:80", ""]
+    {
+        let config = ServerConfig::new().with_client_service_name(pattern, "front");
+        let problems: Vec<_> = config.problems().iter().map(ToString::to_string).collect();
+        let expected = format!(
+            "with_client_service_name: ignored {pattern:?}, expected `address=name`, with an IP address or `*`"
+        );
+        assert_eq!(problems, [expected]);
+    }
+    assert_eq!(ServerConfig::new().with_client_service_name("127.0.0.1", "").problems().len(), 1);
 }

@@ -25,7 +25,6 @@ pub struct InstrumentedClientBuilder<D = GlobalTelemetry> {
     inner: reqwest::ClientBuilder,
     /// `None` if the policy is inside of a builder from elsewhere.
     redirect: Option<Policy>,
-    referer: bool,
     instrumentation: Option<HttpClientInstrumentation>,
     changes: Vec<Change>,
     defaults: PhantomData<fn() -> D>,
@@ -44,12 +43,13 @@ impl<D: Defaults> InstrumentedClientBuilder<D> {
     /// # Errors
     /// Fails like `reqwest::ClientBuilder::build`.
     pub fn build(self) -> Result<InstrumentedClient<D>> {
-        let InstrumentedClientBuilder { mut inner, redirect, referer, instrumentation, changes, .. } = self;
+        let InstrumentedClientBuilder { mut inner, redirect, instrumentation, changes, .. } = self;
         let instrumentation = instrumentation.unwrap_or_else(D::instrumentation);
         let instrumentation = changes.into_iter().fold(instrumentation, HttpClientInstrumentation::map_config);
         let mut redirects = Redirects::unobserved();
         if let Some(policy) = redirect {
-            let observing;
+            let (observing, referer);
+            (inner, referer) = with_referer(inner);
             let can_repeat = !may_add_credentials(&inner);
             (redirects, observing) = Redirects::observed(policy, can_repeat, referer, instrumentation.clone());
             inner = inner.redirect(observing);
@@ -103,12 +103,6 @@ impl<D> InstrumentedClientBuilder<D> {
         self
     }
 
-    /// Enables or disables the `Referer` header on redirects.
-    pub fn referer(mut self, enable: bool) -> Self {
-        self.referer = enable;
-        self.map_inner(|inner| inner.referer(enable))
-    }
-
     /// See `reqwest::ClientBuilder::default_headers`.
     ///
     /// A client with credentials among its default headers cannot withhold the trace context from redirects; see
@@ -154,6 +148,7 @@ impl<D> InstrumentedClientBuilder<D> {
         fn gzip(enable: bool);
         #[cfg(feature = "deflate")]
         fn deflate(enable: bool);
+        fn referer(enable: bool);
         fn no_gzip();
         fn no_brotli();
         fn no_zstd();
@@ -220,12 +215,20 @@ impl<D> From<reqwest::ClientBuilder> for InstrumentedClientBuilder<D> {
         InstrumentedClientBuilder {
             inner,
             redirect: None,
-            referer: true,
             instrumentation: None,
             changes: Vec::new(),
             defaults: PhantomData,
         }
     }
+}
+
+/// Returns the builder, and true if its clients send `Referer` on redirects. reqwest reveals the setting only in the text of a
+/// builder, which changes when the setting does.
+fn with_referer(builder: reqwest::ClientBuilder) -> (reqwest::ClientBuilder, bool) {
+    let before = format!("{builder:?}");
+    let builder = builder.referer(false);
+    let is_sent = before != format!("{builder:?}");
+    (builder.referer(is_sent), is_sent)
 }
 
 impl<D> fmt::Debug for InstrumentedClientBuilder<D> {

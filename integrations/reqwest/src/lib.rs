@@ -65,8 +65,8 @@
 //! # Redirects to other hosts
 //! reqwest sends the headers of a request to the targets of its redirects. If [`ClientConfig::with_propagation_hosts`] is set,
 //! a redirect to a host outside of the list is sent without the trace context. For this, the client stops at the redirect and
-//! sends the next request itself, by reqwest's rules for methods, bodies, credentials and the limit of redirects. Timeouts
-//! start again with that request, unlike in reqwest.
+//! sends the next request itself, by reqwest's rules for methods, bodies, credentials, `Referer` and the limit of redirects.
+//! Timeouts start again with that request, unlike in reqwest.
 //!
 //! These clients cannot do so. With them, the trace context follows every redirect that they follow, also to hosts outside of
 //! the list:

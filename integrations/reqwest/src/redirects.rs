@@ -4,6 +4,7 @@
 //! therefore passes the state of the call to the policy, and the decision of the policy back to the call.
 
 use std::cell::RefCell;
+use std::fmt::{self, Write};
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, REFERER, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, StatusCode};
@@ -111,8 +112,7 @@ fn decide(policy: &Policy, limit: Option<Limit>, built: &HttpClientInstrumentati
         Verdict::Ask => {
             let is_within = limit.map(|limit| limit.allows(0, &attempt));
             let action = policy.redirect(attempt);
-            // reqwest shows the decision of a custom policy only as text.
-            let follows = is_within.unwrap_or_else(|| format!("{action:?}").contains("Follow"));
+            let follows = is_within.unwrap_or_else(|| is_follow(&action));
             (action, follows)
         }
     };
@@ -120,6 +120,22 @@ fn decide(policy: &Policy, limit: Option<Limit>, built: &HttpClientInstrumentati
         instrumentation.as_ref().unwrap_or(built).record_redirect(status, &next);
     }
     action
+}
+
+/// Returns true if a custom policy follows the redirect, which reqwest shows only as text.
+fn is_follow(action: &Action) -> bool {
+    let mut rest = Expected("Action { inner: Follow }");
+    write!(rest, "{action:?}").is_ok() && rest.0.is_empty()
+}
+
+/// The rest of an expected text. Fails at the first difference, before the error of a policy formats itself.
+struct Expected<'t>(&'t str);
+
+impl Write for Expected<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 /// The decision about a redirect, before the policy is asked.
@@ -137,7 +153,7 @@ pub(crate) struct CallState {
     /// The URL of the request that is polled.
     url: Url,
     instrumentation: HttpClientInstrumentation,
-    /// `None` if no redirect is withheld.
+    /// `None` if no redirect is withheld, or no further one.
     saved: Option<Saved>,
     referer: bool,
     /// The number of redirects before the request that is polled.
@@ -170,16 +186,26 @@ impl CallState {
         if self.followed > 0 && !is_within {
             return Verdict::Refuse;
         }
+        let withholds = is_within && self.withheld.is_none() && self.needs_own_request(attempt);
         let Some(saved) = &mut self.saved else { return Verdict::Ask };
-        let is_off = !self.instrumentation.config().propagates_to(&Target::parse(attempt.url().as_str()));
-        if is_off && is_within && self.withheld.is_none() {
+        if withholds {
             let previous = attempt.previous().last().unwrap_or(attempt.url());
-            self.followed = attempt.previous().len();
+            self.followed = self.followed.saturating_add(attempt.previous().len());
             self.withheld = Some((attempt.status(), attempt.url().clone(), previous.clone()));
             return Verdict::Withhold;
         }
         saved.redirected(attempt.status());
         Verdict::Ask
+    }
+
+    /// Returns true if reqwest would follow this redirect with headers that must not be sent.
+    fn needs_own_request(&self, attempt: &Attempt<'_>) -> bool {
+        if self.followed == 0 {
+            return !self.instrumentation.config().propagates_to(&Target::parse(attempt.url().as_str()));
+        }
+        // reqwest would repeat the `Referer` that this call has set, instead of leaving it out.
+        let previous = attempt.previous().last();
+        self.referer && previous.is_some_and(|previous| is_downgrade(previous, attempt.url()))
     }
 
     /// Returns the request for a redirect that was withheld, without the trace context; `None` if there is none, or if
@@ -204,12 +230,15 @@ impl CallState {
         {
             remove_credentials(headers);
         }
-        let is_downgrade = next.scheme() == "http" && previous.scheme() == "https";
-        if let Some(referer) = (self.referer && !is_downgrade).then(|| referer(previous)).flatten() {
-            headers.insert(REFERER, referer);
-        }
+        let sends_referer = self.referer && !is_downgrade(&previous, &next);
         self.url.clone_from(&next);
         *request.url_mut() = next;
+        if self.referer {
+            self.saved = Some(Saved::new(&request));
+        }
+        if let Some(referer) = sends_referer.then(|| referer(previous)).flatten() {
+            request.headers_mut().insert(REFERER, referer);
+        }
         Some(request)
     }
 }
@@ -256,6 +285,10 @@ impl Saved {
             }
         }
     }
+}
+
+fn is_downgrade(previous: &Url, next: &Url) -> bool {
+    previous.scheme() == "https" && next.scheme() == "http"
 }
 
 fn referer(mut url: Url) -> Option<HeaderValue> {

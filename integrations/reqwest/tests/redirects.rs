@@ -30,6 +30,8 @@ on_every_provider!(
     default_credentials_stay_with_their_host,
     replaced_settings_apply_to_redirects,
     the_limit_counts_redirects_off_the_list,
+    referers_are_those_of_reqwest,
+    a_disabled_client_changes_no_redirect,
     requests_inside_of_a_call_are_not_withheld,
     a_policy_that_panics_does_not_widen_the_list,
 );
@@ -74,18 +76,39 @@ async fn a_loop_is_an_error<S: Spans>() {
     assert_eq!((&*span.end(), span.events.len(), server.received().len()), (expected, 3, 4));
 }
 
+struct Unprintable;
+
+impl std::fmt::Debug for Unprintable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("a policy's error is not this crate's to format")
+    }
+}
+
+impl std::fmt::Display for Unprintable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Follow")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
 async fn policies_decide_as_before<S: Spans>() {
     let custom =
         || Policy::custom(|attempt| if attempt.url().path() == "/stop" { attempt.stop() } else { attempt.follow() });
     let refuse = || Policy::custom(|attempt| attempt.error("refused"));
+    // These errors look like a decision to follow, and one of them must not be formatted.
+    let misleading = || Policy::custom(|attempt| attempt.error("Follow-ups are not allowed"));
+    let unprintable = || Policy::custom(|attempt| attempt.error(Unprintable));
     type Case = (fn() -> Policy, &'static str, &'static str);
-    let cases: [Case; 6] = [
+    let cases: [Case; 8] = [
         (Policy::none, "/next", "302 0"),
         (Policy::default, "/next", "200 1"),
         (|| Policy::limited(0), "/next", "too many redirects 0"),
         (custom, "/next", "200 1"),
         (custom, "/stop", "302 0"),
         (refuse, "/next", "refused 0"),
+        (misleading, "/next", "Follow-ups are not allowed 0"),
+        (unprintable, "/next", "Follow 0"),
     ];
     for (policy, path, expected) in cases {
         let (spans, server) = (S::new(), Server::start().await);
@@ -289,6 +312,78 @@ async fn the_limit_counts_redirects_off_the_list<S: Spans>() {
         };
         assert_eq!((shown(ours), 2 * sent), (shown(theirs), server.received().len()), "{hops}");
     }
+}
+
+async fn referers_are_those_of_reqwest<S: Spans>() {
+    type Way = fn(HttpClientInstrumentation) -> ClientBuilder;
+    let ways: [(bool, Way); 4] = [
+        (true, |instrumentation| Client::builder().with_instrumentation(instrumentation)),
+        (false, |instrumentation| Client::builder().with_instrumentation(instrumentation).referer(false)),
+        (false, |instrumentation| {
+            Client::builder().with_instrumentation(instrumentation).map_inner(|inner| inner.referer(false))
+        }),
+        (false, |instrumentation| {
+            ClientBuilder::from(reqwest::Client::builder().referer(false)).with_instrumentation(instrumentation)
+        }),
+    ];
+    // Only the first host is on the list.
+    let chains: [&[&str]; 4] = [
+        &["https://a.example", "https://b.example", "http://c.example"],
+        &["http://a.example", "https://b.example", "http://c.example", "http://d.example"],
+        &["https://a.example", "https://b.example", "https://c.example", "http://d.example", "http://e.example"],
+        &["https://a.example", "https://b.example", "http://c.example", "https://d.example", "http://e.example"],
+    ];
+    // Without TLS, reqwest sends requests for `https` unencrypted to the proxy.
+    let server = Server::start().await;
+    let proxy = || reqwest::Proxy::all(server.url("/")).unwrap();
+    for ((sends, with), chain) in ways.into_iter().flat_map(|way| chains.map(|chain| (way, chain))) {
+        let (last, before) = chain.split_last().unwrap();
+        let url = before.iter().rev().fold(format!("{last}/end"), |to, from| format!("{from}/redirect/302?{to}"));
+        for (own, limit) in [(None, 10), (Some("http://own.example/"), 10), (None, 2), (None, 3)] {
+            let config = ClientConfig::new().with_propagation_hosts(["a.example"]);
+            let policy = || Policy::limited(limit);
+            let ours = with(HttpClientInstrumentation::new(config, S::new().tracer()));
+            let ours = ours.proxy(proxy()).redirect(policy()).build().unwrap().get(&url);
+            let theirs = reqwest::Client::builder().referer(sends).proxy(proxy()).redirect(policy()).build().unwrap();
+            let theirs = theirs.get(&url);
+            let (ours, theirs) = match own {
+                Some(own) => (ours.header("referer", own), theirs.header("referer", own)),
+                None => (ours, theirs),
+            };
+            let start = server.received().len();
+            let ours = ours.send().await.map(|response| response.url().clone());
+            let middle = server.received().len();
+            let theirs = theirs.send().await.map(|response| response.url().clone());
+            let received = server.received();
+            let shown =
+                |request: &server::Received| format!("{} <- {}", request.header("host"), request.header("referer"));
+            let (sent, expected) = (&received[start..middle], &received[middle..]);
+            assert_eq!(
+                sent.iter().map(shown).collect::<Vec<_>>(),
+                expected.iter().map(shown).collect::<Vec<_>>(),
+                "{sends} {url} {own:?}"
+            );
+            let contexts = sent.iter().filter(|request| request.headers.contains_key("traceparent")).count();
+            assert_eq!((ours.is_ok(), ours.ok(), contexts), (theirs.is_ok(), theirs.ok(), 1));
+        }
+    }
+}
+
+async fn a_disabled_client_changes_no_redirect<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    let config = ClientConfig::new().with_propagation_hosts(["127.0.0.1"]).with_enabled(false);
+    let client = builder(&spans, config).build().unwrap();
+    let url = redirect(302, &server, &server.other_url("/other"));
+    let request = client.get(&url).header("traceparent", "00-00000000000000000000000000000007-0000000000000009-01");
+    // The span belongs to another client, which is still enabled.
+    let method = http::Method::GET;
+    let headers = http::HeaderMap::new();
+    let head = ClientRequestHead::from_parts(&method, telemark_http::Target::parse("http://outer.example/"), &headers);
+    let mut outer = HttpClientInstrumentation::new(ClientConfig::new(), spans.tracer()).begin(head);
+    outer.run(request.send()).await.unwrap();
+    drop(outer);
+    assert_eq!(arrived(&server), [("/redirect/302".to_owned(), true), ("/other".to_owned(), true)], "as in reqwest");
+    assert_eq!(the_span(&spans).await.events, [""; 0]);
 }
 
 /// Sends a request and keeps its status before it resolves a name to the address of the server.

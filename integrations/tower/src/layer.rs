@@ -63,10 +63,10 @@ impl<P, T> HttpServerLayer<P, T> {
     }
 
     /// Changes the settings. `change` receives the layer's settings, including those from the environment, and returns new ones.
-    pub fn map_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
-        self.config = change(self.config);
-        self.server = SharedServer::default();
-        self
+    /// Keeps the clock like [`HttpServerLayer::with_config`].
+    pub fn map_config(self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        let config = change(self.config.clone());
+        self.with_config(config)
     }
 
     /// Replaces the policy.

@@ -5,7 +5,9 @@ mod support;
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
@@ -30,6 +32,7 @@ on_every_provider!(
     cancelled_requests_are_no_errors,
     bodies_are_counted_until_they_end_or_are_dropped,
     policies_decide,
+    replaced_settings_keep_the_clock,
     a_policy_that_panics_costs_only_the_span,
 );
 
@@ -354,4 +357,15 @@ async fn a_policy_that_panics_costs_only_the_span<S: Spans>() {
     let service = layer(&spans, ClientConfig::new().with_policy(Panics)).layer(hello());
     let response = service.oneshot(request("GET", "http://h/")).await.unwrap();
     assert_eq!((response.status().as_u16(), spans.finished().len()), (200, 0));
+}
+
+async fn replaced_settings_keep_the_clock<S: Spans>() {
+    let seconds = Arc::new(AtomicU64::new(0));
+    let clock = move || UNIX_EPOCH + Duration::from_secs(seconds.fetch_add(7, Ordering::Relaxed));
+    let spans = S::new();
+    let instrumentation = HttpClientInstrumentation::new(ClientConfig::new().with_clock(clock), spans.tracer());
+    let instrumentation = instrumentation.with_metrics(ClientMetrics::new(&spans.meter()));
+    let layer = HttpClientLayer::with_instrumentation(instrumentation.map_config(|_| ClientConfig::new()));
+    exchange(&layer, request("GET", "http://shop.example/"), Ending::Whole(200)).await;
+    assert_eq!(the_span(&spans).await.duration, Duration::from_secs(7));
 }

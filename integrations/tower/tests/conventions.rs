@@ -16,7 +16,7 @@ use support::{SamplerLog, Seen, Spans, the_span};
 use telemark_tower::{
     DefaultPolicy, HttpPolicy, HttpServerLayer, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerConfig,
 };
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 on_every_provider!(
     a_plain_request,
@@ -128,8 +128,16 @@ async fn methods<S: Spans>() {
 
 async fn routes<S: Spans>() {
     async fn check<S: Spans>(request: http::request::Builder, response: Response<Body>, expected: &str) {
+        check_with::<S>(ServerConfig::new(), request, response, expected).await;
+    }
+    async fn check_with<S: Spans>(
+        config: ServerConfig,
+        request: http::request::Builder,
+        response: Response<Body>,
+        expected: &str,
+    ) {
         let spans = S::new();
-        serve(&spans, ServerConfig::new(), DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
+        serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
         assert_eq!(the_span(&spans).await.only(&["http.route"]), expected);
     }
     let route = |route: &'static str| Route(Cow::Borrowed(route));
@@ -138,7 +146,29 @@ async fn routes<S: Spans>() {
     check::<S>(Request::get("/a"), ok(), "GET Unset").await;
     check::<S>(Request::get("/a").extension(route("/{a}")), ok(), "GET /{a} Unset http.route=\"/{a}\"").await;
     check::<S>(Request::get("/a"), late.clone(), "GET /late/{x} Unset http.route=\"/late/{x}\"").await;
-    check::<S>(Request::get("/a").extension(route("/{a}")), late, "GET /{a} Unset http.route=\"/{a}\"").await;
+    check::<S>(Request::get("/a").extension(route("/{a}")), late.clone(), "GET /{a} Unset http.route=\"/{a}\"").await;
+    // Templates and guesses apply only to requests without another route, also if that is known late.
+    let template = ServerConfig::new().with_route_templates(["/late/{x}", "/{other}"]);
+    let guess = ServerConfig::new().with_guessed_routes();
+    for (config, early) in [(template, "/{other}"), (guess, "/{id}")] {
+        let expected = format!("GET {early} Unset http.route=\"{early}\"");
+        check_with::<S>(config.clone(), Request::get("/7"), ok(), &expected).await;
+        for path in ["/7", "/late/7"] {
+            let expected = "GET /late/{x} Unset http.route=\"/late/{x}\"";
+            check_with::<S>(config.clone(), Request::get(path), late.clone(), expected).await;
+        }
+        let spans = S::new();
+        let layer = HttpServerLayer::new().with_config(config.clone()).with_tracer(spans.tracer());
+        let mut never = layer
+            .layer(service_fn(|_request: Request<()>| std::future::pending::<Result<Response<Body>, Infallible>>()));
+        drop(never.call(Request::get("/7").body(()).unwrap()));
+        assert_eq!(the_span(&spans).await.only(&["http.route"]), expected, "without a response");
+        let named = Request::get("/7").header("x-op", "buy").body(Empty::new()).unwrap();
+        let spans = S::new();
+        serve(&spans, config, Own, named, late.clone()).await;
+        let expected = "op buy Unset http.route=\"/late/{x}\"";
+        assert_eq!(the_span(&spans).await.only(&["http.route"]), expected);
+    }
 }
 
 async fn statuses<S: Spans>() {
@@ -543,6 +573,8 @@ async fn panicking_policies<S: Spans>() {
     assert_eq!(serve(&spans, ServerConfig::new(), Broken, early, ok()).await.status(), 200);
     assert!(spans.finished().is_empty());
     let late = Request::get("/").body(Empty::new()).unwrap();
-    assert_eq!(serve(&spans, ServerConfig::new(), Broken, late, ok()).await.status(), 200);
-    assert_eq!(the_span(&spans).await.end(), "GET Unset http.response.status_code=200");
+    let config = ServerConfig::new().with_guessed_routes();
+    assert_eq!(serve(&spans, config, Broken, late, ok()).await.status(), 200);
+    let keys = ["http.response.status_code", "http.route"];
+    assert_eq!(the_span(&spans).await.only(&keys), "GET / Unset http.response.status_code=200 http.route=\"/\"");
 }

@@ -272,11 +272,13 @@ async fn attributes<S: Spans>() {
 }
 
 async fn late_routes<S: Spans>() {
-    for parent in [SAMPLED, UNSAMPLED] {
+    let configs = || [config(), config().with_route_templates(["/*"]), config().with_guessed_routes()];
+    for (parent, config) in [SAMPLED, UNSAMPLED].into_iter().flat_map(|parent| configs().map(|config| (parent, config)))
+    {
         let spans = S::new();
         let mut response = ok("");
         response.extensions_mut().insert(Route("/late/{id}".into()));
-        respond(&spans, config(), Request::get("/").header("traceparent", parent), response).await;
+        respond(&spans, config, Request::get("/").header("traceparent", parent), response).await;
         let attributes = get(200).replace(",network", ",http.route=/late/{id},network");
         assert_eq!(spans.metrics(), points(&attributes, 0, 0));
     }
@@ -376,6 +378,13 @@ async fn clocks_that_are_set_back<S: Spans>() {
     respond(&spans, ServerConfig::new().with_clock(back), Request::get("/"), ok("hello")).await;
     assert_eq!(the_span(&spans).await.duration, Duration::ZERO);
     assert!(spans.metrics().contains(" count=1 sum=0 min=0 max=0 <=0.005:1"), "{}", spans.metrics());
+    // Replaced settings keep the clock.
+    let spans = S::new();
+    let layer = layer(&spans, config()).map_config(|_| ServerConfig::new());
+    let service = layer.layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok(""))));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    assert_eq!(the_span(&spans).await.duration, Duration::from_millis(250));
 }
 
 async fn one_set_of_instruments<S: Spans>() {

@@ -144,7 +144,9 @@ impl ClientCall {
     }
 
     fn end(&mut self, end: End<'_>) -> Option<ResponseBodyMeter> {
-        if std::mem::replace(&mut self.has_ended, true) {
+        let is_recording = self.is_recording();
+        self.has_ended = true;
+        if !is_recording {
             return None;
         }
         let client = Arc::clone(&self.client);
@@ -303,4 +305,41 @@ fn attach_unless_current(context: &Context) -> Option<ContextGuard> {
 
 fn address(ip: IpAddr) -> StringValue {
     kept::address(ip).map_or_else(|| BoundedText::from(ip.to_string()).text.into(), StringValue::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Extensions, Method, StatusCode, Version};
+    use opentelemetry::trace::noop::NoopTracer;
+
+    use super::*;
+    use crate::{ClientMetrics, ClientPolicy, ClientRequestHead, HttpClientInstrumentation, Target};
+
+    struct Counts(Arc<AtomicUsize>);
+
+    impl ClientPolicy for Counts {
+        fn is_error(&self, _status: StatusCode) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            false
+        }
+    }
+
+    #[test]
+    fn a_policy_judges_only_responses_that_are_recorded() {
+        let judged = Arc::new(AtomicUsize::new(0));
+        let config = ClientConfig::new().with_policy(Counts(judged.clone()));
+        let bare = HttpClientInstrumentation::new(config, NoopTracer::new());
+        let meter = global::meter("test");
+        for (client, expected) in [(bare.clone(), 0), (bare.with_metrics(ClientMetrics::new(&meter)), 1)] {
+            let headers = HeaderMap::new();
+            let head = ClientRequestHead::from_parts(&Method::GET, Target::parse("http://h/"), &headers);
+            let mut call = client.begin(head);
+            let extensions = Extensions::new();
+            call.respond(ClientResponseHead::from_parts(StatusCode::OK, Version::HTTP_11, &headers, &extensions));
+            assert!(!call.is_recording());
+            assert_eq!(judged.load(Ordering::Relaxed), expected);
+        }
+    }
 }

@@ -20,7 +20,8 @@ use crate::shared::url::templates::{self, PathTemplates};
 
 /// The settings of an HTTP client: the data that it records, and the hosts to which it sends the trace context.
 ///
-/// By default, no header is captured, and every host receives the trace context. The order of the calls does not matter.
+/// By default, no header is captured, and every host receives the trace context. The order of the calls matters only for URL
+/// templates, of which the first that matches wins, and for settings that are replaced.
 ///
 /// ```
 /// let config = telemark_http::ClientConfig::new()
@@ -229,13 +230,17 @@ impl ClientConfig {
 
     /// Returns true if requests to this URL receive the trace context.
     pub fn propagates_to(&self, target: &Target<'_>) -> bool {
+        if self.is_disabled {
+            return false;
+        }
         let Some(hosts) = &self.propagation_hosts else { return true };
         hosts.iter().any(|pattern| pattern.matches(target))
     }
 
-    /// Returns true if only some hosts receive the trace context.
+    /// Returns true if some hosts receive the trace context and others must not. False for a disabled instrumentation, which
+    /// sends none.
     pub fn restricts_propagation(&self) -> bool {
-        self.propagation_hosts.is_some()
+        !self.is_disabled && self.propagation_hosts.is_some()
     }
 
     pub(crate) fn excludes(&self, target: &Target<'_>) -> bool {
@@ -422,6 +427,9 @@ mod tests {
         check(own(), "https://x.b/", true);
         check(own(), "http://c/", false);
         check(own(), "http://a@c/", false);
+        check(own().with_enabled(false), "http://a/", false);
+        let restricts = [ClientConfig::new(), own(), own().with_enabled(false)].map(|own| own.restricts_propagation());
+        assert_eq!(restricts, [false, true, false]);
         let invalid = ClientConfig::new().with_propagation_hosts(["a b"]);
         assert_eq!(invalid.problems().len(), 1);
         check(invalid, "http://a/", false);

@@ -80,9 +80,10 @@ impl HttpClientInstrumentation {
         HttpClientInstrumentation { client: Arc::new(Client { config, recorder }), tracer: self.tracer }
     }
 
-    /// Changes the settings. `change` receives the present ones and returns new ones.
+    /// Changes the settings. `change` receives the present ones and returns new ones. The clock is kept unless the new settings
+    /// have their own.
     pub fn map_config(self, change: impl FnOnce(ClientConfig) -> ClientConfig) -> Self {
-        let config = change(self.client.config.clone());
+        let config = change(self.client.config.clone()).or_clock_of(&self.client.config);
         let recorder = self.client.recorder.with_config(&config);
         HttpClientInstrumentation { client: Arc::new(Client { config, recorder }), tracer: self.tracer }
     }
@@ -173,8 +174,11 @@ impl HttpClientInstrumentation {
 
     /// Adds an event for a redirect to the span of the call that the current thread is polling, if it has one.
     ///
-    /// For libraries that follow redirects inside of a call.
+    /// For libraries that follow redirects inside of a call. A disabled instrumentation adds nothing.
     pub fn record_redirect(&self, status: StatusCode, to: &str) {
+        if self.client.config.is_disabled {
+            return;
+        }
         guarded(|| {
             if current::is_in_call() {
                 let full = Target::parse(to).full(&self.client.config.sensitive).text;

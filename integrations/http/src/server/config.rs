@@ -132,7 +132,7 @@ impl ServerConfig {
     /// Names the service of the clients with this address, as `client.service.name`: `10.0.0.7`, `[2001:db8::7]`, or `*` for all
     /// others. The name should be the `service.name` of that service.
     pub fn with_client_service_name(mut self, address: &str, name: &str) -> Self {
-        if let Err(accepted) = self.client_service_names.add(address, name) {
+        if let Err(accepted) = self.client_service_names.add_address(address, name) {
             self.problem("with_client_service_name", address, accepted);
         }
         self
@@ -302,7 +302,7 @@ impl ServerConfig {
 
     pub(crate) fn client_service_names<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, items: I) {
         for item in items {
-            if let Err(accepted) = self.client_service_names.add_item(item.as_ref()) {
+            if let Err(accepted) = self.client_service_names.add_address_item(item.as_ref()) {
                 self.problem(source, item.as_ref(), accepted);
             }
         }

@@ -88,19 +88,22 @@ where
         let is_lean = is_unsampled(&parent);
 
         let named = self.policy.route(&facts.request);
-        let route = named.or_else(|| self.config.route_templates.find(facts.request.uri.path()));
         let own_name = self.policy.span_name(&facts.request);
-        let late_route = match (&route, &own_name) {
+        // A route that the response reveals replaces a template and a guess.
+        let late_route = match (&named, &own_name) {
             (Some(_), _) => LateRoute::No,
             (None, Some(_)) => LateRoute::Attribute,
             (None, None) => LateRoute::AttributeAndName,
         };
+        let route = named.or_else(|| self.config.route_templates.find(facts.request.uri.path()));
         let (name, route) = names::span_name(&facts.method, route.as_deref());
 
         let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.config.request_headers.len() };
         let mut attributes = Attributes::with_capacity(capacity);
         facts.identify(route.as_ref(), &mut attributes);
-        attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
+        // A route that may be replaced becomes an attribute later, because opentelemetry_sdk would keep both.
+        let (known, unset) = if late_route == LateRoute::No { (route.clone(), None) } else { (None, route.clone()) };
+        attributes.list.extend(known.map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         if !is_lean {
             facts.describe(&self.config, &self.policy, &mut attributes);
         }
@@ -129,6 +132,7 @@ where
         let mut begun = RequestSpan::new(self.clone(), context, facts.method, measured);
         begun.is_recording = is_recording;
         begun.late_route = late_route;
+        begun.unset_route = unset;
         begun.cut = attributes.cut;
         begun.outcome.request_bytes = facts.body_length;
         begun

@@ -15,7 +15,7 @@ use super::outcome::{End, RequestOutcome};
 use super::policy::{HttpPolicy, ResponseHead};
 use crate::shared::headers::capture;
 use crate::shared::methods::MethodName;
-use crate::shared::names;
+use crate::shared::names::{self, RouteText};
 
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
@@ -28,6 +28,8 @@ pub struct RequestSpan {
     /// Read once, before the span is moved behind the lock of the context.
     pub(crate) is_recording: bool,
     pub(crate) late_route: LateRoute,
+    /// The route that is not yet an attribute of the span.
+    pub(crate) unset_route: Option<RouteText>,
     pub(crate) cut: Cut,
     pub(crate) outcome: RequestOutcome,
     method: MethodName,
@@ -60,7 +62,17 @@ impl RequestSpan {
         measured: Option<Measurement>,
     ) -> Self {
         let (late_route, cut, outcome) = (LateRoute::No, Cut::default(), RequestOutcome::default());
-        RequestSpan { server, context, is_recording: false, late_route, cut, outcome, method, measured }
+        RequestSpan {
+            server,
+            context,
+            is_recording: false,
+            late_route,
+            unset_route: None,
+            cut,
+            outcome,
+            method,
+            measured,
+        }
     }
 
     /// Increments the number of active requests.
@@ -163,14 +175,16 @@ impl RequestSpan {
             if self.late_route == LateRoute::AttributeAndName {
                 span.update_name(name);
             }
-            attributes.list.extend(route.map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
+            self.unset_route = route;
         }
+        attributes.list.extend(self.unset_route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         capture(&self.server.config().response_headers, response.headers, &mut attributes);
         self.cut = attributes.cut;
         self.server.policy().response_attributes(response, &mut attributes.list);
         if !attributes.list.is_empty() {
             span.set_attributes(attributes.list);
         }
+        self.unset_route = None;
     }
 
     /// Writes the outcome to the span, taking at most three short locks.
@@ -187,16 +201,18 @@ impl RequestSpan {
         let is_sized = self.server.config().opt_in.response_size && outcome.status.is_some();
         let size = is_sized.then(|| KeyValue::new(keys::HTTP_RESPONSE_BODY_SIZE, bytes));
         let cut = self.cut.attribute();
+        // Without a response, or if the policy panicked.
+        let route = self.unset_route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route));
         match outcome.error_type() {
             // Nearly all requests take this branch, which sets a single attribute and avoids an iterator chain.
-            None if ending.is_none() && size.is_none() && cut.is_none() => {
+            None if ending.is_none() && size.is_none() && cut.is_none() && route.is_none() => {
                 if let Some(status) = status {
                     span.set_attribute(status);
                 }
             }
-            None => span.set_attributes([status, ending, size, cut].into_iter().flatten()),
+            None => span.set_attributes([status, ending, size, cut, route].into_iter().flatten()),
             Some(error) => {
-                let written = [status, ending, size, cut].into_iter().flatten();
+                let written = [status, ending, size, cut, route].into_iter().flatten();
                 // spec: http/http-spans.md#status: no description if the status code explains the error
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
                 match &self.server.config().errors {

@@ -40,7 +40,7 @@ impl<'u> Target<'u> {
     }
 
     /// Returns the parts of a request's target. If it has no host, as in HTTP/1 requests on a given connection, the host
-    /// comes from the `Host` header, and the scheme is `http`.
+    /// comes from the `Host` header. Without a scheme, it is `https` for port 443 and otherwise `http`.
     pub fn of(uri: &'u Uri, headers: &'u HeaderMap) -> Self {
         let in_header = || headers.get(header::HOST)?.to_str().ok();
         let authority = uri.authority().map(http::uri::Authority::as_str).or_else(in_header).unwrap_or_default();
@@ -96,7 +96,8 @@ impl<'u> Target<'u> {
             let port = self.port_or_default(port);
             return Some(Server { address: host.into(), port, kept: Some(host), is_cut: false });
         }
-        let Host { address, port, is_cut } = host::attribute(self.authority)?;
+        let (host, port) = host::split(self.authority)?;
+        let Host { address, port, is_cut } = Host::new(host, port);
         Some(Server { address, port: self.port_or_default(port), kept: None, is_cut })
     }
 
