@@ -17,6 +17,7 @@ pub(crate) fn statement(input: &[u8]) {
         if sql.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace()) {
             let with_value = format!("{sql} = '{MARKER}'");
             assert!(!sanitize(&with_value, dialect).contains(MARKER), "{dialect:?}: the text contains a value");
+            assert!(!summary(&with_value, dialect).contains(MARKER), "{dialect:?}: the summary contains a value");
         }
     }
 }

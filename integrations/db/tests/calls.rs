@@ -178,6 +178,29 @@ fn names_follow_the_precedence_of_the_conventions() {
 }
 
 #[test]
+fn a_span_and_its_measurement_have_the_same_summary() {
+    let long = "x".repeat(250);
+    let with_long = format!("CREATE TABLE {long}");
+    for (call, expected) in [
+        (Call::operation("CREATE").with_collection("users"), "CREATE users"),
+        (Call::operation("EXECUTE").with_procedure("work"), "EXECUTE work"),
+        (Call::operation("COMMIT"), "COMMIT"),
+        (Call::operation("INSERT").with_collection(&long), "INSERT"),
+        (Call::statement("SELECT 1 FROM t", false).with_collection("c"), "SELECT t"),
+        (Call::statement(&with_long, false), "CREATE TABLE"),
+    ] {
+        let fixture = Fixture::new(ClientConfig::new());
+        fixture.client.begin(&postgres(), call).unwrap().end(End::Completed);
+        let span = fixture.spans.get_finished_spans().unwrap().remove(0);
+        let summary = span.attributes.iter().find(|pair| pair.key.as_str() == "db.query.summary").unwrap();
+        assert_eq!((&*span.name, &*summary.value.to_string()), (expected, expected));
+        let point = format!(" db.query.summary={expected} db.");
+        let points = fixture.points();
+        assert!(points[0].contains(&point), "{points:#?}");
+    }
+}
+
+#[test]
 fn failures_have_a_code_or_a_type() {
     let fixture = Fixture::new(ClientConfig::new());
     let end = |client: &DbClientInstrumentation, failure: Failure<'_>| {
@@ -365,4 +388,19 @@ fn a_pool_is_observed_while_it_lives() {
             format!("db.client.connection.wait_time [s] n=1 sum=0.1 {name} {rest}"),
         ]
     );
+}
+
+#[test]
+fn each_step_of_a_connection_reads_the_clock_once() {
+    let readings = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&readings);
+    let config = ClientConfig::new()
+        .with_clock(move || SystemTime::UNIX_EPOCH + Duration::from_millis(counter.fetch_add(1, Ordering::Relaxed)));
+    let fixture = Fixture::new(ClientConfig::new());
+    let client = DbClientInstrumentation::new(config, fixture.tracers.tracer("test"));
+    let pool = client.with_meter(&fixture.meters.meter("test")).pool(&postgres(), None, State);
+    for expected in [3, 6] {
+        drop(pool.wait().connected());
+        assert_eq!(readings.load(Ordering::Relaxed), expected);
+    }
 }

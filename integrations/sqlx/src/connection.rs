@@ -220,7 +220,6 @@ impl<'c, DB: Driver, T: Telemetry> Transaction<'c, DB, T> {
         let mut transaction = Transaction { connection, is_open: true };
         let depth = transaction.depth();
         let (bare, client) = transaction.parts();
-        let client = client.clone();
         let text = statement.clone();
         let call = match &text {
             Some(text) => Call::statement(text.as_str(), false),
@@ -237,7 +236,7 @@ impl<'c, DB: Driver, T: Telemetry> Transaction<'c, DB, T> {
     pub async fn commit(mut self) -> Result<(), Error> {
         let name = if self.depth() > 1 { "RELEASE SAVEPOINT" } else { "COMMIT" };
         let (bare, client) = self.parts();
-        client.clone().call::<DB, _>(Call::operation(name), DB::TransactionManager::commit(bare)).await?;
+        client.call::<DB, _>(Call::operation(name), DB::TransactionManager::commit(bare)).await?;
         self.is_open = false;
         Ok(())
     }
@@ -249,7 +248,7 @@ impl<'c, DB: Driver, T: Telemetry> Transaction<'c, DB, T> {
     pub async fn rollback(mut self) -> Result<(), Error> {
         let name = if self.depth() > 1 { "ROLLBACK TO SAVEPOINT" } else { "ROLLBACK" };
         let (bare, client) = self.parts();
-        client.clone().call::<DB, _>(Call::operation(name), DB::TransactionManager::rollback(bare)).await?;
+        client.call::<DB, _>(Call::operation(name), DB::TransactionManager::rollback(bare)).await?;
         self.is_open = false;
         Ok(())
     }

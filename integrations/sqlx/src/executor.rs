@@ -31,7 +31,6 @@ macro_rules! executors {
                 E: 'q + Execute<'q, $database>,
             {
                 let (bare, client) = self.parts();
-                let client = client.clone();
                 Box::pin(Rows::new(client, Parts::new(query), move |query| Executor::fetch_many(bare, query)))
             }
 
@@ -71,7 +70,8 @@ macro_rules! executors {
             }
         }
 
-        impl<'p, T: Telemetry> Executor<'p> for &'p Pool<$database, T> {
+        // As in sqlx, the results do not borrow the pool.
+        impl<'p, T: Telemetry> Executor<'p> for &'_ Pool<$database, T> {
             type Database = $database;
 
             fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Item<$database>, Error>>
@@ -80,14 +80,11 @@ macro_rules! executors {
                 E: 'q + Execute<'q, $database>,
             {
                 let query = Parts::<$database>::new(query);
+                let acquired = self.acquire_dated();
                 Box::pin(TryAsyncStream::new(move |yielder| async move {
-                    let mut connection = match self.acquire_dated().await {
+                    let mut connection = match acquired.await {
                         Ok(connection) => connection,
-                        Err((error, started)) => {
-                            let call = Call::statement(query.text(), query.is_parameterized());
-                            self.client.fail::<$database>(call, started, &error);
-                            return Err(error);
-                        }
+                        Err(refused) => return Err(refused.record::<$database>(query.call())),
                     };
                     let mut rows = Executor::fetch_many(&mut *connection, query);
                     while let Some(item) = poll_fn(|task| rows.as_mut().poll_next(task)).await {
@@ -103,14 +100,11 @@ macro_rules! executors {
                 E: 'q + Execute<'q, $database>,
             {
                 let query = Parts::<$database>::new(query);
+                let acquired = self.acquire_dated();
                 Box::pin(async move {
-                    match self.acquire_dated().await {
+                    match acquired.await {
                         Ok(mut connection) => Executor::fetch_optional(&mut *connection, query).await,
-                        Err((error, started)) => {
-                            let call = Call::statement(query.text(), query.is_parameterized());
-                            self.client.fail::<$database>(call, started, &error);
-                            Err(error)
-                        }
+                        Err(refused) => Err(refused.record::<$database>(query.call())),
                     }
                 })
             }
@@ -123,13 +117,11 @@ macro_rules! executors {
             where
                 'p: 'e,
             {
+                let acquired = self.acquire_dated();
                 Box::pin(async move {
-                    match self.acquire_dated().await {
+                    match acquired.await {
                         Ok(mut connection) => Executor::prepare_with(&mut *connection, sql, parameters).await,
-                        Err((error, started)) => {
-                            self.client.fail::<$database>(Call::operation("PREPARE"), started, &error);
-                            Err(error)
-                        }
+                        Err(refused) => Err(refused.record::<$database>(Call::operation("PREPARE"))),
                     }
                 })
             }
@@ -138,7 +130,8 @@ macro_rules! executors {
             where
                 'p: 'e,
             {
-                Box::pin(async move { Executor::describe(self.acquire().await?.parts().0, sql).await })
+                let acquired = self.acquire();
+                Box::pin(async move { Executor::describe(acquired.await?.parts().0, sql).await })
             }
         }
     };

@@ -29,7 +29,7 @@ impl Client {
 
     /// Begins the call of a statement and adds the comment that the settings ask for.
     fn begin_query<DB: Driver>(&self, query: &mut Parts<DB>) -> Option<Operation> {
-        let operation = self.begin(Call::statement(query.text(), query.is_parameterized()))?;
+        let operation = self.begin(query.call())?;
         if let Some(commented) = self.instrumentation.comment(query.text(), &operation, query.is_prepared()) {
             query.set_comment(commented);
         }
@@ -111,7 +111,7 @@ pub(crate) type Item<DB> =
 /// The call ends with the stream, with an error, or when the stream is dropped. If all rows have arrived by then, the call has
 /// completed, even though the stream was not read to its end.
 pub(crate) struct Rows<'e, DB: Driver, F> {
-    client: Client,
+    client: &'e Client,
     start: Option<(Parts<DB>, F)>,
     stream: Option<BoxStream<'e, Result<Item<DB>, Error>>>,
     operation: Option<Operation>,
@@ -123,7 +123,7 @@ where
     DB: Driver,
     F: FnOnce(Parts<DB>) -> BoxStream<'e, Result<Item<DB>, Error>>,
 {
-    pub(crate) fn new(client: Client, query: Parts<DB>, start: F) -> Self {
+    pub(crate) fn new(client: &'e Client, query: Parts<DB>, start: F) -> Self {
         Rows { client, start: Some((query, start)), stream: None, operation: None, is_complete: false }
     }
 }

@@ -23,7 +23,7 @@ use crate::telemetry::{Global, Telemetry};
 /// for functions that require one; the statements of those functions are not observed.
 pub struct Pool<DB: Driver, T: Telemetry = Global> {
     bare: BarePool<DB>,
-    pub(crate) client: Client,
+    client: Client,
     measurements: PoolMeasurements,
     telemetry: PhantomData<fn() -> T>,
 }
@@ -69,13 +69,13 @@ impl<DB: Driver, T: Telemetry> Pool<DB, T> {
     /// Fails with [`Error::PoolTimedOut`] if the wait takes too long, and like `acquire` of sqlx otherwise.
     pub fn acquire(&self) -> impl Future<Output = Result<PoolConnection<DB, T>, Error>> + Send + 'static {
         let acquired = self.acquire_dated();
-        async move { acquired.await.map_err(|(error, _)| error) }
+        async move { acquired.await.map_err(|refused| refused.error) }
     }
 
-    /// Returns a connection; on failure, the error and the time at which the wait began.
+    /// Returns a connection, or the reason why there is none.
     pub(crate) fn acquire_dated(
         &self,
-    ) -> impl Future<Output = Result<PoolConnection<DB, T>, (Error, SystemTime)>> + Send + 'static {
+    ) -> impl Future<Output = Result<PoolConnection<DB, T>, Refused>> + Send + 'static {
         let (bare, client, measurements) = (self.bare.clone(), self.client.clone(), self.measurements.clone());
         async move {
             let waiting = measurements.wait();
@@ -86,7 +86,7 @@ impl<DB: Driver, T: Telemetry> Pool<DB, T> {
                     if matches!(error, Error::PoolTimedOut) {
                         waiting.timed_out();
                     }
-                    Err((error, started))
+                    Err(Refused { error, started, client })
                 }
             }
         }
@@ -120,13 +120,11 @@ impl<DB: Driver, T: Telemetry> Pool<DB, T> {
     async fn begin_on(&self, statement: Option<SqlStr>) -> Result<Transaction<'static, DB, T>, Error> {
         let connection = match self.acquire_dated().await {
             Ok(connection) => connection,
-            Err((error, started)) => {
-                let call = match &statement {
+            Err(refused) => {
+                return Err(refused.record::<DB>(match &statement {
                     Some(statement) => Call::statement(statement.as_str(), false),
                     None => Call::operation("BEGIN"),
-                };
-                self.client.fail::<DB>(call, started, &error);
-                return Err(error);
+                }));
             }
         };
         Transaction::begin(Link::Owned(connection.0), statement).await
@@ -195,6 +193,22 @@ impl<DB: Driver, T: Telemetry> AsRef<BarePool<DB>> for Pool<DB, T> {
 impl<DB: Driver, T: Telemetry> fmt::Debug for Pool<DB, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.bare.fmt(f)
+    }
+}
+
+/// The failure to acquire a connection.
+pub(crate) struct Refused {
+    error: Error,
+    /// The time at which the wait began.
+    started: SystemTime,
+    client: Client,
+}
+
+impl Refused {
+    /// Records the call that needed the connection, and returns the error.
+    pub(crate) fn record<DB: Driver>(self, call: Call<'_>) -> Error {
+        self.client.fail::<DB>(call, self.started, &self.error);
+        self.error
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx_core::database::Database;
 use sqlx_core::error::BoxDynError;
 use sqlx_core::executor::Execute;
 use sqlx_core::sql_str::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use telemark_db::Call;
 
 /// The parts of a query. Executing them has the same effect as executing the query.
 pub(crate) struct Parts<DB: Database> {
@@ -28,8 +29,13 @@ impl<DB: Database> Parts<DB> {
         self.sql.as_str()
     }
 
+    /// Describes the query for its span.
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call::statement(self.text(), self.is_parameterized())
+    }
+
     /// Returns true if values are sent apart from the text.
-    pub(crate) fn is_parameterized(&self) -> bool {
+    fn is_parameterized(&self) -> bool {
         matches!(&self.arguments, Some(Ok(Some(arguments))) if arguments.len() > 0)
     }
 

@@ -6,6 +6,7 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use opentelemetry::KeyValue;
 use sqlx::Row;
 use support::Recorded;
@@ -224,4 +225,16 @@ async fn a_connection_of_mariadb_that_is_killed_in_a_query_fails_that_query() {
     let spans = recorded.spans();
     assert_eq!(spans.len(), 1);
     assert!(spans[0].starts_with("SELECT error("), "{spans:?}");
+}
+
+#[tokio::test]
+async fn a_comment_is_no_statement_of_its_own_for_mariadb() {
+    let recorded = Recorded::new(ClientConfig::new().with_commenter(Commenter::new().with_tag("application", "shop")));
+    let Some(pool) = mariadb(&recorded, System::MariaDb).await else { return };
+    for sql in ["SELECT 1", "SELECT 1;", "SELECT '--' ;\n", "SELECT 1 -- x;"] {
+        let answers: Vec<_> = sqlx::raw_sql(sql).fetch_many(&pool).try_collect().await.unwrap();
+        let (rows, results): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.is_right());
+        assert_eq!((rows.len(), results.len()), (1, 1), "{sql}");
+        sqlx::query(sql).fetch_one(&pool).await.unwrap();
+    }
 }

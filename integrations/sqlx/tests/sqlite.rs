@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Acquire, Connection as _, Executor, QueryBuilder, Row, Sqlite};
 use support::{Recorded, until};
 use telemark_sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteTransaction};
@@ -102,6 +104,22 @@ async fn each_way_to_run_a_query_is_one_span() {
     use sqlx::Statement;
     assert!(statement.query().bind(1).fetch_optional(&pool).await.unwrap().is_some());
     check(&text(1, ONE));
+}
+
+/// A function of an application whose result outlives the borrow of the pool, as with sqlx's.
+fn rows(pool: &SqlitePool) -> BoxStream<'static, Result<SqliteRow, sqlx::Error>> {
+    sqlx::query("SELECT name FROM users").fetch(pool)
+}
+
+#[tokio::test]
+async fn results_do_not_borrow_the_pool() {
+    let (recorded, pool) = open_one().await;
+    assert_eq!(rows(&pool).count().await, 3);
+    let deleted = tokio::spawn(pool.execute("DELETE FROM users")).await.unwrap().unwrap();
+    assert_eq!(deleted.rows_affected(), 3);
+    assert!(tokio::spawn(pool.fetch_optional("SELECT name FROM users")).await.unwrap().unwrap().is_none());
+    tokio::spawn(pool.prepare(sqlx::SqlStr::from_static("SELECT 1"))).await.unwrap().unwrap();
+    assert_eq!(recorded.spans().len(), 4);
 }
 
 /// A function of an application, which names the types of this crate.

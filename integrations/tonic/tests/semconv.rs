@@ -30,6 +30,8 @@ on_every_provider!(
     spans_and_metrics_say_what_the_conventions_want,
     samplers_see_what_the_conventions_want,
     the_metric_is_the_duration_of_the_span,
+    an_error_recorder_that_panics_does_not_move_the_end,
+    a_name_that_is_cut_is_listed,
 );
 
 /// The attributes of a span, with the level on a client and on a server.
@@ -355,6 +357,34 @@ async fn the_metric_is_the_duration_of_the_span<S: Spans>() {
         "rpc.client.call.duration[s]{rpc.method=test.Semconv/Timed,rpc.status_code=OK,rpc.system.name=grpc,\
          server.address=shop.example,server.port=443} histogram count=1 sum=0.25 min=0.25 max=0.25 <=0.25:1\n"
     );
+}
+
+async fn an_error_recorder_that_panics_does_not_move_the_end<S: Spans>() {
+    let spans = S::new();
+    let config = GrpcConfig::new()
+        .with_clock(support::ticking())
+        .with_error_recorder(|_, _, _| resume_unwind(Box::new("on purpose")));
+    let server = GrpcServerLayer::new().with_config(config).with_tracer(spans.tracer()).with_meter(&spans.meter());
+    let service = service_fn(|_request: Request<()>| answer(Ending::Trailers(13)));
+    exchange(server.layer(service), request("test.Semconv/Recorder", "1S"), Ending::Trailers(13)).await;
+    assert_eq!(spans.finished()[0].duration, Duration::from_millis(250));
+    assert_eq!(
+        spans.finished()[0].only(&["rpc.status_code"]),
+        "test.Semconv/Recorder Unset rpc.status_code=\"INTERNAL\""
+    );
+}
+
+async fn a_name_that_is_cut_is_listed<S: Spans>() {
+    let spans = S::new();
+    let server = GrpcServerLayer::new().with_tracer(spans.tracer()).with_meter(&spans.meter());
+    let service = service_fn(|_request: Request<()>| answer(Ending::Trailers(0)));
+    let name = format!("test.Semconv/{}", "x".repeat(5000));
+    exchange(server.layer(service), request(&name, "1S"), Ending::Trailers(0)).await;
+    let expected = format!(
+        "grpc Unset rpc.method=\"_OTHER\" rpc.method_original={:?} telemark.truncated=[\"rpc.method_original\"]",
+        &name[..4096]
+    );
+    assert_eq!(spans.finished()[0].only(&["rpc.method", "rpc.method_original", "telemark.truncated"]), expected);
 }
 
 #[test]

@@ -39,6 +39,7 @@ on_every_provider!(
     without_a_tracer,
     excluded,
     spans_have_the_same_duration,
+    an_error_recorder_that_panics,
     clocks_that_are_set_back,
     one_set_of_instruments,
     a_layer_is_the_same_whatever_the_order_of_its_settings,
@@ -110,6 +111,15 @@ fn points(attributes: &str, request: u64, response: u64) -> String {
 
 fn get(status: u16) -> String {
     format!("http.request.method=GET,http.response.status_code={status},network.protocol.version=1.1,url.scheme=http")
+}
+
+/// The span still ends with the time of the clock, which is that of the metric.
+async fn an_error_recorder_that_panics<S: Spans>() {
+    let spans = S::new();
+    let config = config().with_error_recorder(|_, _, _| std::panic::resume_unwind(Box::new("on purpose")));
+    let failed = Response::builder().status(500).body(Empty::<Bytes>::new()).unwrap();
+    drop(respond(&spans, config, Request::get("/"), failed).await);
+    assert_eq!(the_span(&spans).await.duration, Duration::from_millis(250));
 }
 
 async fn completed<S: Spans>() {

@@ -1,12 +1,13 @@
 //! One call of a database, as its driver describes it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::StringValue;
 
 use super::config::QueryText;
-use crate::sql::{Dialect, Statement, Statements};
+use crate::sql::{Dialect, MAX_SUMMARY_CHARACTERS, Statement, Statements};
 
 /// The statements of the whole program.
 static STATEMENTS: std::sync::LazyLock<Statements> = std::sync::LazyLock::new(Statements::new);
@@ -72,6 +73,11 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Returns the table or the procedure that the call names.
+    pub(crate) fn target(&self) -> Option<&StringValue> {
+        self.collection.as_ref().or(self.procedure.as_ref())
+    }
+
     pub(crate) fn facts(&self, dialect: Dialect, query_text: QueryText) -> Facts {
         let read = |sql: &str, is_parameterized: bool| {
             STATEMENTS.get(sql, dialect, is_parameterized && query_text != QueryText::Sanitized)
@@ -106,4 +112,22 @@ pub(crate) struct Facts {
     pub(crate) is_described: bool,
     pub(crate) operation: Option<&'static str>,
     pub(crate) batch_size: Option<usize>,
+}
+
+impl Facts {
+    /// Returns `db.query.summary`, which is the same for the span and for its measurement. The summary of an operation
+    /// includes its target if there is room for both.
+    ///
+    /// spec: db/database-spans.md, db.query.summary: a higher-level API builds it from the operation and the target
+    pub(crate) fn summary(&self, target: Option<&StringValue>) -> Option<Cow<'static, str>> {
+        match (self.operation, target) {
+            (None, _) => self.statement.as_ref()?.summary.clone(),
+            (Some(operation), Some(target)) => {
+                let summary = format!("{operation} {target}");
+                let fits = summary.chars().count() <= MAX_SUMMARY_CHARACTERS;
+                Some(if fits { summary.into() } else { operation.into() })
+            }
+            (Some(operation), None) => Some(operation.into()),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use opentelemetry::Context;
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::TraceContextExt;
 
-/// Adds a comment such as `/*application='shop',traceparent='00-…-01'*/` to the end of statements.
+/// Adds a comment such as `/*application='shop',traceparent='00-…-01'*/` to the end of statements, before a final semicolon.
 ///
 /// The trace is added only to statements that are not prepared. A prepared statement is cached by its text, on the client and
 /// on the server, and a text with a new trace for each call would be prepared anew each time. It receives only the constant
@@ -50,17 +50,15 @@ impl Commenter {
                 None => tags.add_trace(context),
             }
         }
+        // MySQL answers a comment behind the last semicolon as a statement of its own.
+        let end = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
         // spec: sqlcommenter: a statement with a comment is not changed
-        let end = sql.trim_end();
-        if tags.0.is_empty() || end.ends_with("*/") {
+        if tags.0.is_empty() || end.is_empty() || end.ends_with("*/") {
             return None;
         }
-        // A line comment at the end would hide this one.
-        let separator = if end.rsplit('\n').next().is_some_and(|line| line.contains("--") || line.contains('#')) {
-            '\n'
-        } else {
-            ' '
-        };
+        // A line comment at the end would hide this one. It may also contain the semicolons, which must not become real.
+        let is_hidden = end.rsplit('\n').next().is_some_and(|line| line.contains("--") || line.contains('#'));
+        let (separator, semicolons) = if is_hidden { ('\n', "") } else { (' ', sql[end.len()..].trim_end()) };
         let mut commented = String::with_capacity(sql.len() + 128);
         commented.push_str(end);
         commented.push(separator);
@@ -75,6 +73,7 @@ impl Commenter {
             commented.push('\'');
         }
         commented.push_str("*/");
+        commented.push_str(semicolons);
         Some(commented)
     }
 }
@@ -140,7 +139,18 @@ mod tests {
         check(&plain, "SELECT 1 /* own */", false, None);
         let tagged = Commenter::new().with_tag("application", "my 'shop'*/");
         check(&tagged, "SELECT 1", true, Some("SELECT 1 /*application='my%20%27shop%27%2A%2F'*/"));
-        check(&tagged, "SELECT 1;", false, Some(&format!("SELECT 1; /*application='my%20%27shop%27%2A%2F',{TRACE}*/")));
+        check(&tagged, "SELECT 1;", false, Some(&format!("SELECT 1 /*application='my%20%27shop%27%2A%2F',{TRACE}*/;")));
+        for (sql, expected) in [
+            ("SELECT 1; SELECT 2 ;\n; ", Some("SELECT 1; SELECT 2 /*a='b'*/ ;\n;")),
+            ("SELECT '--';", Some("SELECT '--'\n/*a='b'*/")),
+            ("SELECT 1; -- x;", Some("SELECT 1; -- x\n/*a='b'*/")),
+            ("SELECT 1 -- x\n;", Some("SELECT 1 -- x\n/*a='b'*/")),
+            ("SELECT 1 /* own */;", None),
+            (" ;", None),
+            ("", None),
+        ] {
+            check(&Commenter::new().with_tag("a", "b"), sql, true, expected);
+        }
         assert_eq!(plain.comment("SELECT 1", &Context::new(), false), None, "there is no trace");
     }
 }

@@ -1,7 +1,7 @@
 //! The database that a connection leads to, and the attributes that describe it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::{KeyValue, StringValue};
 use telemark_kit::{BoundedText, Interner, keys};
@@ -87,7 +87,8 @@ struct Inner {
     port: Option<u16>,
     is_in_memory: bool,
     /// Distinguishes databases in caches: equal for databases with the same attributes.
-    id: Option<usize>,
+    /// Taken at first use, because identities are limited and most databases are only steps to another one.
+    id: OnceLock<Option<usize>>,
     attributes: Vec<KeyValue>,
 }
 
@@ -100,7 +101,7 @@ impl Database {
             address: None,
             port: None,
             is_in_memory: false,
-            id: None,
+            id: OnceLock::new(),
             attributes: Vec::new(),
         };
         Database::described(inner)
@@ -177,7 +178,10 @@ impl Database {
     }
 
     pub(crate) fn id(&self) -> Option<usize> {
-        self.0.id
+        *self.0.id.get_or_init(|| {
+            let shown = self.0.attributes.iter().map(|attribute| format!("{}={}\0", attribute.key, attribute.value));
+            IDENTITIES.get(&shown.collect::<String>(), |_| ()).map(|(text, ())| text.as_ptr().addr())
+        })
     }
 
     fn changed(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -193,8 +197,7 @@ impl Database {
             attributes.push(KeyValue::new(keys::SERVER_ADDRESS, address.clone()));
             attributes.extend(inner.port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
         }
-        let shown = attributes.iter().map(|attribute| format!("{}={}\0", attribute.key, attribute.value));
-        inner.id = IDENTITIES.get(&shown.collect::<String>(), |_| ()).map(|(text, ())| text.as_ptr().addr());
+        inner.id = OnceLock::new();
         inner.attributes = attributes;
         Database(Arc::new(inner))
     }
@@ -260,6 +263,14 @@ mod tests {
         let again = Database::new(System::PostgreSql).with_namespace("a").with_server("identities", Some(5432));
         assert_eq!((again.id(), again.attributes()), (first.id(), first.attributes()));
         assert_eq!(base.with_namespace(&"x".repeat(600)).id(), None);
+    }
+
+    #[test]
+    fn a_database_that_is_never_used_takes_no_identity() {
+        for number in 0..1100 {
+            drop(Database::new(System::PostgreSql).with_namespace(&format!("unused{number}")));
+        }
+        assert!(Database::new(System::PostgreSql).with_namespace("used").id().is_some());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use opentelemetry::metrics::Meter;
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use telemark_kit::{Attributes, Instruments, guarded, keys};
+use telemark_kit::{Attributes, Clock, Instruments, guarded, keys};
 
 use super::call::{Call, Facts};
 use super::config::ClientConfig;
@@ -26,6 +26,7 @@ pub struct DbClientInstrumentation(Arc<Inner>);
 
 struct Inner {
     config: ClientConfig,
+    clock: Clock,
     tracer: Arc<dyn StartSpan>,
     calls: Instruments<CallInstruments>,
     pools: Instruments<PoolInstruments>,
@@ -69,6 +70,7 @@ impl DbClientInstrumentation {
         T::Span: Send + Sync + 'static,
     {
         DbClientInstrumentation(Arc::new(Inner {
+            clock: config.clock.clone().unwrap_or_default(),
             config,
             tracer: Arc::new(tracer),
             calls: Instruments::off(CallInstruments::new),
@@ -90,9 +92,9 @@ impl DbClientInstrumentation {
     }
 
     fn with_instruments(self, calls: Instruments<CallInstruments>, pools: Instruments<PoolInstruments>) -> Self {
-        let Inner { config, tracer, .. } = &*self.0;
-        let (config, tracer) = (config.clone(), Arc::clone(tracer));
-        DbClientInstrumentation(Arc::new(Inner { config, tracer, calls, pools }))
+        let Inner { config, clock, tracer, .. } = &*self.0;
+        let (config, clock, tracer) = (config.clone(), clock.clone(), Arc::clone(tracer));
+        DbClientInstrumentation(Arc::new(Inner { config, clock, tracer, calls, pools }))
     }
 
     /// Returns the settings.
@@ -102,7 +104,7 @@ impl DbClientInstrumentation {
 
     /// Returns the current time of the clock that dates spans and measurements.
     pub fn now(&self) -> SystemTime {
-        self.0.config.clock.clone().unwrap_or_default().now()
+        self.0.clock.now()
     }
 
     /// Begins the span and the measurement of a call. The parent is the current span.
@@ -189,23 +191,19 @@ fn is_unsampled(parent: &Context) -> bool {
 
 /// spec: db/database-spans.md#name
 fn span_name(facts: &Facts, call: &Call<'_>, database: &Database) -> Cow<'static, str> {
-    if let Some(summary) = facts.statement.as_ref().and_then(|statement| statement.summary.clone()) {
+    if let Some(summary) = facts.summary(call.target()) {
         return summary;
     }
-    let target = call.collection.as_ref().or(call.procedure.as_ref()).map(ToString::to_string);
-    match (facts.operation, target) {
-        (Some(operation), Some(target)) => format!("{operation} {target}").into(),
-        // The summary of an operation without a target is its name.
-        (Some(operation), None) => operation.into(),
-        (None, Some(target)) => target.into(),
-        (None, None) => database.target().map_or(database.system().name().into(), Into::into),
+    match call.target() {
+        Some(target) => target.to_string().into(),
+        None => database.target().map_or(database.system().name().into(), Into::into),
     }
 }
 
 fn describe(facts: &Facts, call: &Call<'_>, database: &Database, attributes: &mut Attributes) {
     attributes.list.extend_from_slice(database.attributes());
+    extend(&mut attributes.list, keys::DB_QUERY_SUMMARY, facts.summary(call.target()));
     if let Some(statement) = &facts.statement {
-        extend(&mut attributes.list, keys::DB_QUERY_SUMMARY, statement.summary.clone());
         if facts.is_described {
             attributes.add(keys::DB_QUERY_TEXT, statement.text.clone());
             if statement.is_cut {
@@ -213,15 +211,7 @@ fn describe(facts: &Facts, call: &Call<'_>, database: &Database, attributes: &mu
             }
         }
     }
-    if let Some(operation) = facts.operation {
-        // spec: db/database-spans.md, db.query.summary: a higher-level API builds it from the operation and the target
-        attributes.add(keys::DB_OPERATION_NAME, operation);
-        let summary = match &call.collection {
-            Some(collection) => Cow::Owned(format!("{operation} {collection}")),
-            None => Cow::Borrowed(operation),
-        };
-        attributes.add(keys::DB_QUERY_SUMMARY, summary);
-    }
+    extend(&mut attributes.list, keys::DB_OPERATION_NAME, facts.operation);
     extend(&mut attributes.list, keys::DB_COLLECTION_NAME, call.collection.clone());
     extend(&mut attributes.list, keys::DB_STORED_PROCEDURE_NAME, call.procedure.clone());
     let size = facts.batch_size.and_then(|size| i64::try_from(size).ok());

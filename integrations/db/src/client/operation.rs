@@ -165,16 +165,9 @@ impl Operation {
     // spec: db/database-metrics.md#metric-dbclientoperationduration
     fn metric_attributes(&self, end: &End<'_>) -> Vec<KeyValue> {
         let mut list = self.database.attributes().to_vec();
-        match self.facts.operation {
-            Some(operation) => {
-                list.push(KeyValue::new(keys::DB_OPERATION_NAME, operation));
-                list.push(KeyValue::new(keys::DB_QUERY_SUMMARY, operation));
-            }
-            None => {
-                let summary = self.facts.statement.as_ref().and_then(|statement| statement.summary.clone());
-                extend(&mut list, keys::DB_QUERY_SUMMARY, summary);
-            }
-        }
+        extend(&mut list, keys::DB_OPERATION_NAME, self.facts.operation);
+        let target = self.collection.as_ref().or(self.procedure.as_ref());
+        extend(&mut list, keys::DB_QUERY_SUMMARY, self.facts.summary(target));
         extend(&mut list, keys::DB_COLLECTION_NAME, self.collection.clone());
         extend(&mut list, keys::DB_STORED_PROCEDURE_NAME, self.procedure.clone());
         self.error_attributes(end, &mut list);

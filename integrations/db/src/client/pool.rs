@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
@@ -141,6 +141,8 @@ struct Pool {
     attributes: Vec<KeyValue>,
     used: Vec<KeyValue>,
     idle: Vec<KeyValue>,
+    /// Set once the pool is among those that are observed.
+    registered: OnceLock<()>,
 }
 
 /// The measurements of one connection pool. Clones share them; the pool is observed until the last one is dropped.
@@ -148,8 +150,6 @@ struct Pool {
 pub struct PoolMeasurements {
     instrumentation: DbClientInstrumentation,
     pool: Arc<Pool>,
-    /// Set once the pool is among those that are observed.
-    registered: Arc<std::sync::OnceLock<()>>,
 }
 
 impl PoolMeasurements {
@@ -167,8 +167,9 @@ impl PoolMeasurements {
             attributes.iter().cloned().chain([state]).collect()
         };
         let (used, idle) = (with_state("used"), with_state("idle"));
-        let pool = Arc::new(Pool { state, pending: AtomicI64::new(0), attributes, used, idle });
-        let measurements = PoolMeasurements { instrumentation, pool, registered: Arc::default() };
+        let pending = AtomicI64::new(0);
+        let pool = Arc::new(Pool { state, pending, attributes, used, idle, registered: OnceLock::new() });
+        let measurements = PoolMeasurements { instrumentation, pool };
         measurements.instruments();
         measurements
     }
@@ -176,7 +177,7 @@ impl PoolMeasurements {
     /// Returns the instruments, after the pool has been registered with them.
     fn instruments(&self) -> Option<&PoolInstruments> {
         let instruments = guarded(|| self.instrumentation.pools()).flatten()?;
-        self.registered.get_or_init(|| lock(&instruments.pools).push(Arc::downgrade(&self.pool)));
+        self.pool.registered.get_or_init(|| lock(&instruments.pools).push(Arc::downgrade(&self.pool)));
         Some(instruments)
     }
 
@@ -189,10 +190,10 @@ impl PoolMeasurements {
     fn now(&self) -> SystemTime {
         guarded(|| self.instrumentation.now()).unwrap_or(SystemTime::UNIX_EPOCH)
     }
+}
 
-    fn passed(&self, since: SystemTime) -> f64 {
-        self.now().duration_since(since).unwrap_or_default().as_secs_f64()
-    }
+fn seconds(from: SystemTime, to: SystemTime) -> f64 {
+    to.duration_since(from).unwrap_or_default().as_secs_f64()
 }
 
 impl fmt::Debug for PoolMeasurements {
@@ -216,12 +217,13 @@ impl Waiting {
 
     /// Ends the wait with a connection, which is in use until the returned value is dropped.
     pub fn connected(self) -> InUse {
-        let measurements = self.measurements.clone();
-        if let Some(instruments) = measurements.instruments() {
-            let passed = measurements.passed(self.started);
-            guarded(|| instruments.wait_time.record(passed, &measurements.pool.attributes));
+        // The use begins when the wait ends.
+        let used = InUse::new(&self.measurements);
+        if let Some(instruments) = used.measurements.instruments() {
+            let passed = seconds(self.started, used.started);
+            guarded(|| instruments.wait_time.record(passed, &used.measurements.pool.attributes));
         }
-        InUse { started: measurements.now(), measurements }
+        used
     }
 
     /// Ends the wait because it took too long.
@@ -256,7 +258,7 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let measurements = &self.measurements;
         if let Some(instruments) = measurements.instruments() {
-            let passed = measurements.passed(self.started);
+            let passed = seconds(self.started, measurements.now());
             guarded(|| instruments.use_time.record(passed, &measurements.pool.attributes));
         }
     }

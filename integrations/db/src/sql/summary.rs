@@ -201,6 +201,8 @@ impl<'a> Summarizer<'a> {
                     level.place = Place::BeforeName;
                 }
             }
+            // A value follows, which no dialect may take for a name in quotes.
+            b'=' if self.level().place == Place::BeforeName => self.level_mut().place = Place::Elsewhere,
             b';' => {
                 self.depth = 0;
                 self.levels[0] = TOP;

@@ -218,7 +218,8 @@ impl RequestSpan {
                 match &self.server.config().errors {
                     Some(errors) => {
                         span.set_attributes(written);
-                        errors.record(&span, error, description);
+                        // It is the application's code, and the span must end with its own time.
+                        guarded(|| errors.record(&span, error, description));
                     }
                     None => {
                         span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));

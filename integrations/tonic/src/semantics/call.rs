@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
-use telemark_kit::{Attributes, BoundedText, Cut, guarded, keys};
+use telemark_kit::{Attributes, Cut, guarded, keys};
 use tonic::Code;
 
 use super::address::ServerAddress;
@@ -73,14 +73,7 @@ impl Call {
         self.http_status = http_status;
         let status = CallStatus::in_headers(headers);
         if let Method::New(name) = &self.method {
-            let known = match &status {
-                None if http_status == StatusCode::OK && is_grpc(headers) => Method::keep(name, self.shared.side),
-                // tonic rejects an unknown method without a message, and a status from the application nearly always has one.
-                Some(status) if status.code == Code::Unimplemented && status.message.is_empty() => Method::Other,
-                None if http_status == StatusCode::NOT_FOUND => Method::Other,
-                _ => Method::tried(name),
-            };
-            self.decide(known);
+            self.decide(revealed(name, self.shared.side, http_status, headers, status.as_ref()));
         }
         let shared = Arc::clone(&self.shared);
         // spec: gRPC doc/PROTOCOL-HTTP2.md: "Trailers-Only": the headers are the trailers
@@ -122,7 +115,7 @@ impl Call {
         attributes.add(keys::RPC_METHOD, self.method.attribute());
         let is_unknown = self.method == Method::Other;
         if is_unknown {
-            attributes.add_text(keys::RPC_METHOD_ORIGINAL, BoundedText::new(&name));
+            attributes.add(keys::RPC_METHOD_ORIGINAL, name);
         }
         self.cut = attributes.cut;
         guarded(|| {
@@ -225,7 +218,8 @@ impl Call {
             (None, _) => span.set_attributes(written),
             (Some(error), Some(errors)) => {
                 span.set_attributes(written);
-                errors.record(&span, error, &outcome.message);
+                // It is the application's code, and the span must end with its own time.
+                guarded(|| errors.record(&span, error, &outcome.message));
             }
             (Some(error), None) => {
                 span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));
@@ -241,6 +235,25 @@ impl Call {
     }
 }
 
+/// Returns what the head of a response reveals about a new method.
+fn revealed(
+    name: &str,
+    side: Side,
+    http_status: StatusCode,
+    headers: &HeaderMap,
+    status: Option<&CallStatus>,
+) -> Method {
+    match status {
+        Some(status) if status.code == Code::Ok => Method::keep(name, side),
+        // tonic rejects an unknown method without a message, and a status from the application nearly always has one.
+        Some(status) if status.code == Code::Unimplemented && status.message.is_empty() => Method::Other,
+        Some(_) => Method::tried(name),
+        None if http_status == StatusCode::OK && is_grpc(headers) => Method::keep(name, side),
+        None if http_status == StatusCode::NOT_FOUND => Method::Other,
+        None => Method::tried(name),
+    }
+}
+
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Call { context, method, is_ended, .. } = self;
@@ -252,5 +265,30 @@ impl fmt::Debug for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.end(End::Dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_has_answered_with_success_is_kept() {
+        let check = |name: &str, status: Option<CallStatus>, content_type: &'static str, revealed_as: Method| {
+            let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, content_type.parse().unwrap())]);
+            let found = revealed(name, Side::Server, StatusCode::OK, &headers, status.as_ref());
+            assert_eq!(found, revealed_as, "{name}");
+            matches!(Method::find(name, Side::Server), Method::Kept(_))
+        };
+        let grpc = "application/grpc";
+        let kept = Method::Kept;
+        assert!(check("test.Revealed/Streams", None, grpc, kept("test.Revealed/Streams")));
+        let ok = Some(CallStatus::new(Code::Ok));
+        assert!(check("test.Revealed/Empty", ok, grpc, kept("test.Revealed/Empty")), "trailers only");
+        let failed = Some(CallStatus::new(Code::Internal));
+        assert!(!check("test.Revealed/Failed", failed, grpc, kept("test.Revealed/Failed")));
+        assert!(!check("test.Revealed/Page", None, "text/html", kept("test.Revealed/Page")));
+        let rejected = Some(CallStatus::new(Code::Unimplemented));
+        assert!(!check("test.Revealed/Rejected", rejected, grpc, Method::Other));
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use opentelemetry::StringValue;
-use telemark_kit::{BoundedText, Interner};
+use telemark_kit::Interner;
 
 use super::status::Side;
 
@@ -12,13 +12,15 @@ use super::status::Side;
 pub(crate) const OTHER: &str = "_OTHER";
 /// The value of `rpc.system.name`, and the span name of unknown methods.
 pub(crate) const SYSTEM: &str = "grpc";
+/// Methods with longer names are unknown.
+const MAX_NAME_BYTES: usize = 256;
 
 /// The methods that a server of this program has answered with success, and those that a client has called.
-static SERVED: Interner<()> = Interner::new(1024, 256);
-static CALLED: Interner<()> = Interner::new(1024, 256);
+static SERVED: Interner<()> = Interner::new(1024, MAX_NAME_BYTES);
+static CALLED: Interner<()> = Interner::new(1024, MAX_NAME_BYTES);
 /// The methods of a server that have only failed so far. Requests that are rejected before their method is looked up can fill
 /// this table with names that do not exist, but not the table of the methods that do.
-static TRIED: Interner<()> = Interner::new(256, 256);
+static TRIED: Interner<()> = Interner::new(256, MAX_NAME_BYTES);
 
 thread_local! {
     /// The methods that this thread has found most recently: eight as a client, eight as a server.
@@ -47,7 +49,7 @@ impl Method {
         }
     }
 
-    /// Returns the method if it is known to this side, or else as a new one.
+    /// Returns the method if it is known to this side, or else as a new one, or as unknown if its name is too long.
     pub(crate) fn find(name: &str, side: Side) -> Self {
         let place = 8 * usize::from(side == Side::Server) + name.len() % 8;
         let recent = RECENT.try_with(|recent| recent[place].get()).ok().flatten();
@@ -60,7 +62,8 @@ impl Method {
                 let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
                 Method::Kept(kept)
             }
-            None => Method::New(BoundedText::new(name).text),
+            None if name.len() > MAX_NAME_BYTES => Method::Other,
+            None => Method::New(name.to_owned()),
         }
     }
 
@@ -171,6 +174,8 @@ mod tests {
             assert_eq!(Method::find(name, Side::Server), Method::Kept(name));
         }
         assert_eq!(Method::keep(&"x".repeat(257), Side::Server), Method::Other);
+        assert_eq!(Method::find(&"x".repeat(257), Side::Server), Method::Other);
+        assert_eq!(Method::find(&"x".repeat(256), Side::Server), Method::New("x".repeat(256)));
         assert_eq!(Method::Other.span_name(), "grpc");
         let tried = "test.Tried/Method";
         assert_eq!(Method::tried(tried), Method::Kept(tried));
