@@ -174,6 +174,8 @@ fn a_span_entered_elsewhere_may_be_given_many_parents_and_keeps_only_the_last() 
             })
         };
         std::thread::scope(|scope| {
+            // Dropped at a failure, so that the other thread ends too.
+            let leave = leave;
             let holder = std::thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, hold).unwrap();
             is_entered.recv().unwrap();
             for _ in 0..PARENTS {
