@@ -46,8 +46,9 @@ pub use telemark_tracing::{
 /// There are three filters, all with the grammar of `RUST_LOG`: `RUST_LOG` for the lines, `OTEL_RUST_SPANS` for the spans, and
 /// `OTEL_RUST_LOGS` for the log records, which follow `OTEL_RUST_SPANS` if it is not set.
 ///
-/// If the program already has a global subscriber, keeps it and logs a warning. If the program calls `init` of another subscriber
-/// later, such as `registry().init()`, that call panics: build a subscriber of your own *or* call this.
+/// If the program already has a global subscriber, keeps it, leaves the logger of the `log` crate alone, and logs a warning. If the
+/// program calls `init` of another subscriber later, such as `registry().init()`, that call panics: build a subscriber of your own
+/// *or* call this. The same holds for a logger that is set later, as by `env_logger::init()`.
 ///
 /// What happens before the installation is not recorded.
 #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
@@ -74,8 +75,10 @@ pub fn install_with(
 ) {
     let lines = fmt::LineLayer::from_env(&telemark_sdk::config::Env::process());
     let lines = lines.with_resource(telemetry.tracer_provider().resource()).with_ids_of_spans(span_context);
-    fmt::install_lines(layer, lines);
-    install_log_tracer();
+    // Without this subscriber, the logger is the program's affair too.
+    if fmt::install_lines(layer, lines) {
+        install_log_tracer();
+    }
 }
 
 /// Log lines that contain the current span's ids.

@@ -2,12 +2,14 @@
 //! one test, because the telemetry and the subscriber are global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::trace::TraceId;
 use telemark::config::Env;
 use telemark::testing::InMemoryExporter;
 use telemark::traced;
+use telemark_sdk::diag;
 use tracing_subscriber::layer::SubscriberExt;
 
 #[traced]
@@ -22,15 +24,22 @@ fn a_subscriber_set_before_init_records_from_then_on() {
     let early = tracing::info_span!("early");
     early.in_scope(|| tracing::info!("lost"));
 
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let sink = said.clone();
+    assert!(diag::set_sink(move |_, text| sink.lock().unwrap().push(text.to_owned())));
     let (spans, records) = (InMemoryExporter::new(), InMemoryExporter::new());
     let telemetry = telemark::builder()
-        .with_env(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")]))
+        .with_env(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOG_LEVEL", "info")]))
         .with_span_exporter(spans.clone())
         .with_log_exporter(records.clone())
         // Finds the subscriber of the program and leaves it alone.
         .with_instrumentation(telemark::tracing::install)
         .init()
         .unwrap();
+    assert!(telemark::tracing::install_log_tracer(), "the logger of the `log` crate is left alone too");
+    let said = said.lock().unwrap().join("\n");
+    assert!(said.contains("the program has set a subscriber of `tracing` already"), "{said}");
+    assert!(said.contains("traces:") && !said.contains("log lines:"), "{said}");
     early.in_scope(|| {
         let late = tracing::info_span!("late");
         late.in_scope(within);

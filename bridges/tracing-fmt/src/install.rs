@@ -61,12 +61,17 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let (filter, format) = (filter(&Env::process()), lines.format().name());
-    diag::started(format_args!("log lines: {format}, filter {filter}"));
-    set_global(compose(layer, lines, filter))
+    let filters = filter.to_string();
+    let is_set = set_global(compose(layer, lines, filter));
+    if is_set {
+        diag::started(format_args!("log lines: {format}, filter {filters}"));
+    }
+    is_set
 }
 
 /// Returns a subscriber that writes lines as configured by the environment. `RUST_LOG` sets the filter, by default `info`, and
-/// `OTEL_RUST_LOG_FORMAT` sets the format, by default `json`.
+/// `OTEL_RUST_LOG_FORMAT` sets the format: by default text on standard error beside a console exporter, otherwise JSON on standard
+/// output.
 pub fn subscriber() -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
     subscriber_with(Identity::new())
 }

@@ -1,7 +1,8 @@
 //! What the layer keeps for each span.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use opentelemetry::logs::AnyValue;
 use opentelemetry::{Context, KeyValue};
@@ -29,8 +30,34 @@ pub(crate) struct Data {
     last_exit: AtomicU64,
     /// `None` unless an option requires it.
     extra: Option<Box<Extra>>,
-    /// The data of the same span after it was given another parent.
-    successor: OnceLock<Arc<Data>>,
+    /// True once the span was given another parent, and thereby other data.
+    is_replaced: AtomicBool,
+    /// Exists once the span was given another parent.
+    newest: OnceLock<Arc<NewestOf>>,
+}
+
+/// Leads from the data that a span had before to those it has now. All data of the span share it, so that replaced data are kept only
+/// by the threads that entered the span with them, however many parents the span is given.
+#[derive(Debug, Default)]
+struct NewestOf(Mutex<Weak<Data>>);
+
+/// The newest data of a span, borrowed unless they were replaced.
+#[derive(Debug)]
+pub(crate) enum Newest<'a> {
+    Own(&'a Data),
+    Other(Arc<Data>),
+}
+
+impl Deref for Newest<'_> {
+    type Target = Data;
+
+    #[inline]
+    fn deref(&self) -> &Data {
+        match self {
+            Newest::Own(data) => data,
+            Newest::Other(data) => data,
+        }
+    }
 }
 
 /// What some options require.
@@ -65,7 +92,8 @@ impl Data {
             is_closed: AtomicBool::new(false),
             last_exit: AtomicU64::new(0),
             extra,
-            successor: OnceLock::new(),
+            is_replaced: AtomicBool::new(false),
+            newest: OnceLock::new(),
         }
     }
 
@@ -92,30 +120,38 @@ impl Data {
             is_closed: AtomicBool::new(false),
             last_exit: AtomicU64::new(self.last_exit.load(Ordering::Relaxed)),
             extra,
-            successor: OnceLock::new(),
+            is_replaced: AtomicBool::new(false),
+            newest: OnceLock::new(),
         }
     }
 
-    /// Makes `data` the newest data of this span.
-    pub(crate) fn succeed(&self, data: Arc<Data>) {
-        // A span that already has a successor takes no other parent, because its data was taken out.
-        let _ = self.successor.set(data);
+    /// Makes `data`, which no other thread has yet, the newest data of this span.
+    fn succeed(&self, data: &Arc<Data>) {
+        let newest = self.newest.get_or_init(Arc::default);
+        let _ = data.newest.set(newest.clone());
+        *locked(&newest.0) = Arc::downgrade(data);
+        self.is_replaced.store(true, Ordering::Release);
     }
 
     /// Returns true unless the span was closed or given another parent since. The registry reuses the ids of closed spans.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
-        self.successor.get().is_none() && !self.is_closed.load(Ordering::Acquire)
+        !self.is_replaced.load(Ordering::Acquire) && !self.is_closed.load(Ordering::Acquire)
     }
 
-    /// Returns the newest data of this span.
+    /// Returns the newest data of this span, or these if the span is gone.
     #[inline]
-    pub(crate) fn newest(&self) -> &Data {
-        let mut newest = self;
-        while let Some(successor) = newest.successor.get() {
-            newest = successor;
+    pub(crate) fn newest(&self) -> Newest<'_> {
+        match self.is_replaced.load(Ordering::Acquire) {
+            false => Newest::Own(self),
+            true => self.successor().map_or(Newest::Own(self), Newest::Other),
         }
-        newest
+    }
+
+    /// Returns the newest data of this span after they were replaced, unless the span is gone.
+    #[cold]
+    fn successor(&self) -> Option<Arc<Data>> {
+        self.newest.get().and_then(|newest| locked(&newest.0).upgrade())
     }
 
     /// Marks a span whose identity has been used, so that its parent can no longer change.
@@ -135,7 +171,10 @@ impl Data {
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.newest().is_closed.load(Ordering::Acquire)
+        match self.is_replaced.load(Ordering::Acquire) {
+            false => self.is_closed.load(Ordering::Acquire),
+            true => self.successor().is_none_or(|newest| newest.is_closed.load(Ordering::Acquire)),
+        }
     }
 
     /// Takes back an entry that failed, for which there is no exit.
@@ -151,7 +190,8 @@ impl Data {
     /// while another thread uses the data in another way.
     #[inline]
     pub(crate) fn is_entered(own: &Arc<Data>) -> bool {
-        Arc::strong_count(own) > 2
+        // Data that were replaced exist for as long as a thread that has entered the span with them.
+        Arc::strong_count(own) > 2 || own.newest.get().is_some_and(|newest| Arc::strong_count(newest) > 1)
     }
 
     /// Records an entry, if the times are recorded.
@@ -232,6 +272,19 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The data in the extensions of a span, which are locked only to copy or to replace it.
 #[derive(Debug)]
 pub(crate) struct Shared(pub(crate) Arc<Data>);
+
+/// Gives a span other data. Returns false if it had none.
+pub(crate) fn replace<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, data: &Arc<Data>) -> bool {
+    let mut extensions = span.extensions_mut();
+    let before = extensions.replace(Shared(data.clone()));
+    // While the extensions are locked, because two threads may set a parent at the same time.
+    if let Some(Shared(before)) = &before {
+        before.succeed(data);
+    }
+    // The old data are dropped without the lock.
+    drop(extensions);
+    before.is_some()
+}
 
 /// Returns the data of a span.
 #[inline]

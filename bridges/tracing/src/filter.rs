@@ -37,10 +37,18 @@ pub(crate) fn may_pass_through(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= tracing::Level::INFO
 }
 
-/// True once the filter has rejected a span that another layer keeps.
+/// True once the filter has rejected a span that exists, because another layer keeps it or it may pass a parent on.
 static REJECTED: AtomicBool = AtomicBool::new(false);
 
-/// Returns true if this layer may have filtered out a span that another layer keeps.
+/// Notes that the filter has rejected a span.
+#[inline]
+pub(crate) fn note_rejected() {
+    if !has_rejected() {
+        REJECTED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Returns true if this layer may have filtered out a span that exists.
 #[inline]
 pub(crate) fn has_rejected() -> bool {
     REJECTED.load(Ordering::Relaxed)
@@ -84,8 +92,8 @@ impl<S> Filter<S> for BridgeFilter {
     #[inline]
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         let wants = self.wants(metadata) || metadata.is_span() && may_pass_through(metadata);
-        if !wants && metadata.is_span() && !has_rejected() {
-            REJECTED.store(true, Ordering::Relaxed);
+        if !wants && metadata.is_span() {
+            note_rejected();
         }
         wants
     }

@@ -92,6 +92,47 @@ impl Bridge {
             }
         })
     }
+
+    /// Returns true if the span is recorded, or passes a parent on.
+    fn is_kept<'a, R: LookupSpan<'a>>(&self, span: &SpanRef<'a, R>) -> bool {
+        let metadata = span.metadata();
+        data::of(span, self.id).is_some() || self.options.keeps_spans(sites::site(metadata), metadata)
+    }
+
+    /// Logs once that the filter removes the parent of a span that is kept.
+    #[cold]
+    fn say_that_parents_are_missing<S>(&self, attrs: &Attributes<'_>, span: &SpanRef<'_, S>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        if SAID.load(Ordering::Relaxed) || attrs.is_root() {
+            return;
+        }
+        let current = ctx.current_span();
+        let contextual = || Some((current.id()?, current.metadata()));
+        let direct = attrs.parent().map(|id| (id, None)).or_else(|| contextual().filter(|_| attrs.is_contextual()));
+        let Some((direct, metadata)) = direct else { return };
+        // The layer also sees removed spans that may pass a parent on.
+        let seen = span.parent().filter(|parent| parent.id() == *direct);
+        if seen.as_ref().is_some_and(|parent| self.is_kept(parent)) {
+            return;
+        }
+        let metadata = metadata.or_else(|| seen.as_ref().map(SpanRef::metadata));
+        let (name, target) = metadata.map_or(("a span", ""), |metadata| (metadata.name(), metadata.target()));
+        if !SAID.swap(true, Ordering::Relaxed) {
+            diag::log(
+                diag::Level::Info,
+                "tracing.parents",
+                format_args!(
+                    "the filter of spans (OTEL_RUST_SPANS) removes {name:?} of {target:?}; a span within it, such as {:?} of {:?}, \
+                     becomes the child of the nearest span that is kept. This message is shown once",
+                    attrs.metadata().name(),
+                    attrs.metadata().target(),
+                ),
+            );
+        }
+    }
 }
 
 /// Returns the id of the layer in a subscriber, or that of the latest layer if something such as `reload` hides it.
@@ -149,14 +190,18 @@ where
         // belong to this layer.
         let Some(span) = ctx.span(id) else { return };
         stack::forget_closed();
-        if filter::has_rejected() {
-            say_that_parents_are_missing(attrs, &span, &ctx);
-        }
         let mut special = None;
         let site = sites::site(attrs.metadata());
-        let is_kept = self.options.keeps_spans(site, attrs.metadata());
-        if !is_kept || site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+        if !self.options.keeps_spans(site, attrs.metadata()) {
+            // It may pass a parent on.
+            filter::note_rejected();
             return;
+        }
+        if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+            return;
+        }
+        if filter::has_rejected() {
+            self.say_that_parents_are_missing(attrs, &span, &ctx);
         }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
         for message in special.iter_mut().flat_map(|special| special.take_exceptions()) {
@@ -197,7 +242,8 @@ where
         if !self.options.span_fields.is_empty() {
             let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
             contained(|| values.record(&mut listed));
-            data.keep_for_records(listed.found);
+            // The formatted values may have set a parent.
+            data.newest().keep_for_records(listed.found);
         }
         if !data.span.takes_fields() {
             return;
@@ -208,7 +254,7 @@ where
         contained(|| {
             values.record(&mut SpanFields { attributes: &mut attributes, special: &mut special, has_special_fields });
         });
-        // The formatted values may have set a parent.
+        // The same holds here.
         let data = data.newest();
         if let Some(special) = special {
             special.changes(site, || data.span.clock().now(), |change| data.span.change(change));
@@ -260,37 +306,5 @@ fn give_back<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, taken: Shared) {
     // The span is not ended, because it would then be exported.
     if let Some(own) = own {
         own.0.span.discard();
-    }
-}
-
-/// Logs one warning that the filter removes the parent of a span that is kept.
-#[cold]
-fn say_that_parents_are_missing<S>(attrs: &Attributes<'_>, span: &SpanRef<'_, S>, ctx: &Context<'_, S>)
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if SAID.load(Ordering::Relaxed) || attrs.is_root() {
-        return;
-    }
-    let current = ctx.current_span();
-    let contextual = || Some((current.id()?, current.metadata()));
-    let direct = attrs.parent().map(|id| (id, None)).or_else(|| contextual().filter(|_| attrs.is_contextual()));
-    let Some((direct, metadata)) = direct else { return };
-    if span.parent().is_some_and(|kept| kept.id() == *direct) {
-        return;
-    }
-    let (name, target) = metadata.map_or(("a span", ""), |metadata| (metadata.name(), metadata.target()));
-    if !SAID.swap(true, Ordering::Relaxed) {
-        diag::log(
-            diag::Level::Info,
-            "tracing.parents",
-            format_args!(
-                "the filter of spans (OTEL_RUST_SPANS) removes {name:?} of {target:?}; a span within it, such as {:?} of {:?}, \
-                 becomes the child of the nearest span that is kept. This message is shown once",
-                attrs.metadata().name(),
-                attrs.metadata().target(),
-            ),
-        );
     }
 }

@@ -1,6 +1,10 @@
 //! The `log` crate: a logger that passes its records to `tracing`, at the level of the program's subscriber.
 
+use std::fmt::Debug;
+
 use telemark_sdk::span_filter;
+use tracing::Event;
+use tracing::field::{Field, Visit};
 use tracing_log::{AsLog, LogTracer};
 
 /// Sets the logger of the `log` crate to one that passes its records to `tracing`, where the program's subscriber filters them like
@@ -39,4 +43,28 @@ fn follow() {
     // Computes the level.
     tracing::callsite::rebuild_interest_cache();
     log::set_max_level(max_level());
+}
+
+/// Returns what a filter says about the target of a record, which is a field of its event.
+pub(crate) fn is_kept(event: &Event<'_>, filter: impl Fn(&str) -> bool) -> bool {
+    let mut target = Target { filter: &filter, is_kept: None };
+    // Formats no value, so that no code of the program runs.
+    event.record(&mut target);
+    target.is_kept.unwrap_or_else(|| filter(event.metadata().target()))
+}
+
+struct Target<F> {
+    filter: F,
+    /// `None` until the target is found.
+    is_kept: Option<bool>,
+}
+
+impl<F: Fn(&str) -> bool> Visit for Target<F> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "log.target" {
+            self.is_kept = Some((self.filter)(value));
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
 }

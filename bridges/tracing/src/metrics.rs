@@ -1,7 +1,7 @@
 //! Metrics from events: a field such as `monotonic_counter.orders` is a measurement, and the other fields are its attributes.
 
 use std::collections::HashMap;
-use std::fmt::{Debug, Write as _};
+use std::fmt::Debug;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
@@ -17,6 +17,7 @@ use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::events::text;
 use crate::fields::integer;
 
 /// The layer together with its filter, which keeps only events with measurements.
@@ -300,8 +301,6 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let mut text = String::new();
-        contained(|| write!(text, "{value:?}"));
-        self.text(field, text);
+        self.text(field, text(value));
     }
 }

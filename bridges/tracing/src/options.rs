@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use telemark_sdk::span_filter::SpanFilter;
-use tracing::{Metadata, Subscriber};
+use telemark_sdk::span_filter::{self, SpanFilter};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::filter::{BridgeFilter, Events};
 use crate::layer::Bridge;
+use crate::log_crate;
 use crate::sites::{self, Site};
 
 /// The layer together with its filter.
@@ -65,7 +66,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Returns true if the filter keeps spans of this site. For events, it decides about span events and the status of spans.
+    /// Returns true if the filter keeps spans of this site.
     #[inline]
     pub(crate) fn keeps_spans(&self, site: &'static Site, metadata: &Metadata<'_>) -> bool {
         match &self.filter {
@@ -74,12 +75,39 @@ impl Options {
         }
     }
 
-    /// Returns true if the filter keeps log records of this site.
+    /// Returns true if events at this level may become span events or set the status of a span.
     #[inline]
-    pub(crate) fn keeps_records(&self, site: &'static Site) -> bool {
-        // The layer's own filter has already decided. Records of the `log` crate share a site, so that only the layer's filter
-        // knows their target.
-        self.filter.is_some() || site.log_site.is_none() || site.records.is_on()
+    pub(crate) fn may_concern_spans(&self, level: Level) -> bool {
+        self.span_events || self.errors && level == Level::ERROR
+    }
+
+    /// Returns true if the filter of spans lets an event become a span event or set the status of a span.
+    #[inline]
+    pub(crate) fn keeps_for_spans(&self, site: &'static Site, event: &Event<'_>) -> bool {
+        match &site.log_site {
+            Some(_) => self.keeps_spans(site, event.metadata()),
+            // As for `keeps_records`.
+            None if self.filter.is_some() => true,
+            None => {
+                log_crate::is_kept(event, |target| span_filter::current().enabled(target, sites::level(site.level)))
+            }
+        }
+    }
+
+    /// Returns true if the filter keeps the log record of an event.
+    #[inline]
+    pub(crate) fn keeps_records(&self, site: &'static Site, event: &Event<'_>) -> bool {
+        match &site.log_site {
+            // The layer's own filter has already decided.
+            _ if self.filter.is_some() => true,
+            Some(_) => site.records.is_on(),
+            // Records of the `log` crate share a site. The layer's filter knows their target and has decided, unless it let one
+            // through for the sake of spans.
+            None if !self.may_concern_spans(site.level) => true,
+            None => log_crate::is_kept(event, |target| {
+                span_filter::records::current().enabled(target, sites::level(site.level))
+            }),
+        }
     }
 }
 

@@ -224,14 +224,10 @@ fn pass_on(span: &SpanRef<'_, Registry>, dispatch: &Dispatch, parent: &Context) 
     let layer = layer::id_in(dispatch);
     let key = EntryKey { layer, span: span.id().into_u64() };
     let data = Arc::new(Data::passing(layer, parent));
-    let before = span.extensions_mut().replace(Shared(data.clone()));
-    match before {
-        Some(Shared(before)) => {
-            before.succeed(data.clone());
-            stack::replace(key, &data);
-        }
-        None if dispatch.current_span().id() == Some(&span.id()) => drop(stack::enter(key, data)),
-        None => {}
+    if data::replace(span, &data) {
+        stack::replace(key, &data);
+    } else if dispatch.current_span().id() == Some(&span.id()) {
+        drop(stack::enter(key, data));
     }
     Ok(())
 }
@@ -260,8 +256,7 @@ fn set_parent(span: &SpanRef<'_, Registry>, data: &Arc<Data>, parent: &Context) 
         }
     };
     let restarted = Arc::new(data.restarted(started));
-    span.extensions_mut().replace(Shared(restarted.clone()));
-    data.succeed(restarted.clone());
+    data::replace(span, &restarted);
     stack::replace(key, &restarted);
     Ok(())
 }

@@ -79,4 +79,30 @@ fn records_of_the_log_crate_arrive_with_their_own_target_and_place() {
     let reports = records.iter().filter(|record| record.event_name() == Some("telemark.log.suppressed"));
     let count = |record: &SdkLogRecord| record.attribute("telemark.log.suppressed.count").cloned();
     assert_eq!(reports.map(count).collect::<Vec<_>>(), [Some(AnyValue::from(3)), Some(AnyValue::from(3))]);
+
+    each_filter_selects_by_the_target_of_the_record();
+}
+
+/// A record at ERROR has two effects, which have a filter each.
+fn each_filter_selects_by_the_target_of_the_record() {
+    let run = |spans: &str, records: &str| {
+        span_filter::set(spans.parse().unwrap());
+        span_filter::records::set(Some(records.parse().unwrap()));
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        info_span!("other").in_scope(|| log::error!("a"));
+        info_span!("money").in_scope(|| {
+            log::error!(target: "bank", "b");
+            log::warn!(target: "bank", "c");
+        });
+        let texts = telemetry.log_records().iter().map(|record| format!("{:?}", record.body())).collect::<String>();
+        let found = ["a", "b", "c"].into_iter().filter(|text| texts.contains(&format!("{text:?}"))).collect::<String>();
+        format!("{}{found}", telemetry.tree())
+    };
+    assert_eq!(run("info", "info"), "other error\nmoney error\nabc");
+    assert_eq!(run("info", "off"), "other error\nmoney error\n");
+    assert_eq!(run("info", "off,bank=error"), "other error\nmoney error\nb");
+    assert_eq!(run("info,bank=off", "off,bank=warn"), "other error\nmoney\nbc");
+    assert_eq!(run("off,log_crate=info,bank=error", "off"), "other error\nmoney error\n");
+    assert_eq!(run("off,bank=error", "off,bank=warn"), "bc");
 }

@@ -256,3 +256,22 @@ fn records_can_be_off_and_a_severity_that_is_not_wanted_is_not_formatted() {
     });
     assert_eq!(telemetry.logs(), "WARN b\n");
 }
+
+#[test]
+fn a_listed_field_whose_value_sets_a_parent_is_copied() {
+    struct SetsParent(tracing::Span, opentelemetry::Context);
+    impl fmt::Debug for SetsParent {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let _ = telemark_tracing::OpenTelemetrySpanExt::set_parent(&self.0, self.1.clone());
+            f.write_str("value")
+        }
+    }
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    tracing::dispatcher::with_default(&dispatch(plain().with_span_fields_on_records(["late"])), || {
+        let span = info_span!("a", late = Empty);
+        span.record("late", tracing::field::debug(SetsParent(span.clone(), telemetry.context())));
+        span.in_scope(|| info!("said"));
+    });
+    assert_eq!(telemetry.logs(), "INFO said late=value\n");
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use support::{dispatch, plain};
+use telemark_sdk::span_filter::{Level, SpanFilter};
 use telemark_sdk::testing::TestTelemetry;
 use telemark_tracing::OpenTelemetrySpanExt;
 use tracing::{Dispatch, info_span};
@@ -146,4 +147,69 @@ fn spans_that_wander_between_threads_end_once_and_leave_no_context() {
     let spans = telemetry.spans();
     assert_eq!(spans.iter().filter(|span| span.name == "wanders").count(), 1200);
     assert!(spans.iter().all(|span| span.end >= span.start));
+}
+
+#[test]
+fn a_span_entered_elsewhere_may_be_given_many_parents_and_keeps_only_the_last() {
+    const PARENTS: usize = 2000;
+    let telemetry = TestTelemetry::new();
+    for filter in [Level::Info, Level::Warn] {
+        let dispatch = dispatch(plain().with_span_filter(SpanFilter::up_to(filter)));
+        let span = tracing::dispatcher::with_default(&dispatch, || {
+            let _attached = telemetry.attach();
+            info_span!("shared")
+        });
+        let kept = Arc::new(());
+        let (entered, is_entered) = std::sync::mpsc::channel();
+        let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+        let (shared, own) = (&span, &dispatch);
+        let hold = move || {
+            tracing::dispatcher::with_default(own, || {
+                shared.in_scope(|| {
+                    entered.send(()).unwrap();
+                    may_leave.recv().unwrap();
+                });
+                // The new parent applies from the next time.
+                shared.in_scope(telemark_sdk::instrument::spans::current_span_context).trace_id()
+            })
+        };
+        std::thread::scope(|scope| {
+            // Dropped at a failure, so that the other thread ends too.
+            let leave = leave;
+            let holder = std::thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, hold).unwrap();
+            is_entered.recv().unwrap();
+            for _ in 0..PARENTS {
+                let parent = remote(&telemetry).with_value(kept.clone());
+                tracing::dispatcher::with_default(&dispatch, || span.set_parent(parent)).unwrap();
+                assert!(Arc::strong_count(&kept) < 10, "earlier parents are kept");
+            }
+            leave.send(()).unwrap();
+            assert_eq!(holder.join().unwrap(), TraceId::from(0xabc_u128));
+        });
+        tracing::dispatcher::with_default(&dispatch, || drop(span));
+    }
+    assert_eq!(telemetry.tree(), "shared\n");
+}
+
+#[test]
+fn a_span_closed_elsewhere_after_a_new_parent_leaves_no_context() {
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    let dispatch = dispatch(plain());
+    tracing::dispatcher::with_default(&dispatch, || {
+        let span = info_span!("a");
+        // Entered without a guard, as if this thread never left it.
+        span.with_subscriber(|(id, dispatch)| dispatch.enter(id));
+        elsewhere(&telemetry, &dispatch, || {
+            span.set_parent(remote(&telemetry)).unwrap();
+            let id = span.id().unwrap();
+            // The entry holds a reference of the registry.
+            let closed = (0..2).any(|_| dispatch.try_close(id.clone()));
+            assert!(closed);
+        });
+        assert!(telemark_sdk::instrument::spans::current_span_context().is_valid());
+        drop(info_span!(parent: None, "next"));
+        assert!(!telemark_sdk::instrument::spans::current_span_context().is_valid());
+        std::mem::forget(span);
+    });
 }

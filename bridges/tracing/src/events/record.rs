@@ -32,8 +32,8 @@ where
         return;
     }
     let is_error = options.errors && *event.metadata().level() == Level::ERROR;
-    let others = (is_error || options.span_events) && options.keeps_spans(site, event.metadata());
-    let keeps_record = options.log_records && options.keeps_records(site);
+    let others = options.may_concern_spans(site.level) && options.keeps_for_spans(site, event);
+    let keeps_record = options.log_records && options.keeps_records(site, event);
     if keeps_record && !others && event.is_contextual() && options.span_fields.is_empty() {
         site.logger.with(|logger| record_only(event, site, logger));
         return;

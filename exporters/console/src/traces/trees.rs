@@ -43,6 +43,8 @@ pub(crate) struct Trees {
     log_exporters: usize,
     /// Prints what has waited long enough. Exists once something waits for another exporter.
     timer: Option<Handle>,
+    /// The first error since the last flush of what the task printed.
+    failed: Option<ExportError>,
 }
 
 /// The exporters' reference to the state.
@@ -169,6 +171,7 @@ impl Trees {
             trace_exporters: 0,
             log_exporters: 0,
             timer: None,
+            failed: None,
         }
     }
 
@@ -208,7 +211,7 @@ impl Trees {
             return self.print_all();
         }
         self.held.wait_at_most(GRACE);
-        Ok(())
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     /// Prints everything.
@@ -217,7 +220,8 @@ impl Trees {
         self.print(waiting)?;
         let left = self.records.take_all();
         self.print_records(&left)?;
-        self.output.flush()
+        self.output.flush()?;
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     /// Prints traces in the order in which they started.
@@ -265,8 +269,10 @@ impl Task for Timer {
     fn run(&mut self, _: Wake) -> Next {
         let Some(trees) = self.0.upgrade() else { return Next::After(IDLE) };
         let mut trees = trees.lock().unwrap_or_else(PoisonError::into_inner);
-        // An error shows at the next export.
-        let _ = trees.print_ready();
+        // The next flush returns the error.
+        if let Err(error) = trees.print_ready() {
+            trees.failed.get_or_insert(error);
+        }
         Next::After(if trees.waits() { TICK } else { IDLE })
     }
 
@@ -276,5 +282,47 @@ impl Task for Timer {
 
     fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use super::*;
+
+    /// Fails to flush this often.
+    struct Broken(u32);
+
+    impl Write for Broken {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            let fails = self.0 > 0;
+            self.0 = self.0.saturating_sub(1);
+            if fails { Err(io::Error::other(format!("{} more", self.0))) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn the_next_flush_returns_the_first_error_of_the_task_once() {
+        for kind in [Kind::Traces, Kind::Logs] {
+            let shared = Shared::new(Output::for_writer(Broken(2)));
+            shared.join(Kind::Traces);
+            shared.join(Kind::Logs);
+            let mut timer = Timer(Arc::downgrade(&shared.0));
+            for _ in 0..3 {
+                timer.run(Wake::Timer);
+            }
+            let flush = || match kind {
+                Kind::Traces => shared.lock().flush_traces(),
+                Kind::Logs => shared.lock().print_all(),
+            };
+            let error = flush().map_err(|error| format!("{error:?}"));
+            assert!(error.as_ref().is_err_and(|error| error.contains("1 more")), "{error:?}");
+            assert!(flush().is_ok());
+        }
     }
 }
