@@ -22,7 +22,7 @@ export function level(left, width, y, text) {
 }
 
 /** Rounds up to a number that divides well on an axis. */
-export function ceiling(value) {
+function ceiling(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * power).find((candidate) => candidate >= value * 0.999) ?? 10 * power;

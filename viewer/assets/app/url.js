@@ -1,7 +1,7 @@
 // The address bar: everything the reader sees is in it, so a link shows the same again.
 
 /** Returns the parameters of the page. */
-export const parameters = () => new URLSearchParams(location.search);
+const parameters = () => new URLSearchParams(location.search);
 
 /** Returns one parameter, or `otherwise`. */
 export const parameter = (name, otherwise = '') => parameters().get(name) ?? otherwise;

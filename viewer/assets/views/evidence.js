@@ -6,6 +6,7 @@ import { diamond } from '../app/chart.js';
 
 const HEIGHT = 34;
 const MOST_BARS = 40;
+const MOST_DOTS = 100;
 
 /** Draws what a finding rests on; nothing if its evidence has no shape. */
 export function evidence({ kind, title, evidence: facts = {} }, service, width) {
@@ -21,14 +22,17 @@ const note = (x, text, anchor = 'start') => s('text', { x, y: 32, 'text-anchor':
 
 function past({ median, mad, recent = [] }, width) {
   if (!median || !recent.length) return undefined;
-  const top = Math.max(...recent, median + 6 * mad) * 1.06;
-  const x = (value) => (value / top) * (width - 8) + 4;
-  const last = Math.max(...recent);
+  const longest = Math.max(...recent);
+  const top = Math.max(longest, median + 6 * mad) * 1.04;
+  const x = (value) => (value / top) * (width - 12) + 6;
+  const [low, high] = [x(Math.max(0, median - 5 * mad)), x(median + 5 * mad)];
+  const slow = (value) => value > median + 5 * mad && value > 2 * median;
   return [
-    s('rect', { class: 'evidence-band', x: x(Math.max(0, median - 5 * mad)), y: 4, width: Math.max(3, x(median + 5 * mad) - x(Math.max(0, median - 5 * mad))), height: 14 }),
+    s('rect', { class: 'evidence-band', x: low, y: 4, width: Math.max(3, high - low), height: 14 }),
+    recent.slice(0, MOST_DOTS).map((value) => (slow(value) ? undefined : s('circle', { class: 'evidence-dot', cx: x(value), cy: 11, r: 2 }))),
     s('line', { class: 'evidence-median', x1: x(median), x2: x(median), y1: 2, y2: 20 }),
-    recent.slice(-MOST_BARS).map((value) => s('path', { d: diamond(x(value), 11, 5), fill: 'var(--err)' })),
-    note(Math.max(0, Math.min(x(median) - 20, width - 150)), `median ${duration(median)}`), note(width, duration(last), 'end'),
+    recent.slice(0, MOST_DOTS).map((value) => (slow(value) ? s('path', { d: diamond(x(value), 11, 5), fill: 'var(--err)' }) : undefined)),
+    note(Math.max(0, Math.min(x(median) - 20, width - 170)), `median ${duration(median)}`), note(width, duration(longest), 'end'),
   ];
 }
 

@@ -68,7 +68,7 @@ export async function open(context) {
         finding.trace && h('a', { class: 'link', href: path('/logs', { q: `trace:${finding.trace}`, range: 'all' }) }, 'Logs of the example'))),
     h('div', { class: 'evidence' }, evidence(finding, service, Math.min(300, innerWidth - 40))),
     h('div', { class: 'impact right' }, h('div', { class: 'big' }, impact ? duration(impact) : count(finding.count)),
-      h('div', { class: 'soft tiny' }, impact ? 'each time' : finding.evidence?.counted ?? (finding.count === 1 ? 'time' : 'times'))));
+      h('div', { class: 'soft tiny' }, impact ? 'each time' : finding.count === 1 ? 'trace' : 'traces')));
   }
 
   function openIt(finding) {

@@ -6,7 +6,7 @@ import { get, Refused } from '../app/api.js';
 import { change, go, parameter, path, RANGE_CHOICES, timeWindow } from '../app/url.js';
 import { searchField } from '../app/search.js';
 import { listKey } from '../app/keys.js';
-import { markLegend, onResize, timeAxis } from '../app/chart.js';
+import { onResize, timeAxis } from '../app/chart.js';
 import { pair } from '../trace/panel.js';
 
 const PAGE = 500;

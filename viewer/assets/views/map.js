@@ -21,7 +21,8 @@ export async function open(context) {
   let before = new Map();
   let loading = false;
 
-  const key = (edge) => `${edge.from}\u0000${edge.to}`;
+  // By name, because the ids of another window may differ.
+  const key = (edge, nodes = data.nodes) => [edge.from, edge.to].map((id) => { const node = nodes.find((one) => one.id === id); return `${node?.kind} ${node?.name}`; }).join(' → ');
 
   async function load(quiet = false) {
     if (loading) return;
@@ -33,7 +34,7 @@ export async function open(context) {
       const ask = (a, b) => get(path('/map.json', { from: a && Math.round(a), to: b && Math.round(b) }), { signal: context.signal, quiet });
       const [current, past] = await Promise.all([ask(from, to), from ? ask(from - (end - from), from) : undefined]);
       data = current;
-      before = new Map((past?.edges ?? []).map((edge) => [key(edge), edge]));
+      before = new Map((past?.edges ?? []).map((edge) => [key(edge, past.nodes), edge]));
       if (past && !past.edges.length) before = undefined;
       draw();
     } finally {

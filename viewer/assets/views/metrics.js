@@ -57,7 +57,7 @@ export async function open(context) {
 
   async function pick(id) {
     chosen = instruments.find((instrument) => String(instrument.id) === String(id)) ?? chosen;
-    change({ i: chosen.id, by: undefined });
+    change({ i: instruments.filter(({ name }) => name === chosen.name).length > 1 ? chosen.id : chosen.name, by: undefined });
     drawList();
     await loadOne();
     right.scrollTop = 0;

@@ -3,7 +3,7 @@
 import { add, fill, h, hueClass, mark, segment, square, tag } from '../app/dom.js';
 import { clock, count, date, duration, plural } from '../app/format.js';
 import { get, Refused } from '../app/api.js';
-import { change, go, parameter, path, RANGE_CHOICES, timeWindow } from '../app/url.js';
+import { change, parameter, path, RANGE_CHOICES, timeWindow } from '../app/url.js';
 import { quoted, searchField, toggleWord, words } from '../app/search.js';
 import { listKey } from '../app/keys.js';
 import { markLegend, onResize } from '../app/chart.js';
