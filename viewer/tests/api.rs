@@ -214,6 +214,16 @@ fn the_map_and_the_comparison() {
 }
 
 #[test]
+fn a_large_trace_hides_no_others_from_the_map() {
+    let store = sample();
+    store.add_spans((1..=21_000).map(|id| span(&store, "large", 3, id, id - 1, "step", 300, 1)).collect());
+    store.add_spans(vec![span(&store, "last", 4, 1, 0, "work", 400, 1)]);
+    let map = get(&start(&store), "/map.json");
+    let names: Vec<_> = map["nodes"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["last", "pay", "postgresql", "shop"]);
+}
+
+#[test]
 fn completions_come_from_what_is_held() {
     let viewer = start(&sample());
     let complete = |query: &str, at: usize| get(&viewer, &format!("/complete.json?q={query}&at={at}"));
