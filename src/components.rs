@@ -94,8 +94,8 @@ fn periods_or(env: &telemark_sdk::config::Env, interval: std::time::Duration) ->
 
 /// Returns the config of a batch processor whose spans are soon on a page.
 #[cfg(feature = "viewer")]
-fn soon(env: &telemark_sdk::config::Env) -> telemark_sdk::trace::BatchConfig {
-    let config = telemark_sdk::trace::BatchConfig::spans_from_env(env);
+fn soon(env: &telemark_sdk::config::Env) -> telemark_sdk::batch::BatchConfig {
+    let config = telemark_sdk::batch::BatchConfig::spans_from_env(env);
     match env.string("OTEL_BSP_SCHEDULE_DELAY") {
         Some(_) => config,
         None => config.with_schedule_delay(std::time::Duration::from_millis(500)),

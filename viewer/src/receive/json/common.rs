@@ -61,10 +61,13 @@ pub(super) fn signal_of(request: &str) -> Option<Signal> {
     }
 }
 
+/// Decodes an item.
+type Decode = fn(&mut Item<'_, '_>, Fields<'_>) -> Result<(), Malformed>;
+
 /// Decodes the items of a request into the sink.
 pub(super) fn request(signal: Signal, request: &str, sink: &mut Sink<'_>) -> Result<(), Malformed> {
     let request: Request<'_> = serde_json::from_str(request).map_err(|_| NOT_JSON)?;
-    let (list, decode): (_, fn(&mut Item<'_, '_>, Fields<'_>) -> Result<(), Malformed>) = match signal {
+    let (list, decode): (_, Decode) = match signal {
         Signal::Traces => (request.resource_spans, items::span),
         Signal::Logs => (request.resource_logs, items::record),
         Signal::Metrics => (request.resource_metrics, metrics::metric),
