@@ -78,7 +78,8 @@ mod tests {
         };
         let imports = body.lines().filter(|line| line.starts_with("import ") || line.starts_with("} from "));
         let imports = imports.filter_map(|line| quoted(line, "from '", '\'')).map(absolute);
-        let links = body.lines().filter_map(|line| quoted(line, "\"/assets/", '"')).map(|rest| format!("/assets/{rest}"));
+        let links =
+            body.lines().filter_map(|line| quoted(line, "\"/assets/", '"')).map(|rest| format!("/assets/{rest}"));
         imports.chain(links).collect()
     }
 
@@ -98,8 +99,18 @@ mod tests {
     #[test]
     fn nothing_turns_text_into_markup_or_breaks_the_content_security_policy() {
         let forbidden = [
-            "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser",
-            "createContextualFragment", "javascript:", "setAttribute('style'", "http://w", "https://",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "DOMParser",
+            "createContextualFragment",
+            "javascript:",
+            "setAttribute('style'",
+            "http://w",
+            "https://",
         ];
         for (path, _, body) in ASSETS.iter().filter(|(path, ..)| path.ends_with(".js")) {
             let body = text(body).replace("http://www.w3.org/2000/svg", "");

@@ -1,6 +1,8 @@
 //! The spans that a trace waited for: those that would have to be faster for the whole to be faster.
 
-use super::tree::{Times, Tree, tree};
+#[cfg(test)]
+use super::tree::tree;
+use super::tree::{Times, Tree};
 use crate::model::Span;
 
 /// Returns the critical path as `(position, from, to)` in corrected unix nanoseconds, by time and without overlap. Together the

@@ -15,14 +15,14 @@ mod skew;
 mod text;
 mod tree;
 
-pub(crate) use baselines::{Baseline, Baselines};
-pub(crate) use compare::{Row, Side, compare};
+pub(crate) use baselines::Baselines;
+pub(crate) use compare::{Side, compare};
 pub(crate) use critical_path::critical_path;
-pub(crate) use findings::{Cost, Evidence, Finding, Findings, Severity, Share, findings};
-pub(crate) use map::{Calls, Edge, Map, Node, map};
-pub(crate) use origin::{Origin, origin};
+pub(crate) use findings::{Cost, Evidence, Finding, Share, findings};
+pub(crate) use map::{Calls, map};
+pub(crate) use origin::origin;
 pub(crate) use peer::{Peer, PeerKind, peer};
-pub(crate) use siblings::{Group, equal_siblings};
+pub(crate) use siblings::equal_siblings;
 pub(crate) use skew::skew;
 pub(crate) use tree::{Times, Tree, tree};
 

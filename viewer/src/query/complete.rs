@@ -75,6 +75,7 @@ pub(crate) fn fixed_values(field: &str) -> Vec<&'static str> {
 
 /// Returns a value as it is written in a query, in quotes if it needs them.
 pub(crate) fn quoted(value: &str) -> String {
-    let is_plain = !value.is_empty() && !value.contains(|character: char| character.is_whitespace() || character == '"');
+    let is_plain =
+        !value.is_empty() && !value.contains(|character: char| character.is_whitespace() || character == '"');
     if is_plain { value.to_owned() } else { format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")) }
 }

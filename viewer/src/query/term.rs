@@ -127,14 +127,10 @@ pub(super) fn split(word: &Word) -> Option<(&str, Operator, usize)> {
 }
 
 fn comparison(text: &str) -> Option<(Operator, usize)> {
-    let (comparison, length) = [
-        (">=", Comparison::AtLeast),
-        ("<=", Comparison::AtMost),
-        (">", Comparison::Greater),
-        ("<", Comparison::Less),
-    ]
-    .into_iter()
-    .find_map(|(sign, comparison)| text.starts_with(sign).then_some((comparison, sign.len())))?;
+    let (comparison, length) =
+        [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Greater), ("<", Comparison::Less)]
+            .into_iter()
+            .find_map(|(sign, comparison)| text.starts_with(sign).then_some((comparison, sign.len())))?;
     Some((Operator::Compares(comparison), length))
 }
 
@@ -143,7 +139,9 @@ impl Term {
         let error = |message: String| QueryError::new(word.start, message);
         let Some((key, operator, at)) = split(word) else {
             return match unknown_field(word) {
-                Some(field) => Err(error(format!("there is no field {field:?}; put quotes around the word to search for it"))),
+                Some(field) => {
+                    Err(error(format!("there is no field {field:?}; put quotes around the word to search for it")))
+                }
                 None => Ok(Term::Word(word.content.to_lowercase())),
             };
         };
@@ -227,7 +225,9 @@ fn field(key: &str, value: &str) -> Result<Term, String> {
                 Some(comparison) => severity_range(comparison, name),
                 None => severity(name).map(|(low, high)| Term::Severity(low, high)),
             };
-            term.ok_or_else(|| "the severity is trace, debug, info, warn, error or fatal, or a number up to 24".to_owned())
+            term.ok_or_else(|| {
+                "the severity is trace, debug, info, warn, error or fatal, or a number up to 24".to_owned()
+            })
         }
         "trace" => id_prefix(value, 32)
             .map(|(bits, others)| Term::Trace(bits, others))

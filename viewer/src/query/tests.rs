@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::complete::Place;
 use super::*;
 use crate::model::{Attribute, Dropped, Event, Kind, Record, Resource, Scope, Span, SpanId, Status, TraceId, Value};
 
@@ -144,7 +143,19 @@ fn check_record(query: &str, expected: bool) {
 
 #[test]
 fn records_match_by_severity_and_content() {
-    for query in ["", ">=warn", "severity:warn", "severity:>info", "severity:13", "<=WARN", "item=3", "stock", "trace:ab span:cd", "service:shop", "event:stock.low"] {
+    for query in [
+        "",
+        ">=warn",
+        "severity:warn",
+        "severity:>info",
+        "severity:13",
+        "<=WARN",
+        "item=3",
+        "stock",
+        "trace:ab span:cd",
+        "service:shop",
+        "event:stock.low",
+    ] {
         check_record(query, true);
     }
     for query in [">warn", "severity:error", "<warn", "item=4", "none", "trace:ac", "service:pay"] {
@@ -168,7 +179,12 @@ fn errors_show_their_position() {
     check_error("status:x", Traces, 0, "the status is either error or ok");
     check_error("trace:xyz", Traces, 0, "a trace id has up to 32 hexadecimal digits");
     check_error("span:00000000000000000", Traces, 0, "a span id has up to 16 hexadecimal digits");
-    check_error(">soon", Traces, 0, "\"soon\" is neither a duration, such as 100ms or 2s, nor a severity, such as warn");
+    check_error(
+        ">soon",
+        Traces,
+        0,
+        "\"soon\" is neither a duration, such as 100ms or 2s, nor a severity, such as warn",
+    );
     check_error("x >100ms", Records, 2, "a duration does not apply to log records");
     check_error(">=warn", Traces, 0, "a severity does not apply to traces");
     check_error("a=b", Instruments, 0, "this term does not apply to instruments");
@@ -202,7 +218,9 @@ fn the_cursor_finds_its_word() {
 
 #[test]
 fn values_are_quoted_where_needed() {
-    for (value, expected) in [("shop", "shop"), ("", "\"\""), ("a b", "\"a b\""), ("a\"\\", "\"a\\\"\\\\\""), ("a\\b", "a\\b")] {
+    for (value, expected) in
+        [("shop", "shop"), ("", "\"\""), ("a b", "\"a b\""), ("a\"\\", "\"a\\\"\\\\\""), ("a\\b", "a\\b")]
+    {
         assert_eq!(quoted(value), expected);
     }
 }

@@ -1,7 +1,6 @@
 //! The instruments, with the history of their series.
 
 use std::collections::{BTreeMap, HashMap};
-use std::mem::size_of;
 use std::sync::Arc;
 
 use super::series::{Series, SeriesKey};

@@ -35,12 +35,12 @@ use crate::analysis::Baselines;
 use crate::model::{Interner, Metric, Record, Span};
 
 pub(crate) use cut::is_cut;
-pub(crate) use held::{EvictedCounts, Held};
+pub(crate) use held::Held;
 pub use limits::Limits;
 pub(crate) use metrics::{Instrument, MAX_SERIES, kind_name};
 pub use running::{Running, RunningSpan};
 pub(crate) use series::{Sample, Series};
-pub(crate) use services::Service;
+pub(crate) use services::fnv1a;
 pub(crate) use trace::{Trace, is_error};
 
 /// Holds telemetry for the viewer. When it is full, the oldest items make room: whole traces, log records, and points of
@@ -53,8 +53,10 @@ pub(crate) use trace::{Trace, is_error};
 pub struct Store {
     limits: Limits,
     interner: Interner,
-    /// The size of the interner after the last sweep.
+    /// The size of the interner after its last sweep.
     swept: AtomicUsize,
+    /// The bytes of the items that have left since the last sweep.
+    left: AtomicUsize,
     /// The bytes that readers hold for later.
     charged: AtomicUsize,
     running: Running,
@@ -68,6 +70,7 @@ impl Store {
         Arc::new(Store {
             interner: Interner::default(),
             swept: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
             charged: AtomicUsize::new(0),
             running: Running::new(limits.clock.clone()),
             baselines: Mutex::new(Baselines::new()),
@@ -144,19 +147,22 @@ impl Store {
         let others = self.other_bytes();
         let mut held = self.lock();
         add(&mut held, now);
+        let full = held.bytes();
         let garbage = held.make_room(others, now);
+        let left = full.saturating_sub(held.bytes());
         drop(held);
         drop(garbage);
-        self.sweep();
+        self.sweep(left);
     }
 
-    /// Removes unused names, if there are many new ones since the last time.
-    fn sweep(&self) {
-        let swept = self.swept.load(Ordering::Relaxed);
-        let growth = (swept / 2).max(self.limits.bytes / 16);
-        if self.interner.bytes() > swept.saturating_add(growth) {
+    /// Removes unused names, if there are many new ones since the last time, or if many items have left.
+    fn sweep(&self, left: usize) {
+        let left = self.left.fetch_add(left, Ordering::Relaxed) + left;
+        let limit = self.swept.load(Ordering::Relaxed).saturating_add(self.limits.bytes / 16);
+        if left > self.limits.bytes / 4 || self.interner.bytes() > limit {
             self.interner.sweep();
             self.swept.store(self.interner.bytes(), Ordering::Relaxed);
+            self.left.store(0, Ordering::Relaxed);
         }
     }
 

@@ -1,7 +1,6 @@
 //! The log records, by arrival and by trace.
 
 use std::collections::{HashMap, VecDeque};
-use std::mem::size_of;
 use std::sync::Arc;
 
 use crate::model::{Record, Size, TraceId};

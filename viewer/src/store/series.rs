@@ -1,7 +1,6 @@
 //! The history of one series of a metric.
 
 use std::collections::VecDeque;
-use std::mem::size_of;
 use std::sync::Arc;
 
 use crate::model::{Attribute, Exemplar, Point, PointData, Resource, Scope, Size, Temporality};
@@ -55,6 +54,11 @@ impl Series {
     pub(super) fn new(key: SeriesKey, temporality: Temporality) -> Self {
         let bytes = OVERHEAD + key.attributes.heap();
         Series { key, temporality, samples: VecDeque::new(), bytes }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(resource: Arc<Resource>, scope: Arc<Scope>, temporality: Temporality) -> Self {
+        Series::new(SeriesKey::new(&resource, &scope, Box::default()), temporality)
     }
 
     /// Adds a sample, and returns the number of samples that made room for it.

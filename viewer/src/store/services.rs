@@ -21,24 +21,34 @@ pub(crate) struct Service {
     pub(crate) errors: u64,
 }
 
-/// All services that have sent spans. Their hues stay the same for the life of the store.
+/// All services that have sent spans. Their hues stay the same for the life of the store, unless there are too many.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     by_name: HashMap<Text, Service>,
     taken: [bool; HUES as usize],
+    /// The number of services without spans.
+    empty: usize,
 }
 
 impl Services {
     pub(super) fn add(&mut self, span: &Span) {
         let name = &span.resource.service;
         if !self.by_name.contains_key(name) {
+            if self.by_name.len() >= MAX_SERVICES && self.empty > 0 {
+                self.by_name.retain(|_, service| service.spans > 0);
+                self.empty = 0;
+            }
             if self.by_name.len() >= MAX_SERVICES {
                 return;
             }
             let hue = self.free_hue(name);
             self.by_name.insert(name.clone(), Service { hue, spans: 0, errors: 0 });
+            self.empty += 1;
         }
         if let Some(service) = self.by_name.get_mut(name) {
+            if service.spans == 0 {
+                self.empty = self.empty.saturating_sub(1);
+            }
             service.spans += 1;
             service.errors += u64::from(is_error(span));
         }
@@ -47,6 +57,7 @@ impl Services {
     pub(super) fn remove(&mut self, span: &Span) {
         if let Some(service) = self.by_name.get_mut(&span.resource.service) {
             // Spans that came before their service was known are not counted.
+            self.empty += usize::from(service.spans == 1);
             service.spans = service.spans.saturating_sub(1);
             service.errors = service.errors.saturating_sub(u64::from(is_error(span)));
         }

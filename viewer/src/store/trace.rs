@@ -1,6 +1,5 @@
 //! A trace, with the facts that lists show.
 
-use std::mem::size_of;
 use std::sync::Arc;
 
 use crate::model::{Size, Span, Status, Text, TraceId};
@@ -79,6 +78,16 @@ impl Trace {
         self.spans.push(span);
         self.bytes += size;
         Some(size)
+    }
+
+    /// Returns a trace of spans that have not ended at the time `now`.
+    pub(crate) fn of_running(id: TraceId, spans: Vec<Arc<Span>>, now: u64) -> Self {
+        let mut trace = Trace::new(id, 0, 0, None);
+        for span in spans {
+            trace.add(span, usize::MAX);
+        }
+        trace.end = trace.end.max(now);
+        trace
     }
 
     /// Returns the span that stands for the trace: the first root, or else the first span.

@@ -1,7 +1,6 @@
 //! The traces, by id, by arrival and by their last change.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::mem::size_of;
 use std::sync::Arc;
 
 use super::trace::Trace;

@@ -26,7 +26,6 @@ const KEPT: usize = 1_000;
 pub(crate) enum Severity {
     Info,
     Warning,
-    Error,
 }
 
 /// A finding, over all traces that have it.
