@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sql", run: sql::statement },
     Target { name: "console_text", run: console::text },
     Target { name: "viewer_otlp", run: viewer::otlp },
+    Target { name: "viewer_query", run: viewer::query },
 ];
 
 /// Runs the target with this name. Each libFuzzer program calls this for its target.

@@ -1,4 +1,5 @@
-//! OTLP requests that the viewer receives: protobuf and JSON of each signal, compressed bodies, and gRPC messages.
+//! Input of the viewer: OTLP requests (protobuf and JSON of each signal, compressed bodies, gRPC messages), and queries that a reader
+//! types, or that a link contains.
 
 use std::sync::{Arc, OnceLock};
 
@@ -47,4 +48,9 @@ fn saved_lines_open(store: &Store) {
     }
     assert_eq!(again.spans().len(), store.spans().len());
     assert_eq!(again.records().len(), store.records().len());
+}
+
+/// Every text is parsed, or has an error that points to one of its characters. In quotes, every text stands for itself.
+pub(crate) fn query(input: &[u8]) {
+    telemark_viewer::fuzzing::query(&String::from_utf8_lossy(input));
 }

@@ -9,8 +9,8 @@ use telemark_sdk::diag::{self, Level};
 use telemark_sdk::signal::{Logs, Metrics, Signal, Traces};
 
 use super::{RunningSpans, Settings, ViewerExporter};
-use crate::api::Viewer;
 use crate::store::{Limits, Store};
+use crate::viewer::Viewer;
 
 /// A viewer that shows the telemetry of this process. Its page is served until it is dropped.
 ///

@@ -3,7 +3,6 @@
 //! Names and keys come from the interner, which counts them once. Such text is free here, unless nothing but the item
 //! itself holds it. Values count in full. Resources and scopes are counted by the interner.
 
-use std::mem::size_of;
 use std::sync::Arc;
 
 use super::{Attribute, Event, Exemplar, Link, Metric, Point, PointData, Record, Span, Status, Text, Value};

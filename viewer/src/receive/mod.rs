@@ -94,7 +94,7 @@ fn severity_of(number: u64) -> u8 {
 
 /// Decodes untrusted requests, for this repository's fuzz targets.
 #[cfg(feature = "fuzzing")]
-pub mod fuzzing {
+pub(crate) mod fuzzing {
     use super::{Encoding, Signal, decode};
     use crate::store::Store;
 

@@ -144,7 +144,7 @@ mod tests {
         let clock = ManualClock::new();
         let running = Running::new(clock.clock());
         assert!(!running.wanted());
-        assert_eq!(ids(&running), [0_u64; 0]);
+        assert!(ids(&running).is_empty());
         assert!(running.wanted());
         running.span_started(span(2));
         running.span_started(span(1));
@@ -154,7 +154,7 @@ mod tests {
         assert!(running.wanted());
         clock.advance(Duration::from_millis(1));
         assert!(!running.wanted());
-        assert_eq!(ids(&running), [0_u64; 0], "the end of a span was not reported");
+        assert!(ids(&running).is_empty(), "the end of a span was not reported");
     }
 
     #[test]

@@ -25,12 +25,12 @@ use telemark_viewer::{Limits, Receiver, Store};
 const T0: u64 = 1_767_225_600_000_000_000;
 
 /// Creates an empty store.
-pub fn store() -> Arc<Store> {
+pub(crate) fn store() -> Arc<Store> {
     Store::new(Limits::default())
 }
 
 /// Starts a receiver of its own.
-pub fn receiver() -> (Arc<Store>, Receiver, SocketAddr) {
+pub(crate) fn receiver() -> (Arc<Store>, Receiver, SocketAddr) {
     let store = store();
     let receiver = Receiver::new(store.clone()).unwrap();
     let address = receiver.listen(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
@@ -39,20 +39,20 @@ pub fn receiver() -> (Arc<Store>, Receiver, SocketAddr) {
 
 /// A response to [`send`].
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// Posts a body, and reads the response.
-pub fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
@@ -62,7 +62,7 @@ pub fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u
 }
 
 /// Sends bytes, and reads a response of HTTP/1.1.
-pub fn send(mut stream: &TcpStream, bytes: &[u8]) -> Answer {
+pub(crate) fn send(mut stream: &TcpStream, bytes: &[u8]) -> Answer {
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // A server that refuses a request may close the connection before it has read all of it.
     let _ = stream.write_all(bytes);
@@ -87,7 +87,7 @@ pub fn send(mut stream: &TcpStream, bytes: &[u8]) -> Answer {
 }
 
 /// Asserts that two stores hold equal telemetry.
-pub fn check_equal(one: &Store, other: &Store) {
+pub(crate) fn check_equal(one: &Store, other: &Store) {
     let spans = |store: &Store| {
         let mut spans = store.spans();
         spans.sort_by_key(|span| (span.trace_id, span.span_id));
@@ -108,7 +108,7 @@ pub fn check_equal(one: &Store, other: &Store) {
 }
 
 /// Returns each point of a store's metrics as text, in order.
-pub fn metrics_of(store: &Store) -> Vec<String> {
+pub(crate) fn metrics_of(store: &Store) -> Vec<String> {
     let mut lines = Vec::new();
     for metric in store.metrics() {
         for point in &metric.points {
@@ -120,7 +120,7 @@ pub fn metrics_of(store: &Store) -> Vec<String> {
     lines
 }
 
-pub fn resource() -> Resource {
+pub(crate) fn resource() -> Resource {
     Resource::new([KeyValue::new("service.name", "shop"), KeyValue::new("process.pid", 7)])
 }
 
@@ -149,7 +149,7 @@ fn attributes() -> Vec<KeyValue> {
 }
 
 /// Returns spans of all shapes.
-pub fn spans() -> SpanChunk {
+pub(crate) fn spans() -> SpanChunk {
     let context = |span: u64| {
         let state = TraceState::from_key_value([("vendor", "1")]).unwrap();
         SpanContext::new(TraceId::from(7 << 64), SpanId::from(span), TraceFlags::SAMPLED, false, state)
@@ -180,7 +180,7 @@ pub fn spans() -> SpanChunk {
 }
 
 /// Returns log records of all shapes.
-pub fn records() -> LogChunk {
+pub(crate) fn records() -> LogChunk {
     // One entry, because maps have no order.
     let map = HashMap::from([(Key::new("a"), AnyValue::Bytes(Box::new(vec![0, 255])))]);
     let nested = AnyValue::ListAny(Box::new(vec![AnyValue::Map(Box::new(map)), AnyValue::Boolean(false)]));
@@ -212,7 +212,7 @@ pub fn records() -> LogChunk {
 }
 
 /// Returns metrics of all shapes.
-pub fn metrics() -> Vec<ScopeMetrics> {
+pub(crate) fn metrics() -> Vec<ScopeMetrics> {
     let set = || Attributes::new([KeyValue::new("route", "/"), KeyValue::new("code", 200)]);
     let exemplar = || {
         let exemplar = Exemplar::new(0.25, time(2)).in_span(TraceId::from(7 << 64), SpanId::from(3));
