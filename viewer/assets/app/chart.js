@@ -21,11 +21,11 @@ export function level(left, width, y, text) {
   return [s('line', { class: 'grid-line', x1: left, x2: width, y1: y, y2: y }), s('text', { x: left - 8, y: y + 4, 'text-anchor': 'end' }, text)];
 }
 
-/** Rounds up to a number that divides well on an axis. */
+// Rounds up to a number whose thirds are short.
 function ceiling(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * power).find((candidate) => candidate >= value * 0.999) ?? 10 * power;
+  return [1.2, 1.5, 1.8, 2.4, 3, 3.6, 4.5, 6, 7.5, 9, 12].map((factor) => factor * power).find((candidate) => candidate >= value * 0.999) ?? 12 * power;
 }
 
 /** Returns the path of a line through points; a gap longer than three usual steps breaks it. */

@@ -63,7 +63,6 @@ export function panel(view, { id, close, signal }) {
     return [
       failed && h('div', { class: 'section' }, h('h3', { class: 'caption' }, 'Status'),
         h('div', { class: 'status error' }, mark('error'), h('span', null, body.status.message || 'Error, without a message'))),
-      tree.data.origin?.span === index && tree.data.origin.sentence && h('div', { class: 'section small' }, tree.data.origin.sentence),
       h('div', { class: 'section' }, h('h3', { class: 'caption' }, 'Attributes', h('span', { class: 'soft' }, count(body.attributes.length))),
         body.attributes.length ? body.attributes.map((attribute) => pair(attribute)) : h('span', { class: 'small soft' }, 'None'),
         dropped(body.dropped)),

@@ -65,7 +65,7 @@ export function waterfall(view, { pick, changed }) {
   }
 
   function drawAxis() {
-    fill(times, ticks().map((time) => h('span', { set: { left: `${x(time)}%` } }, time ? tick(Number(time.toPrecision(6))) : '0')));
+    fill(times, ticks().filter((time) => !narrow() || x(time) < 86).map((time) => h('span', { set: { left: `${x(time)}%` } }, time ? tick(Number(time.toPrecision(6))) : '0')));
   }
 
   function row(index, at, shift, lines) {
@@ -103,7 +103,8 @@ export function waterfall(view, { pick, changed }) {
     const service = data.services[tree.colour[index]] ?? { name: '?' };
     const origin = data.origin && members.includes(data.origin.span);
     const inGroup = tree.groupOf.get(index);
-    const skew = service.skew_ns && !data.columns.service.slice(0, index).includes(columns.service[index]);
+    const owner = data.services[columns.service[index]] ?? service;
+    const skew = Boolean(owner.skew_ns) && !data.columns.service.slice(0, index).includes(columns.service[index]);
     return h('div', { class: 'name', role: 'gridcell', set: { 'padding-left': `${12 + indent}px` } },
       !narrow() && Array.from({ length: Math.min(depth, 14) }, (_, level) => h('i', { class: 'guide', set: { left: `${19.5 + level * 14}px` } })),
       open === undefined ? h('i', { class: 'twist' }) : h('button', {
@@ -118,10 +119,10 @@ export function waterfall(view, { pick, changed }) {
       h('span', { class: 'soft tiny cut service' }, service.name),
       origin && tag('Origin', 'bad', 'The earliest error that nothing recovered'),
       members.some((member) => columns.flags[member] & FLAG.recovered) && tag('Retried', 'odd', 'A later, equal call succeeded, so this error was recovered'),
-      flags & FLAG.running && tag('Running', '', 'This span has not ended'),
-      flags & FLAG.orphan && tag('No parent', '', 'The parent of this span is not held'),
-      flags & FLAG.cut && tag('Cut', '', 'Values of this span were cut or dropped'),
-      skew && tag(`Clock ${service.skew_ns > 0 ? '+' : ''}${duration(service.skew_ns)}`, '', `The clock of ${service.name} differs; its spans were moved by this time`),
+      Boolean(flags & FLAG.running) && tag('Running', '', 'This span has not ended'),
+      Boolean(flags & FLAG.orphan) && tag('No parent', '', 'The parent of this span is not held'),
+      Boolean(flags & FLAG.cut) && tag('Cut', '', 'Values of this span were cut or dropped'),
+      skew && tag('Clock', '', `The clock of ${owner.name} differs; its spans were moved by ${owner.skew_ns > 0 ? '+' : ''}${duration(owner.skew_ns)}`),
       h('span', { class: 'short tiny soft whole' }, text));
   }
 

@@ -1,7 +1,7 @@
 // Durations of traces over time. Each dot is a trace; dragging selects a range of time.
 
 import { h, s, narrow } from '../app/dom.js';
-import { clock, duration, plural } from '../app/format.js';
+import { clock, duration, plural, tick } from '../app/format.js';
 import { go } from '../app/url.js';
 import { canvas, CANVAS_ABOVE, diamond, level, timeAxis, token } from '../app/chart.js';
 
@@ -24,7 +24,7 @@ export function scatter({ points, from, to, p95, width, names, selected }) {
 
   const decades = DECADES.filter((decade) => decade >= low && decade <= high && (scale <= 4 || Math.round(Math.log10(decade)) % 2 === 0));
   const chart = s('svg', { width, height, class: 'scatter', role: 'img', 'aria-label': summary(inside, p95) },
-    decades.map((decade) => level(LEFT, width, y(decade), duration(decade).replace('.00', ''))),
+    decades.map((decade) => level(LEFT, width, y(decade), tick(decade))),
     timeAxis(LEFT, width, height - 2, from, to),
     p95 > low && p95 < high && [
       s('line', { class: 'p95', x1: LEFT, x2: width, y1: y(p95), y2: y(p95) }),

@@ -93,7 +93,7 @@ export async function open(context) {
         [plural(view.tree.length, 'span'), plural(services, 'service') + (peers ? `, ${plural(peers, 'peer')}` : ''), clock(now.t0, true)].join(' · ')),
       h('button', { class: 'mono soft wide', type: 'button', title: 'Copy the trace id', on: { click: (event) => copy(id, event.target) } }, short(id)),
       h('span', { class: 'space' }),
-      h('span', { class: 'sides all' }, pathButton, logsButton, h('a', { class: 'button', href: `/trace/${id}.json`, target: '_blank', rel: 'noreferrer' }, 'JSON')));
+      h('span', { class: 'buttons all' }, pathButton, logsButton, h('a', { class: 'button', href: `/trace/${id}.json`, target: '_blank', rel: 'noreferrer' }, 'JSON')));
     const { origin } = now;
     fill(note, origin && h('div', { class: 'note bad origin' },
       h('b', { class: 'error whole' }, 'Likely origin'),
@@ -101,15 +101,9 @@ export async function open(context) {
         h('button', { type: 'button', on: { click: () => pick(origin.span, true) } }, now.names[columns.name[origin.span]]),
         ' in ', h('b', null, now.services[columns.service[origin.span]]?.name),
         `: ${origin.message || 'error'}, ending at ${duration(columns.start[origin.span] + columns.duration[origin.span])}.`,
-        origin.sentence && h('span', { class: 'soft wide', title: 'The origin is the earliest error that nothing recovered. An error is recovered if a later, equal call succeeded, or if its parent succeeded.' }, ` ${recovered(origin)}`)),
+        origin.sentence && h('span', { class: 'soft wide', title: 'The origin is the earliest error that nothing recovered. An error is recovered if a later, equal call succeeded, or if its parent succeeded.' }, ` ${origin.sentence}`)),
       h('kbd', { class: 'wide', 'aria-hidden': 'true' }, 'e')));
   }
-
-  // The sentence of the origin opens with what the line above already says.
-  const recovered = (origin) => {
-    const sentences = origin.sentence.match(/[^.!?]+[.!?]+(?=\s|$)/g) ?? [];
-    return sentences.slice(1).join('').trim();
-  };
 
   let refreshing = false;
   async function update() {

@@ -121,6 +121,7 @@ export async function open(context) {
   }
 
   function drawChart() {
+    if (!data || chart.clientWidth < 50) return;
     const { start, end } = bounds();
     const errors = data.points.filter(([, , error]) => error).length;
     const sorted = data.points.map(([, length]) => length).sort((a, b) => a - b);
