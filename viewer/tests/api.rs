@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 
 /// A failing trace of two services, with a database, a link, an event, a log record and a metric.
 fn sample() -> Arc<Store> {
-    let store = store(16 * MIB);
+    let store = store(64 * MIB);
     let mut root = span(&store, "shop", 1, 1, 0, "POST /orders", 0, 100);
     root.kind = Kind::Server;
     root.attributes = Box::new([
