@@ -25,6 +25,8 @@
 //!
 //! # How to
 //! - **see it immediately**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
+//! - **explore it**: enable the feature `viewer` and set `OTEL_TRACES_EXPORTER=viewer OTEL_METRICS_EXPORTER=viewer
+//!   OTEL_LOGS_EXPORTER=viewer`; the program prints the link to a page with its own telemetry.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
@@ -91,6 +93,7 @@
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
+//! | `viewer` | no | `OTEL_TRACES_EXPORTER=viewer` and `telemark::viewer()`: a page with the program's own telemetry |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service, and a client layer |
@@ -127,6 +130,8 @@ pub mod testing;
 pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
+#[cfg(feature = "viewer")]
+mod viewer;
 
 #[cfg(feature = "hyper")]
 pub use client::hyper;
@@ -163,6 +168,8 @@ pub use telemark_sdk::instrument::spans::{
 pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
+#[cfg(feature = "viewer")]
+pub use viewer::viewer;
 
 /// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
 ///

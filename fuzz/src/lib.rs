@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "otlp_response", run: response::otlp },
     Target { name: "sql", run: sql::statement },
     Target { name: "console_text", run: console::text },
+    Target { name: "viewer_otlp", run: viewer::otlp },
     Target { name: "viewer_query", run: viewer::query },
 ];
 

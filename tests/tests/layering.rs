@@ -80,6 +80,10 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-console", "telemark-tower", Normal, exporter);
     check_planted_dependency("telemark-console", "telemark", Normal, exporter);
     check_planted_dependency("telemark-console", "telemark-serve", Normal, "");
+    let viewer = "the viewer knows the sdk and serve; no exporter, no integration, not the facade";
+    check_planted_dependency("telemark-viewer", "telemark-otlp", Normal, viewer);
+    check_planted_dependency("telemark-viewer", "telemark-otlp", Dev, "");
+    check_planted_dependency("telemark-viewer", "telemark", Normal, viewer);
     check_planted_dependency("telemark-serve", "telemark-prometheus", Normal, "serve knows the sdk alone");
     check_planted_dependency("telemark-tower", "telemark-serve", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);

@@ -17,17 +17,30 @@
 //! | `model` | owned spans, log records and metrics, and the interner of their names |
 //! | `page` | the document, scripts and sheets that a browser gets |
 //! | `store` | everything that the viewer holds, bounded in bytes |
+//! | `export` | the viewer in the process: exporters, running spans |
+//! | `receive` | OTLP over gRPC and HTTP |
+//! | `file` | files of JSON lines |
 
 mod analysis;
 mod api;
+mod export;
+#[cfg(feature = "program")]
+mod file;
 mod mcp;
 pub mod model;
 mod page;
 mod query;
+#[cfg(feature = "program")]
+mod receive;
 mod search;
 mod store;
 mod viewer;
 
+pub use export::{InProcess, RunningSpans, Settings, ViewerExporter, link, parse_bytes};
+#[cfg(feature = "program")]
+pub use file::{Opened, open, read, save};
+#[cfg(feature = "program")]
+pub use receive::Receiver;
 pub use store::{Limits, Running, RunningSpan, Store};
 pub use viewer::{Viewer, ViewerBuilder};
 
@@ -35,6 +48,9 @@ pub use viewer::{Viewer, ViewerBuilder};
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
+    #[cfg(feature = "program")]
+    pub use crate::receive::fuzzing::{decode_request, decompress, grpc_message};
+
     /// Parses a query in every way, and panics if a property is broken.
     pub fn query(text: &str) {
         crate::query::fuzz(text);

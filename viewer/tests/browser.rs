@@ -20,7 +20,12 @@ fn now() -> u64 {
 }
 
 fn is_there(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     found.is_ok_and(|status| status.success())
 }
 
@@ -30,7 +35,10 @@ fn the_page_in_a_browser() {
     if let Some(missing) = [&*chromium, "node"].into_iter().find(|program| !is_there(program)) {
         assert!(std::env::var("CI").is_err(), "{missing} is missing, and CI must not skip a test");
         // Written directly, because the test harness captures what `eprintln!` prints.
-        drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: {missing} is missing, so the page was not tested in a browser"));
+        drop(writeln!(
+            std::io::stderr(),
+            "\n!!! SKIPPED: {missing} is missing, so the page was not tested in a browser"
+        ));
         return;
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attribute, SpanId, Text, TraceId};
+use super::{Attribute, SpanId, Text, TraceId, Value};
 
 /// The entity that produced the telemetry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,17 @@ pub struct Resource {
     pub service: Text,
     /// All attributes, including `service.name`.
     pub attributes: Box<[Attribute]>,
+}
+
+impl Resource {
+    /// Creates a resource, whose service is the value of `service.name`.
+    pub fn new(attributes: Box<[Attribute]>) -> Self {
+        let named = attributes.iter().find_map(|attribute| match &attribute.value {
+            Value::String(name) if &*attribute.key == "service.name" && !name.is_empty() => Some(name.clone()),
+            _ => None,
+        });
+        Resource { service: named.unwrap_or_else(|| "unknown_service".into()), attributes }
+    }
 }
 
 /// The instrumentation scope.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use telemark_viewer::Store;
 use telemark_viewer::model::{
-    Attribute, Dropped, Event, Exemplar, Kind, Metric, MetricKind, Point, PointData, Record, Resource, Scope, Span, SpanId, Status,
-    Temporality, TraceId, Value,
+    Attribute, Dropped, Event, Exemplar, Kind, Metric, MetricKind, Point, PointData, Record, Resource, Scope, Span,
+    SpanId, Status, Temporality, TraceId, Value,
 };
 
 /// The failing checkout, as `check.mjs` knows it.
@@ -28,14 +28,23 @@ pub(crate) struct Shop<'a> {
 
 impl<'a> Shop<'a> {
     pub(crate) fn new(store: &'a Store, now: u64) -> Self {
-        let scope = Scope { name: store.interner().text("shop"), version: store.interner().text("1.8.2"), attributes: Box::default() };
+        let scope = Scope {
+            name: store.interner().text("shop"),
+            version: store.interner().text("1.8.2"),
+            attributes: Box::default(),
+        };
         Shop { store, now, scope: store.interner().scope(scope) }
     }
 
     /// Adds everything.
     pub(crate) fn fill(&self) {
         for at in 0..60 {
-            self.store.add_spans(self.products(0xd000 + u128::from(at), self.now - (at + 2) * 4 * SECOND, "GET /products", at));
+            self.store.add_spans(self.products(
+                0xd000 + u128::from(at),
+                self.now - (at + 2) * 4 * SECOND,
+                "GET /products",
+                at,
+            ));
         }
         // The past against which the last checkout is slow.
         for at in 0..40 {
@@ -87,17 +96,39 @@ impl<'a> Shop<'a> {
         let took = (8 + seed * 7 % 90) * MS;
         let mut root = self.span(trace, 1, 0, "gateway", name, start, start + took);
         root.kind = Kind::Server;
-        root.attributes = Box::new([self.attribute("http.route", "/products"), self.attribute("http.request.method", "GET")]);
+        root.attributes =
+            Box::new([self.attribute("http.route", "/products"), self.attribute("http.request.method", "GET")]);
         if seed % 20 == 7 {
             root.status = Status::Error("out of stock".into());
         }
         let mut list = self.span(trace, 2, 1, "catalog", "list", start + MS, start + took - MS);
         list.kind = Kind::Server;
-        vec![root, list, self.database(trace, 3, 2, "catalog", "SELECT products", "SELECT * FROM products WHERE sku = $1", (start + 2 * MS, start + 4 * MS))]
+        vec![
+            root,
+            list,
+            self.database(
+                trace,
+                3,
+                2,
+                "catalog",
+                "SELECT products",
+                "SELECT * FROM products WHERE sku = $1",
+                (start + 2 * MS, start + 4 * MS),
+            ),
+        ]
     }
 
     #[expect(clippy::too_many_arguments, reason = "one line of a table of spans")]
-    fn database(&self, trace: u128, id: u64, parent: u64, service: &str, name: &str, text: &str, (start, end): (u64, u64)) -> Span {
+    fn database(
+        &self,
+        trace: u128,
+        id: u64,
+        parent: u64,
+        service: &str,
+        name: &str,
+        text: &str,
+        (start, end): (u64, u64),
+    ) -> Span {
         let mut span = self.span(trace, id, parent, service, name, start, end);
         span.kind = Kind::Client;
         let collection = name.split(' ').nth(1).unwrap_or_default();
@@ -138,7 +169,8 @@ impl<'a> Shop<'a> {
             spans.push(span);
         };
         let mut root = self.span(trace, 1, 0, "gateway", "POST /checkout", start, at(842.0 - slow));
-        root.attributes = Box::new([self.attribute("http.route", "/checkout"), self.attribute("http.request.method", "POST")]);
+        root.attributes =
+            Box::new([self.attribute("http.route", "/checkout"), self.attribute("http.request.method", "POST")]);
         add(root, Kind::Server, Some("502 Bad Gateway"));
         add(self.span(trace, 2, 1, "gateway", "validate_session", at(2.0), at(9.4)), Kind::Internal, None);
         add(self.span(trace, 4, 1, "gateway", "GET /cart/{id}", at(10.2), at(96.0)), Kind::Client, None);
@@ -146,7 +178,15 @@ impl<'a> Shop<'a> {
         for item in 0..8_u32 {
             let from = 24.0 + f64::from(item) * 8.0;
             let statement = "SELECT * FROM items WHERE cart = $1 AND position = $2";
-            let span = self.database(trace, 6 + u64::from(item), 5, "catalog", "SELECT items", statement, (at(from), at(from + 6.0)));
+            let span = self.database(
+                trace,
+                6 + u64::from(item),
+                5,
+                "catalog",
+                "SELECT items",
+                statement,
+                (at(from), at(from + 6.0)),
+            );
             add(span, Kind::Client, None);
         }
         add(self.span(trace, 14, 1, "gateway", "POST /charges", at(98.4), at(520.0)), Kind::Client, None);
@@ -160,17 +200,37 @@ impl<'a> Shop<'a> {
         for time in 0..3_u32 {
             let from = 499.0 + f64::from(time) * 5.0;
             let statement = "SELECT rate FROM currencies WHERE code = 'EUR'";
-            let span = self.database(trace, 30 + u64::from(time), 15, "payments", "SELECT currencies", statement, (at(from), at(from + 4.0)));
+            let span = self.database(
+                trace,
+                30 + u64::from(time),
+                15,
+                "payments",
+                "SELECT currencies",
+                statement,
+                (at(from), at(from + 4.0)),
+            );
             add(span, Kind::Client, None);
         }
         let end = 836.0 - slow;
-        add(self.span(trace, 19, 1, "gateway", "POST /orders", at(522.0), at(end)), Kind::Client, Some("500 Internal Server Error"));
+        add(
+            self.span(trace, 19, 1, "gateway", "POST /orders", at(522.0), at(end)),
+            Kind::Client,
+            Some("500 Internal Server Error"),
+        );
         let failure = Some("place order: deadlock detected");
         add(self.span(trace, 20, 19, "orders", "POST /orders", at(527.4), at(end - 4.0)), Kind::Server, failure);
         let insert = "INSERT INTO orders VALUES ($1, $2)";
-        add(self.database(trace, 22, 20, "orders", "INSERT orders", insert, (at(533.0), at(561.0))), Kind::Client, None);
+        add(
+            self.database(trace, 22, 20, "orders", "INSERT orders", insert, (at(533.0), at(561.0))),
+            Kind::Client,
+            None,
+        );
         let insert = "INSERT INTO order_items VALUES ($1, $2)";
-        add(self.database(trace, 23, 20, "orders", "INSERT order_items", insert, (at(563.0), at(598.0))), Kind::Client, None);
+        add(
+            self.database(trace, 23, 20, "orders", "INSERT order_items", insert, (at(563.0), at(598.0))),
+            Kind::Client,
+            None,
+        );
         let update = "UPDATE stock SET held = held + $1 WHERE sku = $2";
         let mut stock = self.database(trace, 24, 20, "orders", "UPDATE stock", update, (at(600.0), at(812.0 - slow)));
         if fails {
@@ -185,7 +245,11 @@ impl<'a> Shop<'a> {
             }]);
         }
         add(stock, Kind::Client, Some("deadlock detected"));
-        add(self.database(trace, 25, 20, "orders", "ROLLBACK", "ROLLBACK", (at(814.0 - slow), at(828.0 - slow))), Kind::Client, None);
+        add(
+            self.database(trace, 25, 20, "orders", "ROLLBACK", "ROLLBACK", (at(814.0 - slow), at(828.0 - slow))),
+            Kind::Client,
+            None,
+        );
         spans
     }
 
@@ -210,7 +274,15 @@ impl<'a> Shop<'a> {
                 spans.push(self.span(LARGE, id, 1, "mailer", "batch", begin, begin + 49 * MS));
                 continue;
             }
-            let mut span = self.span(LARGE, id, batch, "catalog", ["read", "index", "write"][id as usize % 3], begin, begin + MS / 2);
+            let mut span = self.span(
+                LARGE,
+                id,
+                batch,
+                "catalog",
+                ["read", "index", "write"][id as usize % 3],
+                begin,
+                begin + MS / 2,
+            );
             if id % 4_999 == 0 {
                 span.status = Status::Error("timeout".into());
             }
@@ -223,7 +295,8 @@ impl<'a> Shop<'a> {
         let start = self.now - 5 * SECOND;
         let mut root = self.span(HOSTILE, 1, 0, EVIL, EVIL, start, start + 5 * MS);
         root.status = Status::Error(EVIL.into());
-        root.attributes = Box::new([self.attribute(EVIL, EVIL), self.attribute("long", "x".repeat(1_000_000).as_str())]);
+        root.attributes =
+            Box::new([self.attribute(EVIL, EVIL), self.attribute("long", "x".repeat(1_000_000).as_str())]);
         root.events = Box::new([Event {
             time: start + MS,
             name: self.store.interner().text(EVIL),
@@ -231,7 +304,10 @@ impl<'a> Shop<'a> {
             dropped_attributes: 7,
         }]);
         // Parents in a circle, an id twice, an end before the start.
-        let circle = [self.span(HOSTILE, 2, 3, EVIL, EVIL, start, start + MS), self.span(HOSTILE, 3, 2, EVIL, EVIL, start + MS, start)];
+        let circle = [
+            self.span(HOSTILE, 2, 3, EVIL, EVIL, start, start + MS),
+            self.span(HOSTILE, 3, 2, EVIL, EVIL, start + MS, start),
+        ];
         let twice = self.span(HOSTILE, 1, 1, EVIL, EVIL, start, start + MS);
         [vec![root, twice], circle.into()].concat()
     }
@@ -255,7 +331,17 @@ impl<'a> Shop<'a> {
 
     fn records(&self) -> Vec<Record> {
         let since = 2 * SECOND;
-        let mut records: Vec<Record> = (0..120).map(|at| self.record((130 - at) * SECOND, 9, "gateway", "request finished", Some((0xd000 + u128::from(at % 60), 1)))).collect();
+        let mut records: Vec<Record> = (0..120)
+            .map(|at| {
+                self.record(
+                    (130 - at) * SECOND,
+                    9,
+                    "gateway",
+                    "request finished",
+                    Some((0xd000 + u128::from(at % 60), 1)),
+                )
+            })
+            .collect();
         records.extend([
             self.record(since - 94 * MS, 13, "catalog", "cart loaded with 8 item queries", Some((CHECKOUT, 5))),
             self.record(since - 226 * MS, 13, "payments", "charge failed, will retry in 50 ms", Some((CHECKOUT, 16))),
@@ -275,7 +361,10 @@ impl<'a> Shop<'a> {
             Point {
                 start: self.now - 300 * SECOND,
                 time: self.now - (20 - step) * 10 * SECOND,
-                attributes: Box::new([self.attribute("http.route", route), self.attribute("http.response.status_code", 200)]),
+                attributes: Box::new([
+                    self.attribute("http.route", route),
+                    self.attribute("http.response.status_code", 200),
+                ]),
                 data: PointData::Histogram {
                     count: counts.iter().sum(),
                     sum: 3.0 * step as f64,
@@ -287,7 +376,13 @@ impl<'a> Shop<'a> {
                 exemplars,
             }
         };
-        let exemplar = Exemplar { time: self.now - 2 * SECOND, value: 0.842, trace_id: TraceId(CHECKOUT), span_id: SpanId(1), attributes: Box::default() };
+        let exemplar = Exemplar {
+            time: self.now - 2 * SECOND,
+            value: 0.842,
+            trace_id: TraceId(CHECKOUT),
+            span_id: SpanId(1),
+            attributes: Box::default(),
+        };
         let mut metrics = Vec::new();
         for step in 1..=20 {
             let exemplars = if step == 20 { Box::from([exemplar.clone()]) } else { Box::default() };
@@ -300,8 +395,18 @@ impl<'a> Shop<'a> {
                 data,
                 exemplars: Box::default(),
             };
-            metrics.push(self.metric("shop.orders.placed", "{order}", MetricKind::Sum { monotonic: true }, vec![value(PointData::Int(step as i64 * 7))]));
-            metrics.push(self.metric("process.memory.usage", "By", MetricKind::Gauge, vec![value(PointData::Double(4e7 + step as f64 * 1e5))]));
+            metrics.push(self.metric(
+                "shop.orders.placed",
+                "{order}",
+                MetricKind::Sum { monotonic: true },
+                vec![value(PointData::Int(step as i64 * 7))],
+            ));
+            metrics.push(self.metric(
+                "process.memory.usage",
+                "By",
+                MetricKind::Gauge,
+                vec![value(PointData::Double(4e7 + step as f64 * 1e5))],
+            ));
             metrics.push(self.metric(EVIL, EVIL, MetricKind::Gauge, vec![value(PointData::Double(f64::NAN))]));
         }
         metrics
@@ -310,8 +415,18 @@ impl<'a> Shop<'a> {
     fn metric(&self, name: &str, unit: &str, kind: MetricKind, points: Vec<Point>) -> Metric {
         let temporality = if kind == MetricKind::Gauge { Temporality::Unspecified } else { Temporality::Cumulative };
         let interner = self.store.interner();
-        let (name, unit, description) = (interner.text(name), interner.text(unit), interner.text("Made for this test."));
-        Metric { name, unit, description, kind, temporality, resource: self.resource("gateway"), scope: Arc::clone(&self.scope), points }
+        let (name, unit, description) =
+            (interner.text(name), interner.text(unit), interner.text("Made for this test."));
+        Metric {
+            name,
+            unit,
+            description,
+            kind,
+            temporality,
+            resource: self.resource("gateway"),
+            scope: Arc::clone(&self.scope),
+            points,
+        }
     }
 }
 
