@@ -32,6 +32,8 @@ pub(super) struct Places {
     values: u64,
     /// A bit for each open parenthesis, in the same order: set within the list of a `SELECT`.
     lists: u64,
+    /// A bit for each open parenthesis, in the same order: set where names of tables stand.
+    tables: u64,
     depth: usize,
     /// The depth at which rows of a `VALUES` follow each other.
     rows: Option<usize>,
@@ -79,28 +81,36 @@ impl Places {
         role
     }
 
-    /// Takes a quoted name, a literal or a placeholder. With `wants_name`, it may be the name of a table.
-    pub(super) fn operand(&mut self, wants_name: bool) -> Role {
+    /// Takes a quoted name, a literal or a placeholder.
+    pub(super) fn operand(&mut self) -> Role {
         match std::mem::take(&mut self.previous) {
             Previous::Operator => Role::Value,
             Previous::Dot => Role::Name,
             _ if self.is_in_values() => Role::Value,
             Previous::As => Role::Name,
-            _ if wants_name || self.expects_names => Role::Name,
+            _ if self.tables & 1 == 1 || self.expects_names => Role::Name,
             _ if self.lists & 1 == 1 => Role::Selected,
             _ => Role::Column,
         }
     }
 
-    /// Follows the list of a `SELECT`.
+    /// Follows the list of a `SELECT` and the tables behind it.
     fn follow_list(&mut self, keyword: Keyword, before: Previous) -> Role {
         match keyword {
-            Keyword::Select => self.lists |= 1,
-            Keyword::End | Keyword::On | Keyword::SetOperation => return self.end_list(),
             // `IS DISTINCT FROM` is an operator.
-            Keyword::From if self.lists & 1 == 1 && before != Previous::Operator => {
-                self.lists &= !1;
-                return Role::From(self.depth);
+            Keyword::From if before == Previous::Operator => {}
+            Keyword::From | Keyword::Join | Keyword::Update => {
+                self.tables |= 1;
+                if keyword == Keyword::From && self.lists & 1 == 1 {
+                    self.lists &= !1;
+                    return Role::From(self.depth);
+                }
+            }
+            Keyword::Select => (self.lists, self.tables) = (self.lists | 1, self.tables & !1),
+            Keyword::Set | Keyword::Values => self.tables &= !1,
+            Keyword::End | Keyword::On | Keyword::SetOperation => {
+                self.tables &= !1;
+                return self.end_list();
             }
             _ => {}
         }
@@ -136,11 +146,13 @@ impl Places {
                 };
                 self.values = self.values << 1 | u64::from(has_values);
                 self.lists <<= 1;
+                self.tables = self.tables << 1 | (self.tables & u64::from(!has_values) & 1);
                 self.depth += 1;
             }
             b')' => {
                 self.values >>= 1;
                 self.lists >>= 1;
+                self.tables >>= 1;
                 self.depth = self.depth.saturating_sub(1);
                 self.rows = self.rows.filter(|rows| *rows <= self.depth);
             }

@@ -81,13 +81,13 @@ impl<'a> Sanitizer<'a> {
         }
     }
 
-    /// Takes a quoted name, a literal or a placeholder. `wants_name` is true if it may be the name of a table.
+    /// Takes a quoted name, a literal or a placeholder.
     #[inline]
-    pub(super) fn operand(&mut self, token: &Token, wants_name: bool) {
+    pub(super) fn operand(&mut self, token: &Token) {
         self.is_after_in = false;
         // SQLite reads a quoted name as a string if there is no such column.
         let role = match self.dialect {
-            Dialect::Sqlite => self.places.operand(wants_name),
+            Dialect::Sqlite => self.places.operand(),
             _ => Role::Name,
         };
         match token.kind {

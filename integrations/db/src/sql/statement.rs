@@ -147,9 +147,7 @@ fn analyze(sql: &str, dialect: Dialect, sanitizes: bool) -> (String, bool, Optio
     let mut lexer = Lexer::new(sql, dialect);
     let mut summarizer = Summarizer::new(sql, dialect);
     let mut sanitizer = sanitizes.then(|| Sanitizer::new(sql, dialect));
-    loop {
-        let wants_name = summarizer.wants_name();
-        let Some(token) = lexer.next(wants_name) else { break };
+    while let Some(token) = lexer.next(summarizer.wants_name()) {
         // The only branch on the kind of a token, which no processor can predict.
         match token.kind {
             Kind::Word => {
@@ -173,7 +171,7 @@ fn analyze(sql: &str, dialect: Dialect, sanitizes: bool) -> (String, bool, Optio
             }
             Kind::Quoted | Kind::Literal | Kind::Placeholder => {
                 if let Some(sanitizer) = &mut sanitizer {
-                    sanitizer.operand(&token, wants_name);
+                    sanitizer.operand(&token);
                 }
                 summarizer.operand(&token);
             }

@@ -203,12 +203,7 @@ impl<'a> Summarizer<'a> {
         match symbol {
             b'(' => self.open(),
             b')' => self.close(),
-            b',' => {
-                let level = &mut self.level;
-                if level.place == Place::AfterName {
-                    level.place = Place::BeforeName;
-                }
-            }
+            b',' if self.level.place == Place::AfterName => self.level.place = Place::BeforeName,
             // A value follows, which no dialect may take for a name in quotes.
             b'=' if self.level.place == Place::BeforeName => self.level.place = Place::Elsewhere,
             b';' => {
@@ -224,8 +219,7 @@ impl<'a> Summarizer<'a> {
         let mut inner = TOP;
         inner.is_union = outer.is_union;
         match outer.verb {
-            Verb::Define | Verb::Done | Verb::Start => inner.verb = Verb::Done,
-            Verb::Names => inner.verb = Verb::Done,
+            Verb::Define | Verb::Done | Verb::Names | Verb::Start => inner.verb = Verb::Done,
             _ if outer.place == Place::BeforeName => {
                 inner.place = Place::BeforeName;
                 outer.place = Place::AfterName;
