@@ -161,7 +161,7 @@ variables! {
     "OTEL_RUST_DB_CLIENT_METRICS" "duration,returned_rows,pool" "a list of duration, returned_rows and pool, or none" "The metrics of database calls and connection pools"
     "OTEL_RUST_DB_CLIENT_OPT_IN_ATTRIBUTES" "" "db.response.returned_rows" "Opt-in attributes to add to the spans of database calls"
     "OTEL_RUST_DB_CLIENT_ERROR_MESSAGES" "false" "true, false" "Records the messages of databases, which may repeat values"
-    "OTEL_RUST_DB_CLIENT_SQLCOMMENTER" "false" "true, false" "Adds a comment with the trace to statements that are not prepared: with sqlx raw_sql and plain strings, but not query, query_as or query!"
+    "OTEL_RUST_DB_CLIENT_SQLCOMMENTER" "false" "true, false" "Adds a comment with the trace to statements that are not kept prepared: with sqlx raw_sql, plain strings and query with persistent(false), but not other uses of query, query_as or query!"
     "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error; if unset, text beside the console exporter"
     "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines; spans and log records have OTEL_RUST_SPANS and OTEL_RUST_LOGS"
     "NO_COLOR" "" "anything" "Disables the colours of the console exporter and of log lines"
