@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Pools, connections and transactions of [sqlx](https://docs.rs/sqlx) 0.9 with spans and metrics, on the OpenTelemetry API.
 //!
 //! Only the constructors and the names of types change in a program; queries stay as they are:
@@ -67,7 +68,7 @@
 //! The runtime, TLS and the build of SQLite are chosen by the features of `sqlx`, on which the program depends as well.
 //!
 //! # Environment variables
-//! This crate reads no environment variables.
+//! This crate reads no environment variables itself; see [`ClientConfig::from_env_fn`].
 
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
