@@ -1,4 +1,5 @@
-//! A connection to a server in memory, so that neither sockets nor a server are measured.
+//! Servers that respond to every request at once, so that little else than the client is measured: one in memory, for clients that
+//! take any connection, and one behind sockets.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -8,9 +9,11 @@ use std::task::{Context, Poll, Waker};
 use axum::http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tower::util::ServiceFn;
 
-/// Connects to the server.
+/// Connects to the server in memory.
 pub(super) type Connector = ServiceFn<fn(Uri) -> Ready<io::Result<Canned>>>;
 
 pub(super) fn connector() -> Connector {
@@ -60,5 +63,22 @@ impl Write for Canned {
 impl Connection for Canned {
     fn connected(&self) -> Connected {
         Connected::new()
+    }
+}
+
+/// Serves connections as tasks of the current runtime. With client and server on one thread, neither waits for the other to wake up.
+pub(super) async fn serve(listener: TcpListener) {
+    while let Ok((stream, _peer)) = listener.accept().await {
+        tokio::spawn(connection(stream));
+    }
+}
+
+/// Responds to each request whose head arrives at once, until the client disconnects.
+async fn connection(mut stream: TcpStream) {
+    let mut head = [0; 4096];
+    while let Ok(1..) = stream.read(&mut head).await {
+        if stream.write_all(RESPONSE).await.is_err() {
+            return;
+        }
     }
 }

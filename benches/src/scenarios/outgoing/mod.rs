@@ -2,9 +2,9 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `canned` | a connection to a server in memory |
-//! | `hyper` | hyper-util's client on that connection |
-//! | `reqwest` | reqwest and a server in another process |
+//! | `canned` | the servers |
+//! | `hyper` | hyper-util's client and a server in memory |
+//! | `reqwest` | reqwest and a server behind sockets |
 //! | `sqlx` | a database in memory |
 
 mod canned;

@@ -5,8 +5,10 @@ use std::hint::black_box;
 
 use opentelemetry::{KeyValue, global};
 use reqwest::{Client, Response};
+use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
 
+use super::canned::serve;
 use super::{REGIMES, Sides, burst, in_span, install, runtime};
 use crate::Failure;
 use crate::meters;
@@ -16,8 +18,8 @@ use crate::subjects;
 pub(in crate::scenarios) static SCENARIO: Scenario = Scenario {
     name: "reqwest",
     about: "CPU time that instrumentation adds to an HTTP request, exported span and injected trace context included: reqwest calls \
-            a server in another process, with a pause after each 100 requests, less the same requests on the bare client, in \
-            turns. The server's CPU time is not counted. `metrics`: the metrics that the library has by default are recorded \
+            a server on the same thread through sockets, with a pause after each 100 requests, less the same requests on the bare \
+            client, in turns. `metrics`: the metrics that the library has by default are recorded \
             too. `one span`: a span of the API with five attributes and without injection.",
     subjects: &[TELEMARK, TELEMARK_METRICS, SDK, TOWER_OTEL, TOWER_OTEL_METRICS, REQWEST_TRACING],
     regimes: REGIMES,
@@ -39,7 +41,10 @@ const REQWEST_TRACING: &str = "reqwest-tracing";
 
 fn sides(run: &Run<'_>) -> Result<Sides, Failure> {
     let runtime = &runtime()?;
-    let urls = Urls(format!("http://{}/items", run.endpoint));
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+    let server = listener.local_addr()?;
+    runtime.spawn(serve(listener));
+    let urls = Urls(format!("http://{server}/items"));
     let (client, urls_of_bare) = (client()?, urls.clone());
     let bare = {
         let client = client.clone();
@@ -55,14 +60,14 @@ fn sides(run: &Run<'_>) -> Result<Sides, Failure> {
             (install(subjects::TRACED)?, observed, metrics)
         }
         SDK => {
-            let host = run.endpoint.split(':').next().unwrap_or_default().to_owned();
+            let (host, port) = (server.ip().to_string(), i64::from(server.port()));
             let observed = burst(runtime, async move |id| {
                 let url = urls.of(id);
                 let attributes = [
                     KeyValue::new("http.request.method", "GET"),
                     KeyValue::new("url.full", url.clone()),
                     KeyValue::new("server.address", host.clone()),
-                    KeyValue::new("server.port", 80),
+                    KeyValue::new("server.port", port),
                 ];
                 let status = KeyValue::new("http.response.status_code", 200);
                 check(in_span("GET", attributes, status, client.get(url).send()).await).await;
@@ -104,7 +109,7 @@ fn client() -> reqwest::Result<Client> {
     Client::builder().no_proxy().user_agent(USER_AGENT).build()
 }
 
-/// The URLs on the sink, which responds to each of them.
+/// The URLs on the server, which responds to each of them.
 #[derive(Clone)]
 struct Urls(String);
 
@@ -116,7 +121,7 @@ impl Urls {
 
 /// Reads the response, so that its connection can be used for the next request.
 async fn check<E: Debug>(response: Result<Response, E>) {
-    let response = response.expect("the sink responds");
-    assert!(response.status().is_success(), "the sink responds with {}", response.status());
+    let response = response.expect("the server responds");
+    assert!(response.status().is_success(), "the server responds with {}", response.status());
     black_box(response.bytes().await.expect("the response is complete"));
 }
