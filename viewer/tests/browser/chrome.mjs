@@ -42,7 +42,8 @@ export async function launch(program) {
       const ended = new Promise((resolve) => { child.on('exit', resolve); });
       child.kill();
       await ended;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      // Helpers of the browser may still write to the profile.
+      try { rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }); } catch { /* It is in the folder for temporary files. */ }
     },
   };
 }
@@ -116,6 +117,8 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
         const { x, y, width: w, height: h } = element.getBoundingClientRect();
         return w || h ? { x: x + w / 2, y: y + h / 2 } : undefined;
       }, selector, text ?? null);
+      // Some controls appear only under the pointer.
+      await page.mouse('mouseMoved', at);
       await page.mouse('mousePressed', at);
       await page.mouse('mouseReleased', at);
     },
