@@ -25,6 +25,7 @@ let name = '';
 let current;
 let stop = new AbortController();
 let drawn = '';
+let changed;
 
 /** Opens the view that the address names. The old one stays until the new one has its data. */
 async function route() {
@@ -41,6 +42,8 @@ async function route() {
   let view;
   try {
     if (!store.status) await firstStatus();
+    // What arrives while the view loads must not be missed.
+    changed = store.status?.cursor;
     view = isEmpty(store.status) && wanted !== 'trace' ? welcome(context) : await VIEWS[wanted].open(context);
   } catch (error) {
     if (mine.signal.aborted) return;
@@ -147,13 +150,12 @@ document.addEventListener('keydown', (event) => {
   else if (event.key === 'Escape') { event.preventDefault(); back('/traces'); }
 });
 
-let changed;
 onStatus(({ status, lost }) => {
   learnHues(status?.services);
   frame();
   if (lost || !status || !current) return;
   if (current.empty && !isEmpty(status)) { route(); return; }
-  const moved = changed !== undefined && changed !== status.cursor;
+  const moved = changed !== status.cursor;
   changed = status.cursor;
   if (moved && live) current.update?.(status);
 });

@@ -8,10 +8,11 @@ const TYPING_PAUSE = 180;
 let fields = 0;
 
 /**
- * Builds a query field. Calls `changed(text)` after a pause in typing. `complete` is false for fields that take plain words.
+ * Builds a query field. Calls `changed(text)` after a pause in typing. `complete` names what is searched; it is false for fields that
+ * take plain words.
  * Returns the element and `refuse(message)`, which shows why a query is not valid.
  */
-export function searchField({ value, example, changed, complete = true }) {
+export function searchField({ value, example, changed, complete = 'traces' }) {
   const id = `offers-${fields += 1}`;
   const list = h('ul', { class: 'offers', id, role: 'listbox', 'aria-label': 'Completions', hidden: true });
   const reason = h('div', { class: 'note bad', role: 'alert', hidden: true });
@@ -62,16 +63,17 @@ export function searchField({ value, example, changed, complete = true }) {
     if (!complete) return;
     asked?.abort();
     asked = new AbortController();
+    const { signal } = asked;
     const at = [...input.value.slice(0, input.selectionStart)].length;
     try {
-      const answer = await get(path('/complete.json', { q: input.value || ' ', at }), { signal: asked.signal, quiet: true });
+      const answer = await get(path('/complete.json', { q: input.value || ' ', at, for: complete }), { signal, quiet: true });
       if (document.activeElement !== input) return;
       items = answer.items.slice(0, 20);
       chosen = -1;
       draw();
     } catch {
       // Completion is a convenience: without it the field works the same.
-      if (!asked.signal.aborted) close();
+      if (!signal.aborted) close();
     }
   };
   const tell = () => {

@@ -85,7 +85,7 @@ export function exemplarDots(exemplars, { unit, x, y, from, to, width }) {
 export function heatLegend(exemplars) {
   return [
     h('span', { class: 'legend' }, 'fewer', Array.from({ length: STEPS }, (_, step) => s('svg', { width: 12, height: 10, 'aria-hidden': 'true' }, s('rect', { class: `step${step}`, width: 12, height: 10 }))), 'more'),
-    exemplars && h('span', { class: 'legend' }, s('svg', { class: 'exemplar', width: 9, height: 9, 'aria-hidden': 'true' }, s('circle', { cx: 4.5, cy: 4.5, r: 4 })), 'exemplar'),
+    exemplars && h('span', { class: 'legend' }, s('svg', { class: 'exemplar-sign', width: 9, height: 9, 'aria-hidden': 'true' }, s('circle', { cx: 4.5, cy: 4.5, r: 4 })), 'exemplar'),
     exemplars && h('span', { class: 'legend wide' }, mark('error'), 'of a failing trace'),
   ];
 }

@@ -25,7 +25,7 @@ export async function open(context) {
   let again = false;
 
   const search = searchField({
-    value: parameter('q'), example: 'service:orders  severity:>=warn  trace:a41c  "deadlock"',
+    value: parameter('q'), complete: 'records', example: 'service:orders  severity:>=warn  trace:a41c  "deadlock"',
     changed: (text) => { if (text !== parameter('q')) ask({ q: text }); },
   });
   const least = segment('Lowest severity', LEVELS, parameter('min', 'debug'), (value) => ask({ min: value === 'debug' ? undefined : value }));

@@ -18,7 +18,7 @@ export async function open(context) {
   const drawing = h('div', { class: 'map' });
   const table = h('div', { class: 'edges' });
   let data = { nodes: [], edges: [] };
-  let before = new Map();
+  let before;
   let loading = false;
 
   // By name, because the ids of another window may differ.
@@ -34,8 +34,7 @@ export async function open(context) {
       const ask = (a, b) => get(path('/map.json', { from: a && Math.round(a), to: b && Math.round(b) }), { signal: context.signal, quiet });
       const [current, past] = await Promise.all([ask(from, to), from ? ask(from - (end - from), from) : undefined]);
       data = current;
-      before = new Map((past?.edges ?? []).map((edge) => [key(edge, past.nodes), edge]));
-      if (past && !past.edges.length) before = undefined;
+      before = past && new Map(past.edges.map((edge) => [key(edge, past.nodes), edge]));
       draw();
     } finally {
       loading = false;
@@ -51,7 +50,7 @@ export async function open(context) {
     const edges = [...data.edges].sort((a, b) => b.errors - a.errors || b.rate - a.rate);
     fill(table, h('table', null,
       h('thead', null, h('tr', null, h('th', null, 'From'), h('th', null, 'To'), h('th', { class: 'right' }, 'Rate'), h('th', { class: 'right' }, 'Errors'),
-        h('th', { class: 'right' }, 'p95'), h('th', { class: 'wide' }, `Against the ${windowName()} before`))),
+        h('th', { class: 'right' }, 'p95'), before && h('th', { class: 'wide' }, `Against the ${windowName()} before`))),
       h('tbody', null, edges.map((edge) => row(edge, name)))));
     if (focused) document.querySelector(`[data-edge="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
@@ -64,11 +63,11 @@ export async function open(context) {
     return h('tr', { tabindex: 0, 'data-edge': key(edge), on: { click: () => openEdge(edge), keydown: (event) => { if (event.key === 'Enter') openEdge(edge); } } },
       end(edge.from), end(edge.to), h('td', { class: 'right' }, rate(edge.rate)),
       h('td', { class: `right ${failing ? 'error strong' : ''}` }, failing ? '◆ ' : '', percent(edge.errors)),
-      h('td', { class: 'right' }, duration(edge.p95)), h('td', { class: 'soft wide' }, difference(edge, before?.get(key(edge)))));
+      h('td', { class: 'right' }, duration(edge.p95)), before && h('td', { class: 'soft wide' }, difference(edge, before.get(key(edge)))));
   }
 
   function difference(edge, past) {
-    if (!before || before.size === 0) return '–';
+    if (!before.size) return '–';
     if (!past) return 'new';
     const parts = [];
     if (Math.abs(edge.errors - past.errors) >= 0.01) parts.push(`errors ${percent(edge.errors)}, were ${percent(past.errors)}`);

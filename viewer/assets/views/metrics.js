@@ -80,7 +80,7 @@ export async function open(context) {
 
   function drawOne() {
     const scroll = right.scrollTop;
-    const focused = [...right.querySelectorAll('.exemplar')].indexOf(document.activeElement);
+    const focused = [...right.querySelectorAll('a.exemplar')].indexOf(document.activeElement);
     drawSplits();
     if (!chosen || !body) { fill(right, h('div', { class: 'note' }, 'No metric has arrived yet.')); return; }
     const unit = chosen.unit;
@@ -102,7 +102,7 @@ export async function open(context) {
     if (width > 50) add(right, [seriesChart({ unit, width, from, to, histogram })]);
     add(right, [seriesTable(unit)]);
     right.scrollTop = scroll;
-    if (focused >= 0) right.querySelectorAll('.exemplar')[focused]?.focus({ preventScroll: true });
+    if (focused >= 0) right.querySelectorAll('a.exemplar')[focused]?.focus({ preventScroll: true });
   }
 
   function quantiles(unit) {
@@ -181,7 +181,7 @@ export async function open(context) {
       }
       if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return false;
       event.preventDefault();
-      const dots = [...right.querySelectorAll('.exemplar')];
+      const dots = [...right.querySelectorAll('a.exemplar')];
       const at = dots.indexOf(document.activeElement);
       const next = event.key === 'ArrowRight' ? at + 1 : at < 0 ? dots.length - 1 : at - 1;
       dots[Math.max(0, Math.min(dots.length - 1, next))]?.focus();

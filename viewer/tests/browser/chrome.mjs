@@ -42,7 +42,8 @@ export async function launch(program) {
       const ended = new Promise((resolve) => { child.on('exit', resolve); });
       child.kill();
       await ended;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      // Helpers of the browser may still write to the profile.
+      try { rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }); } catch { /* It is in the folder for temporary files. */ }
     },
   };
 }
@@ -67,7 +68,7 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
     if (method === 'Page.javascriptDialogOpening') { errors.push(`a dialog opened: ${params.message}`); send('Page.handleJavaScriptDialog', { accept: true }); }
   });
   for (const domain of ['Page', 'Runtime', 'Network', 'Log']) await send(`${domain}.enable`);
-  await send('Browser.grantPermissions', { permissions: ['clipboardReadWrite', 'clipboardSanitizedWrite'] }).catch(() => {});
+  await sendAll('Browser.grantPermissions', { permissions: ['clipboardReadWrite', 'clipboardSanitizedWrite'] });
   await send('Emulation.setFocusEmulationEnabled', { enabled: true });
   await send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
   await send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }, { name: 'prefers-reduced-motion', value: 'reduce' }] });
@@ -85,7 +86,7 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
     /** Opens an address, and waits until the view is drawn. */
     async goto(url) {
       await send('Page.navigate', { url });
-      await page.until('the view', () => document.readyState === 'complete' && document.getElementById('main').childElementCount > 0);
+      await page.until('the view', () => document.readyState === 'complete' && document.querySelector('#main > :not(noscript)'));
     },
     /** Waits until a function in the page returns something true, and returns that. */
     async until(what, body, ...values) {
@@ -116,6 +117,8 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
         const { x, y, width: w, height: h } = element.getBoundingClientRect();
         return w || h ? { x: x + w / 2, y: y + h / 2 } : undefined;
       }, selector, text ?? null);
+      // Some controls appear only under the pointer.
+      await page.mouse('mouseMoved', at);
       await page.mouse('mousePressed', at);
       await page.mouse('mouseReleased', at);
     },

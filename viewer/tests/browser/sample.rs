@@ -38,22 +38,19 @@ impl<'a> Shop<'a> {
 
     /// Adds everything.
     pub(crate) fn fill(&self) {
+        let mut spans = self.large();
         for at in 0..60 {
-            self.store.add_spans(self.products(
-                0xd000 + u128::from(at),
-                self.now - (at + 2) * 4 * SECOND,
-                "GET /products",
-                at,
-            ));
+            spans.extend(self.products(0xd000 + u128::from(at), self.now - (at + 2) * 4 * SECOND, "GET /products", at));
         }
         // The past against which the last checkout is slow.
         for at in 0..40 {
-            self.store.add_spans(self.checkout(0xe000 + u128::from(at), self.now - (at + 3) * 5 * SECOND, false));
+            spans.extend(self.checkout(0xe000 + u128::from(at), self.now - (at + 3) * 5 * SECOND, false));
         }
-        self.store.add_spans(self.checkout(CHECKOUT, self.now - 2 * SECOND, true));
-        self.store.add_spans(self.lost(0xf001));
-        self.store.add_spans(self.large());
-        self.store.add_spans(self.hostile());
+        spans.extend(self.checkout(CHECKOUT, self.now - 2 * SECOND, true));
+        spans.extend(self.lost(0xf001));
+        spans.extend(self.hostile());
+        // At once, because the findings of a part of them would be remembered.
+        self.store.add_spans(spans);
         self.store.add_records(self.records());
         self.store.add_metrics(self.metrics());
     }
