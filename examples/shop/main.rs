@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! visitor ──HTTP──▶ shop ──HTTP──▶ inventory ──gRPC──▶ warehouse
-//!                    └──SQL──▶ SQLite, in memory
+//!                    └──SQL──▶ SQLite in memory, or PostgreSQL
 //! ```
 //!
 //! The code logs with `tracing`. Each event is a line on standard error as soon as it happens, and a log record of its trace.
@@ -11,6 +11,7 @@
 //! - `RUST_LOG=off cargo run --example shop`: the same without the lines; the records remain
 //! - `cargo run --example shop -- --serve`: the same, then keeps serving your requests until Ctrl-C, and prints the link to a viewer of
 //!   the shop's telemetry
+//! - `DATABASE_URL=postgres://user@localhost/database cargo run --example shop`: with PostgreSQL, in temporary tables
 //! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
 //!   `http://localhost:4318`
 
@@ -46,7 +47,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     let warehouse = Warehouse::at(warehouse::serve().await?)?;
     let inventory = serve(inventory::app(warehouse)).await?;
-    let shop = shop::app(Store::open().await?, inventory).merge(metrics::page(prometheus.clone()));
+    let store = Store::open(Env::process().string("DATABASE_URL").as_deref()).await?;
+    let shop = shop::app(store, inventory).merge(metrics::page(prometheus.clone()));
     let shop = serve(shop).await?;
 
     let unexpected = visitor::visit(shop).await;

@@ -3,6 +3,7 @@
 //! Requires `node` and `chromium` (the Debian packages of these names), or the program that `TELEMARK_TEST_CHROMIUM` names. With
 //! `TELEMARK_TEST_PICTURES`, a case that fails leaves a picture in that folder.
 #![allow(clippy::disallowed_methods, reason = "a test reads the time, the environment and starts programs")]
+#![allow(clippy::unwrap_used, reason = "a test helper")]
 
 #[path = "browser/sample.rs"]
 mod sample;

@@ -42,7 +42,8 @@ export async function launch(program) {
       const ended = new Promise((resolve) => { child.on('exit', resolve); });
       child.kill();
       await ended;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      // Helpers of the browser may still write to the profile.
+      try { rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }); } catch { /* It is in the folder for temporary files. */ }
     },
   };
 }
@@ -67,6 +68,7 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
     if (method === 'Page.javascriptDialogOpening') { errors.push(`a dialog opened: ${params.message}`); send('Page.handleJavaScriptDialog', { accept: true }); }
   });
   for (const domain of ['Page', 'Runtime', 'Network', 'Log']) await send(`${domain}.enable`);
+  await send('Performance.enable', { timeDomain: 'threadTicks' });
   await sendAll('Browser.grantPermissions', { permissions: ['clipboardReadWrite', 'clipboardSanitizedWrite'] });
   await send('Emulation.setFocusEmulationEnabled', { enabled: true });
   await send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
@@ -116,6 +118,8 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
         const { x, y, width: w, height: h } = element.getBoundingClientRect();
         return w || h ? { x: x + w / 2, y: y + h / 2 } : undefined;
       }, selector, text ?? null);
+      // Some controls appear only under the pointer.
+      await page.mouse('mouseMoved', at);
       await page.mouse('mousePressed', at);
       await page.mouse('mouseReleased', at);
     },
@@ -128,6 +132,11 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
     async screenshot() {
       const { data } = await send('Page.captureScreenshot', { format: 'png' });
       return Buffer.from(data, 'base64');
+    },
+    /** Returns the processor time of the page's main thread, in milliseconds: on a busy machine, the clock says little. */
+    async work() {
+      const { metrics } = await send('Performance.getMetrics');
+      return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
     },
     offline: (offline) => send('Network.emulateNetworkConditions', { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 }),
     close: () => sendAll('Target.closeTarget', { targetId }),

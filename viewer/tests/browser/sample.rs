@@ -69,6 +69,7 @@ impl<'a> Shop<'a> {
         Attribute { key: self.store.interner().text(key), value: value.into().0 }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one line of a table of spans")]
     fn span(&self, trace: u128, id: u64, parent: u64, service: &str, name: &str, start: u64, end: u64) -> Span {
         Span {
             trace_id: TraceId(trace),

@@ -5,10 +5,11 @@
 //! - `keeper` runs between this tool and a program, and stops the program when the tool ends.
 //! - `rotel` and `mockotlpserver` are the receivers. `prometheus` scrapes the tests' servers.
 //! - `postgres` and `mariadb` are the databases, and `database` is the code that they share.
-//! - Five packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for
-//!   Python, for a collector that compresses its responses; Envoy, which a test starts between two services; and the SDKs for Python
-//!   and JavaScript, which send to the viewer.
+//! - Other packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for Python,
+//!   for a collector that compresses its responses; Envoy, which a test starts between two services; the SDKs for Python and
+//!   JavaScript, which send to the viewer; and Chromium (`browser`), which shows its page.
 
+mod browser;
 mod database;
 pub(crate) mod install;
 pub(crate) mod keeper;
@@ -65,6 +66,7 @@ impl Services {
         services.add_packages("TELEMARK_TEST_GRPCIO", &[("grpcio", GRPCIO), ("opentelemetry-proto", PROTO)])?;
         services.add_packages("TELEMARK_TEST_PYTHON_SDK", &[("opentelemetry-exporter-otlp", PROTO)])?;
         services.add_sdk_for_javascript()?;
+        services.add_browser()?;
         services.repeat_what_was_skipped();
         Ok(services)
     }
@@ -80,6 +82,17 @@ impl Services {
             }
             Err(failure) if is_ci() => return Err(failure),
             Err(failure) => self.skipped.push(format!("{PACKAGE}: {failure}")),
+        }
+        Ok(())
+    }
+
+    /// Installs Chromium, which a test of the viewer's page starts itself.
+    fn add_browser(&mut self) -> Result<(), Failure> {
+        eprintln!("\n==> package chromium");
+        match browser::find() {
+            Ok(program) => self.variables.push(("TELEMARK_TEST_CHROMIUM".to_owned(), program)),
+            Err(failure) if is_ci() => return Err(failure),
+            Err(failure) => self.skipped.push(format!("chromium: {failure}")),
         }
         Ok(())
     }
@@ -106,7 +119,8 @@ impl Services {
     /// the receivers, `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}` for Prometheus,
     /// `TELEMARK_TEST_{POSTGRES,MARIADB}_URL` for the databases, and the folders of the Python packages in
     /// `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser), `TELEMARK_TEST_GRPCIO` (a collector that compresses),
-    /// `TELEMARK_TEST_ENVOY` (a proxy), `TELEMARK_TEST_PYTHON_SDK` and `TELEMARK_TEST_JAVASCRIPT_SDK` (clients of the viewer).
+    /// `TELEMARK_TEST_ENVOY` (a proxy), `TELEMARK_TEST_PYTHON_SDK` and `TELEMARK_TEST_JAVASCRIPT_SDK` (clients of the viewer), and the
+    /// program in `TELEMARK_TEST_CHROMIUM`.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }
