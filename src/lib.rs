@@ -139,8 +139,6 @@ pub mod testing;
 pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
-#[cfg(feature = "viewer")]
-mod viewer;
 
 #[cfg(feature = "hyper")]
 pub use client::hyper;
@@ -150,6 +148,8 @@ pub use client::reqwest;
 pub use headers::{extract, inject};
 #[cfg(feature = "runtime-metrics")]
 pub use init::runtime_metrics;
+#[cfg(feature = "viewer")]
+pub use init::viewer;
 pub use init::{builder, init};
 pub use opentelemetry;
 #[cfg(feature = "axum")]
@@ -164,21 +164,17 @@ pub use telemark_macros::traced;
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
 pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
-// Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
-// paths.
-#[doc(hidden)]
-pub use telemark_sdk as __sdk;
-#[doc(hidden)]
-pub use telemark_sdk::instrument::private as __private;
 pub use telemark_sdk::instrument::spans::{
     Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, add_event, current_span_context, propagate,
     propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
 pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
+// Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
+// paths.
+#[doc(hidden)]
+pub use telemark_sdk::{self as __sdk, instrument::private as __private};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
-#[cfg(feature = "viewer")]
-pub use viewer::viewer;
 
 /// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
 ///
