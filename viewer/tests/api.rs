@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 
 /// A failing trace of two services, with a database, a link, an event, a log record and a metric.
 fn sample() -> Arc<Store> {
-    let store = store(16 * MIB);
+    let store = store(64 * MIB);
     let mut root = span(&store, "shop", 1, 1, 0, "POST /orders", 0, 100);
     root.kind = Kind::Server;
     root.attributes = Box::new([
@@ -211,6 +211,16 @@ fn the_map_and_the_comparison() {
         format!("/compare.json?a={0}-{1}&b={1}-{2}", NOW / 1_000, NOW / 1_000 + 100_000, NOW / 1_000 + 300_000);
     assert_eq!(get(&viewer, &windows)["b"]["traces"], 1);
     assert!(get(&viewer, "/findings.json")["findings"].is_array());
+}
+
+#[test]
+fn a_large_trace_hides_no_others_from_the_map() {
+    let store = sample();
+    store.add_spans((1..=21_000).map(|id| span(&store, "large", 3, id, id - 1, "step", 300, 1)).collect());
+    store.add_spans(vec![span(&store, "last", 4, 1, 0, "work", 400, 1)]);
+    let map = get(&start(&store), "/map.json");
+    let names: Vec<_> = map["nodes"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["last", "pay", "postgresql", "shop"]);
 }
 
 #[test]

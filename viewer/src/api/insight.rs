@@ -10,8 +10,11 @@ use crate::analysis::{Calls, Cost, Evidence, Finding, PeerKind, Share, Side, com
 use crate::model::{Span, TraceId};
 use crate::store::Trace;
 
-/// The maximum number of spans that an analysis reads. It reads the newest traces.
-const MAX_SPANS: usize = 50_000;
+/// The maximum number of spans that an analysis of many traces reads. It reads the newest traces, and other requests wait
+/// for it.
+const MAX_SPANS: usize = 20_000;
+/// The maximum number of spans on one side of a comparison.
+const MAX_COMPARED: usize = 100_000;
 /// The shortest time between two analyses, in nanoseconds.
 const MIN_PAUSE: u64 = 1_000_000_000;
 /// The part of the time that an analysis may take: one twentieth.
@@ -105,8 +108,14 @@ impl Api {
 
     /// Returns the findings, which are computed at most once a second, and less often if that takes long.
     pub(crate) fn findings(&self) -> Arc<Json> {
+        self.findings_within(0)
+    }
+
+    /// Returns the findings, as of up to `age` nanoseconds ago.
+    pub(super) fn findings_within(&self, age: u64) -> Arc<Json> {
         let now = self.store.now();
-        let known = super::lock(&self.results).findings.clone().filter(|result| now < result.due);
+        let known = super::lock(&self.results).findings.clone();
+        let known = known.filter(|result| now < result.due.saturating_add(age));
         if let Some(result) = known {
             return result.value;
         }
@@ -163,7 +172,7 @@ impl Api {
             };
             return Ok(Compared {
                 label: None,
-                traces: self.traces_between(from, to.saturating_add(999), 2 * MAX_SPANS),
+                traces: self.traces_between(from, to.saturating_add(999), MAX_COMPARED),
             });
         }
         let id: TraceId = text.parse().map_err(|_| Refused::new(400, format!("{text:?} is not a trace id")))?;
@@ -172,18 +181,23 @@ impl Api {
         Ok(Compared { label, traces: vec![trace] })
     }
 
-    /// Returns the newest traces that start in the range, up to a number of spans.
+    /// Returns the newest traces that start in the range, up to a number of spans. Passes over larger traces.
     fn traces_between(&self, from: u64, to: u64, max_spans: usize) -> Vec<Arc<Trace>> {
-        let mut spans = 0;
         self.store.read(|held| {
+            let mut spans = 0;
             let traces = held.traces.newest().filter(|trace| (from..=to).contains(&trace.start));
-            let traces = traces.take_while(|trace| {
-                // One trace, however large, is analysed.
-                let fits = spans == 0 || spans + trace.spans.len() <= max_spans;
-                spans += trace.spans.len();
-                fits
-            });
-            traces.cloned().collect()
+            let mut fitting = Vec::new();
+            for trace in traces {
+                // A trace that is too large must not hide all others.
+                if spans + trace.spans.len() <= max_spans {
+                    spans += trace.spans.len();
+                    fitting.push(trace.clone());
+                }
+                if spans >= max_spans - max_spans / 20 {
+                    break;
+                }
+            }
+            fitting
         })
     }
 

@@ -7,6 +7,8 @@ use super::json::micros;
 
 /// The maximum number of services in a response.
 const MAX_SERVICES: usize = 200;
+/// The age of the number of findings, in nanoseconds.
+const FINDINGS_AGE: u64 = 5_000_000_000;
 
 impl Api {
     pub(super) fn status(&self) -> Json {
@@ -14,7 +16,7 @@ impl Api {
         let running = self.store.running().spans().len();
         let now = self.store.now();
         let (used, limit) = self.store.usage();
-        let findings = self.findings().get("findings").and_then(Json::as_array).map_or(0, Vec::len);
+        let findings = self.findings_within(FINDINGS_AGE).get("findings").and_then(Json::as_array).map_or(0, Vec::len);
         let (mut status, services) = self.store.read(|held| {
             let oldest = held.traces.by_arrival(held.traces.first_arrival()).map(|trace| micros(trace.start));
             let cursor = [held.traces.version(), held.records.next(), held.metrics.version].iter().sum::<u64>();

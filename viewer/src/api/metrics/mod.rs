@@ -46,7 +46,7 @@ impl Api {
         let Some(instrument) = found else { return Err(Refused::new(404, "there is no such instrument")) };
         let is_rate = is_rate(instrument.kind);
         let lines = |series: &[&Arc<Series>]| -> Vec<Vec<Value>> {
-            series.iter().map(|series| line(series, is_rate)).collect()
+            series.iter().map(|series| line(series, is_rate, usize::MAX)).collect()
         };
 
         // Without a split, values that can be added up are one line.
@@ -128,7 +128,7 @@ impl Api {
 fn row(instrument: &Instrument, services: &[&str]) -> Json {
     let is_rate = is_rate(instrument.kind);
     let lines: Vec<Vec<Value>> =
-        instrument.series.iter().take(SPARK_SERIES).map(|series| line(series, is_rate)).collect();
+        instrument.series.iter().take(SPARK_SERIES).map(|series| line(series, is_rate, SPARK_VALUES + 1)).collect();
     let total = sum(&lines, usual_gap(&lines));
     let spark: Vec<f64> = total.iter().rev().take(SPARK_VALUES).rev().map(|(_, value)| *value).collect();
     let points: usize = instrument.series.iter().map(|series| series.samples.len()).sum();
@@ -157,8 +157,8 @@ fn is_rate(kind: MetricKind) -> bool {
     !matches!(kind, MetricKind::Gauge | MetricKind::Sum { monotonic: false })
 }
 
-fn line(series: &Series, is_rate: bool) -> Vec<Value> {
-    if is_rate { rates(series) } else { values(series) }
+fn line(series: &Series, is_rate: bool, last: usize) -> Vec<Value> {
+    if is_rate { rates(series, last) } else { values(series, last) }
 }
 
 /// Returns the value of an attribute of the series. `service` means the service.

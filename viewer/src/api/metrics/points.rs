@@ -31,20 +31,20 @@ fn number(data: &PointData) -> f64 {
     }
 }
 
-/// Returns the values of a gauge or of a sum that may fall. Delta sums are added up.
-pub(super) fn values(series: &Series) -> Vec<Value> {
+/// Returns the values of a gauge or of a sum that may fall, from the last samples. Delta sums are added up.
+pub(super) fn values(series: &Series, last: usize) -> Vec<Value> {
     let is_delta = series.temporality == Temporality::Delta;
     let mut sum = 0.0;
-    let samples = series.samples.iter().map(|sample| {
+    let samples = series.samples.iter().skip(series.samples.len().saturating_sub(last)).map(|sample| {
         sum = if is_delta { sum + number(&sample.data) } else { number(&sample.data) };
         (sample.time, sum)
     });
     samples.collect()
 }
 
-/// Returns the rates a second of a counter, or of a histogram's measurements.
-pub(super) fn rates(series: &Series) -> Vec<Value> {
-    let samples = pairs(series).filter_map(|(before, sample)| {
+/// Returns the rates a second of a counter, or of a histogram's measurements, from the last samples.
+pub(super) fn rates(series: &Series, last: usize) -> Vec<Value> {
+    let samples = pairs(series, last).filter_map(|(before, sample)| {
         let from = before.map_or(sample.start, |before| before.time);
         let seconds = sample.time.checked_sub(from).filter(|length| *length > 0)? as f64 / SECOND;
         let grown = number(&sample.data) - before.map_or(0.0, |before| number(&before.data));
@@ -55,7 +55,7 @@ pub(super) fn rates(series: &Series) -> Vec<Value> {
 
 /// Returns the differences between consecutive histograms.
 pub(super) fn intervals(series: &Series) -> Vec<Interval> {
-    let intervals = pairs(series).filter_map(|(before, sample)| {
+    let intervals = pairs(series, usize::MAX).filter_map(|(before, sample)| {
         let data = match before {
             None => sample.data.clone(),
             Some(before) => difference(&sample.data, &before.data)?,
@@ -66,10 +66,10 @@ pub(super) fn intervals(series: &Series) -> Vec<Interval> {
 }
 
 /// Returns each sample with the one to subtract from it. Delta samples, and those after a restart, stand for themselves.
-fn pairs(series: &Series) -> impl Iterator<Item = (Option<&Sample>, &Sample)> {
+fn pairs(series: &Series, last: usize) -> impl Iterator<Item = (Option<&Sample>, &Sample)> {
     let is_delta = series.temporality == Temporality::Delta;
     let mut before: Option<&Sample> = None;
-    series.samples.iter().filter_map(move |sample| {
+    series.samples.iter().skip(series.samples.len().saturating_sub(last)).filter_map(move |sample| {
         let last = before.replace(sample);
         if is_delta {
             // Without a start, the interval began with the last sample.
@@ -77,8 +77,10 @@ fn pairs(series: &Series) -> impl Iterator<Item = (Option<&Sample>, &Sample)> {
             return is_complete.then_some((None, &**sample));
         }
         match last {
-            Some(last) if number(&sample.data) >= number(&last.data) && sample.start <= last.time.max(last.start) => {
-                (sample.time > last.time).then_some((Some(last), &**sample))
+            Some(last) if sample.start == last.start => {
+                // A sum that falls without a new start is not one that can be read.
+                let continues = sample.time > last.time && number(&sample.data) >= number(&last.data);
+                continues.then_some((Some(last), &**sample))
             }
             _ => {
                 let is_recent = sample.start > 0 && sample.time.saturating_sub(sample.start) <= MAX_FIRST;
@@ -196,22 +198,34 @@ mod tests {
 
     #[test]
     fn cumulative_sums_become_rates_across_restarts() {
-        let samples = [(100, 110, 50), (100, 120, 80), (125, 130, 10), (125, 140, 10)];
-        let rates = rates(&series(Temporality::Cumulative, &samples));
-        assert_eq!(rates, [(110 * S, 5.0), (120 * S, 3.0), (130 * S, 2.0), (140 * S, 0.0)]);
+        let samples = [
+            (100, 110, 50),
+            (100, 120, 80),
+            (125, 130, 10),
+            (125, 140, 10),
+            (125, 150, 4),
+            (125, 160, 8),
+            (165, 170, 100),
+        ];
+        let rates = rates(&series(Temporality::Cumulative, &samples), 9);
+        assert_eq!(
+            rates,
+            [(110 * S, 5.0), (120 * S, 3.0), (130 * S, 2.0), (140 * S, 0.0), (160 * S, 0.4), (170 * S, 20.0)]
+        );
     }
 
     #[test]
     fn a_sum_that_began_long_ago_has_no_first_rate() {
         let series = series(Temporality::Cumulative, &[(100, 1_000, 50), (100, 1_010, 60)]);
-        assert_eq!(rates(&series), [(1_010 * S, 1.0)]);
+        assert_eq!(rates(&series, 9), [(1_010 * S, 1.0)]);
     }
 
     #[test]
     fn delta_sums_stand_for_themselves() {
         let series = series(Temporality::Delta, &[(100, 110, 50), (110, 120, 20)]);
-        assert_eq!(rates(&series), [(110 * S, 5.0), (120 * S, 2.0)]);
-        assert_eq!(values(&series), [(110 * S, 50.0), (120 * S, 70.0)]);
+        assert_eq!(rates(&series, 9), [(110 * S, 5.0), (120 * S, 2.0)]);
+        assert_eq!(rates(&series, 1), [(120 * S, 2.0)]);
+        assert_eq!(values(&series, 9), [(110 * S, 50.0), (120 * S, 70.0)]);
     }
 
     #[test]
