@@ -114,14 +114,6 @@ mod client;
 mod components;
 #[cfg(any(feature = "sqlx", feature = "tracing"))]
 mod database;
-#[cfg(any(
-    feature = "reqwest",
-    feature = "runtime-metrics",
-    feature = "sqlx",
-    feature = "tonic",
-    feature = "tower",
-    feature = "tracing"
-))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;

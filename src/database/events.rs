@@ -119,6 +119,8 @@ impl Visit for Statement {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking and start threads")]
+
     use super::*;
 
     #[test]

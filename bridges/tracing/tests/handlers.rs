@@ -1,5 +1,5 @@
 //! Events of a target that a handler records, and spans that only carry the context.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking and start threads")]
 
 mod support;
 

@@ -73,6 +73,8 @@ impl Drop for CurrentCall {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "a test starts threads")]
+
     use opentelemetry::trace::TraceContextExt;
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
