@@ -53,6 +53,12 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
     /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
+    /// Returns true if [`Self::on_end`] does anything. Called once, when the provider is built. For a processor that returns false, spans
+    /// are not copied, and its methods are called before those of other processors.
+    fn wants_end(&self) -> bool {
+        true
+    }
+
     /// Exports all spans that the processor holds.
     ///
     /// # Errors

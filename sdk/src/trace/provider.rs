@@ -216,6 +216,11 @@ impl TracerProviderBuilder {
         self
     }
 
+    pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn SpanProcessor>) -> Self {
+        self.processors.push(processor);
+        self
+    }
+
     /// Adds the exporters' processors, behind `stages` if there are any; see [`Stage`].
     ///
     /// # Errors
@@ -246,7 +251,9 @@ impl TracerProviderBuilder {
     }
 
     /// Builds the provider.
-    pub fn build(self) -> SdkTracerProvider {
+    pub fn build(mut self) -> SdkTracerProvider {
+        // Stable, so the order of the others is as they were added.
+        self.processors.sort_by_key(|processor| processor.wants_end());
         // Without a processor, nothing would read a span's contents, so none are stored. The span still counts as recording:
         // according to the specification, a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
@@ -266,6 +273,7 @@ impl TracerProviderBuilder {
             limits,
             exceptions: self.exceptions,
             baggage: self.baggage,
+            first_at_end: self.processors.partition_point(|processor| !processor.wants_end()),
             processors: self.processors.into_boxed_slice(),
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
@@ -289,6 +297,8 @@ pub(super) struct ProviderInner {
     pub(super) exceptions: ExceptionSignal,
     pub(super) baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
+    /// The index of the first processor that receives ended spans, as do all after it.
+    pub(super) first_at_end: usize,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
     /// True if no spans are created, because the provider is disabled or has been shut down.
