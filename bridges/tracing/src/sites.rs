@@ -20,6 +20,12 @@ use crate::events::KnownMessage;
 /// The name of the field that is the message of an event.
 const MESSAGE: &str = "message";
 
+/// The name of a span that is not recorded, but carries the current context to wherever the span is entered: to a thread or into a
+/// future of a library that passes on only the span of `tracing`.
+///
+/// Crates that create such a span repeat the name, because they do not depend on this one.
+const CARRIER: &str = "telemark.context";
+
 /// One call site.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -39,6 +45,8 @@ pub(crate) struct Site {
     pub(crate) switch: SpanSwitch,
     /// The decision of the filter of log records, for events.
     pub(crate) records: SpanSwitch,
+    /// True for a span that carries the current context.
+    pub(crate) is_carrier: bool,
     /// True if a field has a special meaning, such as `otel.name`.
     pub(crate) has_special_fields: bool,
     /// True if the names of an event's fields are the keys of its attributes, and each name occurs once.
@@ -69,6 +77,7 @@ impl Site {
             event_name: (is_named && !is_of_log).then(|| metadata.name()),
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
             records: SpanSwitch::for_records(metadata.target(), level(*metadata.level())),
+            is_carrier: metadata.is_span() && metadata.name() == CARRIER,
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
             has_plain_fields: are_plain(&metadata.fields().iter().map(|field| field.name()).collect::<Vec<_>>()),
             message: metadata.fields().iter().position(|field| field.name() == MESSAGE),
