@@ -1,6 +1,7 @@
 //! The span processor, which observes the start and end of spans.
 
 use std::fmt::Debug;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use opentelemetry::Context;
@@ -160,6 +161,56 @@ impl Processor<Traces> for Behind {
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.0.all_counters()
+    }
+}
+
+/// The processors of a provider, which are code of the program: whatever they say about themselves may panic.
+#[derive(Debug)]
+pub(super) struct Processors(Box<[Box<dyn SpanProcessor>]>);
+
+impl Processors {
+    pub(super) fn new(processors: Vec<Box<dyn SpanProcessor>>) -> Self {
+        Processors(processors.into_boxed_slice())
+    }
+
+    /// Returns true if a processor wants something. One that panics is called.
+    pub(super) fn want(&self, wants: impl Fn(&dyn SpanProcessor) -> bool) -> bool {
+        self.iter().any(|processor| catch(|| wants(&**processor)).unwrap_or(true))
+    }
+
+    /// Returns the counts of exported and dropped spans for each exporter.
+    pub(super) fn health(&self) -> Vec<SignalHealth> {
+        let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
+            // A processor may report its health without having counters.
+            [] | [_] => processor.health().into_iter().collect(),
+            several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
+        };
+        self.iter().flat_map(|processor| catch(|| health(&**processor)).unwrap_or_default()).collect()
+    }
+
+    /// Returns the counters of each exporter.
+    pub(super) fn counters(&self) -> Vec<Arc<Counters>> {
+        self.iter().flat_map(|processor| catch(|| processor.all_counters()).unwrap_or_default()).collect()
+    }
+}
+
+impl Deref for Processors {
+    type Target = [Box<dyn SpanProcessor>];
+
+    #[inline]
+    fn deref(&self) -> &[Box<dyn SpanProcessor>] {
+        &self.0
+    }
+}
+
+impl Drop for Processors {
+    /// Drops each processor by itself.
+    fn drop(&mut self) {
+        for processor in std::mem::take(&mut self.0) {
+            if catch(|| drop(processor)).is_err() {
+                crate::__warn!("processor.panic", "a span processor panicked when it was dropped");
+            }
+        }
     }
 }
 

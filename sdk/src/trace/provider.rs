@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::processor::{caught, staged};
+use super::processor::{Processors, caught, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
@@ -72,17 +72,12 @@ impl SdkTracerProvider {
 
     /// Returns the counts of exported and dropped spans for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
-        let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
-            // A processor may report its health without having counters.
-            [] | [_] => processor.health().into_iter().collect(),
-            several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
-        };
-        self.0.processors.iter().flat_map(|processor| health(&**processor)).collect()
+        self.0.processors.health()
     }
 
     /// Returns the counters of each exporter.
     pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
-        self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
+        self.0.processors.counters()
     }
 
     /// Returns the counts of started and ended spans, if they are counted.
@@ -251,11 +246,13 @@ impl TracerProviderBuilder {
         // according to the specification, a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
+        let processors = Processors::new(self.processors);
         let inner = ProviderInner {
-            drops_below_unsampled: sampler.drops_below_unsampled_parents(),
-            wants_start: !self.baggage.is_empty() || self.processors.iter().any(|processor| processor.wants_start()),
-            wants_ending: self.processors.iter().any(|processor| processor.wants_ending()),
-            samples_below_sampled: sampler.samples_below_sampled_parents(),
+            // A sampler that panics is asked about each span.
+            drops_below_unsampled: catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false),
+            wants_start: !self.baggage.is_empty() || processors.want(|processor| processor.wants_start()),
+            wants_ending: processors.want(|processor| processor.wants_ending()),
+            samples_below_sampled: catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false),
             off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
@@ -266,7 +263,7 @@ impl TracerProviderBuilder {
             limits,
             exceptions: self.exceptions,
             baggage: self.baggage,
-            processors: self.processors.into_boxed_slice(),
+            processors,
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
     }
@@ -288,7 +285,7 @@ pub(super) struct ProviderInner {
     pub(super) limits: SpanLimits,
     pub(super) exceptions: ExceptionSignal,
     pub(super) baggage: BaggageAttributes,
-    pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
+    pub(super) processors: Processors,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
     /// True if no spans are created, because the provider is disabled or has been shut down.
@@ -360,7 +357,7 @@ impl ProviderInner {
     #[cold]
     pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
         self.baggage.in_context(parent).for_each(|entry| span.set_if_missing(entry));
-        for processor in &self.processors {
+        for processor in self.processors.iter() {
             if catch(|| processor.on_start(span, parent)).is_err() {
                 crate::__warn!("processor.panic", "a span processor panicked when a span started");
             }
