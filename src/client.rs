@@ -41,6 +41,9 @@ use telemark_sdk::{diag, metrics};
 /// The feature `reqwest` enables reqwest's features `form`, `json`, `multipart` and `query`, and none of reqwest's default
 /// features. Depend on `reqwest` as well, for TLS, `http2`, `charset` and `system-proxy`. Methods that this builder does not have
 /// are called on reqwest's own: `Client::builder().map_inner(|builder| builder.gzip(true))`.
+///
+/// `OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES=true` shows where the time before a response goes: the resolution of the name and the
+/// connection are events of the span.
 #[cfg(feature = "reqwest")]
 pub mod reqwest {
     pub use telemark_reqwest::*;
@@ -82,6 +85,8 @@ pub mod reqwest {
 
 /// hyper 1 with spans and metrics: hyper-util's client, and services for hyper's server.
 ///
+/// The program depends on `hyper-util` with the features `client-legacy`, `http1` and `tokio`:
+///
 /// ```no_run
 /// use hyper_util::client::legacy::Client;
 /// use hyper_util::rt::TokioExecutor;
@@ -92,6 +97,11 @@ pub mod reqwest {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// For a server, wrap the service of each connection: `HttpService::new(&layer, service).with_peer(peer)`, with one
+/// [`server_layer`](hyper::server_layer) for all of them. `telemark_hyper` shows a whole server.
+///
+/// [`connector`](hyper::connector) observes new connections: their phases and their number.
 #[cfg(feature = "hyper")]
 pub mod hyper {
     pub use telemark_hyper::*;
@@ -103,6 +113,31 @@ pub mod hyper {
     /// A client created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn client<C, B>(client: LegacyClient<C, B>) -> Client<C, B> {
         Client::new(client).with_instrumentation(super::on_current_telemetry(scope(), "hyper"))
+    }
+
+    /// Wraps a connector, so that the phases of a new connection are events of the request that waits for it, and connections
+    /// are counted, using the telemetry started by [`init`](crate::init) and settings from the environment.
+    ///
+    /// Both are off by default: `OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES=true` and
+    /// `OTEL_RUST_HTTP_CLIENT_METRICS=duration,connections` enable them. [`ObservedResolver`] adds the resolution of names.
+    ///
+    /// ```
+    /// use hyper_util::client::legacy::{Client, connect::HttpConnector, connect::dns::GaiResolver};
+    /// use hyper_util::rt::TokioExecutor;
+    /// use telemark::hyper::ObservedResolver;
+    ///
+    /// let http = HttpConnector::new_with_resolver(ObservedResolver::new(GaiResolver::new()));
+    /// let client = Client::builder(TokioExecutor::new()).build::<_, String>(telemark::hyper::connector(http));
+    /// let client = telemark::hyper::client(client);
+    /// # let _ = client;
+    /// ```
+    pub fn connector<C>(connector: C) -> ObservedConnector<C> {
+        ObservedConnector::new(connector).with_instrumentation(super::on_current_telemetry(scope(), "hyper"))
+    }
+
+    /// Wraps a connector that adds TLS to an [`ObservedConnector::new`] within, like [`connector`].
+    pub fn tls_connector<C>(connector: C) -> ObservedConnector<C> {
+        ObservedConnector::tls(connector).with_instrumentation(super::on_current_telemetry(scope(), "hyper"))
     }
 
     /// Returns the server layer for [`HttpService::new`], using the telemetry started by [`init`](crate::init) and settings

@@ -1,7 +1,7 @@
 //! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one per row.
 
 use telemark_sdk::install::{Components, Factory};
-#[cfg(any(feature = "otlp", feature = "console"))]
+#[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
 use telemark_sdk::metrics::ReaderConfig;
 use telemark_sdk::signal::{Logs, Metrics, Traces};
 
@@ -29,11 +29,21 @@ macro_rules! row {
 const SPAN_EXPORTERS: &[Factory<Traces>] = &[
     row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Traces>::from_env(node.env())?))),
     row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleTraceExporter::from_env(node.env())))),
+    row!("viewer", |node| {
+        let viewer = telemark_viewer::InProcess::shared(node.env())?;
+        let pipeline = Pipeline::<Traces>::batched(viewer.span_exporter(), Some(soon(node.env())));
+        let running = viewer.clone();
+        Ok(pipeline.with_processor(move |resource| running.running_spans(resource)).with_server(viewer))
+    }),
 ];
 
 const LOG_EXPORTERS: &[Factory<Logs>] = &[
     row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Logs>::from_env(node.env())?))),
     row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleLogExporter::from_env(node.env())))),
+    row!("viewer", |node| {
+        let viewer = telemark_viewer::InProcess::shared(node.env())?;
+        Ok(Pipeline::new(viewer.log_exporter()).with_server(viewer))
+    }),
 ];
 
 const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
@@ -44,12 +54,19 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
     }),
     row!("console", |node| {
         let exporter = telemark_console::ConsoleMetricExporter::from_env(node.env());
-        Ok(Pipeline::periodic(exporter, ReaderConfig::new(), Some(console_periods(node.env()))))
+        // spec: metrics/sdk_exporters/stdout.md — the console exports every 10 s by default.
+        let periods = periods_or(node.env(), std::time::Duration::from_secs(10));
+        Ok(Pipeline::periodic(exporter, ReaderConfig::new(), Some(periods)))
     }),
     row!("prometheus", |node| {
         let prometheus = telemark_prometheus::PrometheusExporter::new();
         let server = telemark_prometheus::Server::from_env(prometheus.clone(), node.env())?;
         Ok(Pipeline::reader(prometheus.reader()).with_server(server))
+    }),
+    row!("viewer", |node| {
+        let viewer = telemark_viewer::InProcess::shared(node.env())?;
+        let periods = periods_or(node.env(), std::time::Duration::from_secs(5));
+        Ok(Pipeline::periodic(viewer.metric_exporter(), ReaderConfig::new(), Some(periods)).with_server(viewer))
     }),
 ];
 
@@ -65,13 +82,23 @@ fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
     })
 }
 
-/// spec: metrics/sdk_exporters/stdout.md — the console exports every 10 s by default.
-#[cfg(feature = "console")]
-fn console_periods(env: &telemark_sdk::config::Env) -> telemark_sdk::metrics::PeriodicConfig {
+/// Returns the periods of an exporter that exports at another interval by default.
+#[cfg(any(feature = "console", feature = "viewer"))]
+fn periods_or(env: &telemark_sdk::config::Env, interval: std::time::Duration) -> telemark_sdk::metrics::PeriodicConfig {
     let periods = telemark_sdk::metrics::PeriodicConfig::from_env(env);
     match env.string("OTEL_METRIC_EXPORT_INTERVAL") {
         Some(_) => periods,
-        None => periods.with_interval(std::time::Duration::from_secs(10)),
+        None => periods.with_interval(interval),
+    }
+}
+
+/// Returns the config of a batch processor whose spans are soon on a page.
+#[cfg(feature = "viewer")]
+fn soon(env: &telemark_sdk::config::Env) -> telemark_sdk::batch::BatchConfig {
+    let config = telemark_sdk::batch::BatchConfig::spans_from_env(env);
+    match env.string("OTEL_BSP_SCHEDULE_DELAY") {
+        Some(_) => config,
+        None => config.with_schedule_delay(std::time::Duration::from_millis(500)),
     }
 }
 

@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(metric_exporters("unheard-of"), Ok(otlp));
         assert_eq!(metric_exporters("none"), Ok(0));
         let error = metric_exporters("none,otlp").unwrap_err();
-        assert!(error.contains("none alone, or a list of otlp, console and prometheus"), "{error}");
+        assert!(error.contains("none alone, or a list of otlp, console, prometheus and viewer"), "{error}");
         for (name, is_on) in [("otlp", cfg!(feature = "otlp")), ("console", cfg!(feature = "console"))] {
             match metric_exporters(name) {
                 Ok(count) => assert!(is_on && count == 1, "{name}"),
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(log_exporters("unheard-of"), Ok(otlp));
         assert_eq!(log_exporters("none"), Ok(0));
         let error = log_exporters("none,otlp").unwrap_err();
-        assert!(error.contains("none alone, or a list of otlp and console"), "{error}");
+        assert!(error.contains("none alone, or a list of otlp, console and viewer"), "{error}");
         for (name, is_on) in [("otlp", cfg!(feature = "otlp")), ("console", cfg!(feature = "console"))] {
             match log_exporters(name) {
                 Ok(count) => assert!(is_on && count == 1, "{name}"),

@@ -25,12 +25,18 @@
 //!
 //! # How to
 //! - **see it immediately**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
+//! - **explore it**: enable the feature `viewer` and set `OTEL_TRACES_EXPORTER=viewer OTEL_METRICS_EXPORTER=viewer
+//!   OTEL_LOGS_EXPORTER=viewer`; the program prints the link to a page with its own telemetry.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
-//! - **call another service**: `telemark::inject` writes the trace context into the headers of a request, and
-//!   `telemark::extract` reads it.
 //! - **call another service with reqwest**: enable the feature `reqwest` and replace `use reqwest;` by `use telemark::reqwest;`.
+//!   For hyper, see `telemark::hyper`, and for any tower client `telemark::tower::client_layer()`.
+//! - **call another service with a client that has no integration**: `telemark::inject` writes the trace context into the headers
+//!   of a request, and `telemark::extract` reads it.
+//! - **send the trace context only to your own hosts**: set `OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS`.
+//! - **see where the time before a response goes**: `OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES=true` records the resolution of the
+//!   name and the connection as events of an HTTP client's span.
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
 //! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
 //!   `telemark::tonic::client_layer(target)` to the channel.
@@ -56,9 +62,11 @@
 //!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **send the logs of another library than `tracing`**: pass the guard's logger provider, [`Guard::logger_provider`], to its
 //!   appender. Records contain the current span's ids.
-//! - **limit the volume of logs**: set `OTEL_RUST_LOGS_MAX_PER_MINUTE` or another of the `OTEL_RUST_LOGS_*` variables, or use
-//!   [`LogVolume`](logs::LogVolume).
-//! - **record panics**: set `OTEL_RUST_PANICS=true`.
+//! - **limit the volume of logs**: set `OTEL_RUST_LOGS_MAX_PER_MINUTE` or another of the `OTEL_RUST_LOGS_*` variables, or pass a
+//!   [`LogVolume`](logs::LogVolume) to [`Builder::with_log_volume`]. Both limit exported records, not log lines, which
+//!   `RUST_LOG` filters.
+//! - **record panics**: set `OTEL_RUST_PANICS=true` or call [`Builder::with_panic_records`]. A panic hook that the program sets later
+//!   must call the hook that it replaces.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.
@@ -91,22 +99,26 @@
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
+//! | `viewer` | no | `OTEL_TRACES_EXPORTER=viewer` and `telemark::viewer()`: a page with the program's own telemetry |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
-//! | `axum` | no | `telemark::axum::layer()` |
+//! | `axum` | no | `telemark::axum::layer()`, for axum 0.8 |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service, and a client layer |
-//! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
-//! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
-//! | `sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql` | no | `telemark::sqlx`: pools, connections and transactions of sqlx; Rust 1.94 |
-//! | `hyper` | no | `telemark::hyper`: hyper's client and server with spans and metrics |
-//! | `reqwest` | no | `telemark::reqwest`: reqwest with a client span and metrics for every request |
+//! | `tokio` | no | `telemark::spawn`, `spawn_blocking`, `spawn_local` and `JoinSet`: tokio's tasks, with the current context |
+//! | `tonic` | no | `telemark::tonic`: gRPC layers for servers and clients of tonic 0.14, whose newest versions require Rust 1.88 |
+//! | `sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql` | no | `telemark::sqlx`: pools, connections and transactions of sqlx 0.9; requires Rust 1.94 |
+//! | `sqlx` | no | the parts that these three share; do not enable it by itself |
+//! | `hyper` | no | `telemark::hyper`: hyper 1's client and server with spans and metrics |
+//! | `reqwest` | no | `telemark::reqwest`: reqwest 0.13 with a client span and metrics for every request |
 //! | `reqwest-middleware` | no | `telemark::reqwest::middleware()` for `reqwest-middleware` |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
-//! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
+//! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span; with `tracing`, also `telemark::tracing::install` |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
 //! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
+//!
+//! Telemark requires Rust 1.85, and some features more, as stated above.
 
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod client;
@@ -127,6 +139,8 @@ pub mod testing;
 pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
+#[cfg(feature = "viewer")]
+mod viewer;
 
 #[cfg(feature = "hyper")]
 pub use client::hyper;
@@ -163,6 +177,8 @@ pub use telemark_sdk::instrument::spans::{
 pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
+#[cfg(feature = "viewer")]
+pub use viewer::viewer;
 
 /// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
 ///

@@ -29,6 +29,9 @@ pub mod axum {
     /// environment. It records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds
     /// the number of active requests, which the conventions make opt-in.
     ///
+    /// Call `Router::layer` after the last route, because it applies to the routes before it. `client.address` needs the
+    /// addresses of connections: serve `app.into_make_service_with_connect_info::<SocketAddr>()`.
+    ///
     /// A layer created before `init` starts recording with `init`. [`HttpServerLayer::map_config`] changes individual
     /// settings and keeps the others from the environment.
     ///

@@ -14,8 +14,9 @@
 //! # }
 //! ```
 //!
-//! The program depends on `tower` for `ServiceBuilder`. The channel's type is `GrpcClientService<Channel, ActiveTracer>`, with the tracer
-//! from [`telemark::trace`](crate::trace). See `telemark-tonic` for how a call ends, and for its metrics.
+//! The program depends on `tower` for `ServiceBuilder` and `Layer`. The channel's type is [`Traced<Channel>`](Traced), and that of a
+//! generated client `ShopClient<Traced<Channel>>`. `telemark-tonic` describes how a call ends, and its metrics. tonic 0.14.9
+//! requires Rust 1.88, and tonic 0.14.5 builds with 1.85.
 
 use opentelemetry::Context;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -29,6 +30,20 @@ use telemark_sdk::time::Clock;
 use telemark_sdk::trace::active::{self, ActiveTracer};
 use telemark_sdk::trace::record_error_beside;
 use telemark_sdk::{diag, metrics};
+
+/// A channel whose calls report to the telemetry of the program: the type that [`client_layer`] makes of `S`.
+///
+/// ```
+/// use telemark::tonic::Traced;
+/// use tonic::transport::Channel;
+///
+/// struct Stock {
+///     channel: Traced<Channel>, // or, with generated code, `client: StockClient<Traced<Channel>>`
+/// }
+/// # fn is_channel(_: Traced<Channel>) {}
+/// # let _ = |stock: Stock| is_channel(stock.channel);
+/// ```
+pub type Traced<S> = GrpcClientService<S, ActiveTracer>;
 
 /// Returns the layer for `Server::builder().layer(..)`, or for one service, using the telemetry started by [`init`](crate::init)
 /// and settings from the environment. It records spans and durations of calls, with the status from the trailers.

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! visitor ──HTTP──▶ shop ──HTTP──▶ inventory ──gRPC──▶ warehouse
-//!                    └──SQL──▶ SQLite, in memory
+//!                    └──SQL──▶ SQLite in memory, or PostgreSQL
 //! ```
 //!
 //! The code logs with `tracing`. Each event is a line on standard error as soon as it happens, and a log record of its trace.
 //!
 //! - `cargo run --example shop`: traces as trees, with their log records, in the terminal
 //! - `RUST_LOG=off cargo run --example shop`: the same without the lines; the records remain
-//! - `cargo run --example shop -- --serve`: the same, then keeps serving your requests until Ctrl-C
+//! - `cargo run --example shop -- --serve`: the same, then keeps serving your requests until Ctrl-C, and prints the link to a viewer of
+//!   the shop's telemetry
+//! - `DATABASE_URL=postgres://user@localhost/database cargo run --example shop`: with PostgreSQL, in temporary tables
 //! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
 //!   `http://localhost:4318`
 
@@ -20,6 +22,7 @@ mod store;
 mod visitor;
 mod warehouse;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -37,13 +40,15 @@ use warehouse::Warehouse;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let prometheus = PrometheusExporter::new();
-    let telemetry = telemetry(&prometheus)?;
+    let serves = std::env::args().any(|argument| argument == "--serve");
+    let telemetry = telemetry(&prometheus, serves)?;
     // Text for people. With `builder.with_instrumentation(telemark::tracing::install)` instead, the lines are JSON.
     install_lines(telemark::tracing::layer(), LineLayer::new(Format::Text));
 
     let warehouse = Warehouse::at(warehouse::serve().await?)?;
     let inventory = serve(inventory::app(warehouse)).await?;
-    let shop = shop::app(Store::open().await?, inventory).merge(metrics::page(prometheus.clone()));
+    let store = Store::open(Env::process().string("DATABASE_URL").as_deref()).await?;
+    let shop = shop::app(store, inventory).merge(metrics::page(prometheus.clone()));
     let shop = serve(shop).await?;
 
     let unexpected = visitor::visit(shop).await;
@@ -51,18 +56,25 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let are_delivered = telemetry.force_flush(Deadline::after(Duration::from_secs(5))).is_ok();
     metrics::follow_an_exemplar(&prometheus);
 
-    if std::env::args().any(|argument| argument == "--serve") {
+    if serves {
         println!(
             "\nThe shop is open at http://{shop}/products, its metrics at /metrics, until Ctrl-C; traces follow some seconds later."
         );
+        if let Some(link) = telemark::viewer() {
+            println!("See its traces, metrics and logs at {link}");
+        }
         std::future::pending().await
     }
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Starts the telemetry from the environment, with different defaults: traces and log records are printed to the terminal, and
-/// metrics are shown on the Prometheus page.
-fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemark::ConfigError> {
+/// metrics are shown on the Prometheus page. A shop that keeps serving has a viewer too.
+fn telemetry(prometheus: &PrometheusExporter, serves: bool) -> Result<telemark::Guard, telemark::ConfigError> {
+    if serves {
+        let builder = telemark::builder().with_env(with_viewer()).with_service_name("shop");
+        return builder.with_additional_metric_reader(prometheus.reader()).init();
+    }
     let env = Env::process();
     let mut builder = telemark::builder().with_service_name("shop");
     if env.string("OTEL_TRACES_EXPORTER").is_none() {
@@ -75,6 +87,20 @@ fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemar
         builder = builder.with_metric_reader(prometheus.reader());
     }
     builder.init()
+}
+
+/// Returns the environment, in which the viewer is an exporter of each signal unless other exporters are selected.
+fn with_viewer() -> Env {
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let mut variables: BTreeMap<_, _> = variables.collect();
+    for (name, exporters) in [
+        ("OTEL_TRACES_EXPORTER", "console,viewer"),
+        ("OTEL_LOGS_EXPORTER", "console,viewer"),
+        ("OTEL_METRICS_EXPORTER", "viewer"),
+    ] {
+        variables.entry(name.to_owned()).or_insert_with(|| exporters.into());
+    }
+    Env::from_pairs(variables)
 }
 
 /// Serves `app` on a free port until the program ends.

@@ -1,15 +1,24 @@
-//! The database. The pool of Telemark makes each statement a span.
+//! The database: SQLite, or PostgreSQL at the address in `DATABASE_URL`. The pools of Telemark make each statement a span.
 
 use serde::Serialize;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions, FromRow, Row};
-use telemark::sqlx::{SqlitePool, SqlitePoolOptions};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ColumnIndex, ConnectOptions, Decode, FromRow, Row, Type};
+use telemark::sqlx::{PgPool, PgPoolOptions, SqlitePool, SqlitePoolOptions};
 
-const SCHEMA: &str = "
-    CREATE TABLE products (sku TEXT PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL);
-    CREATE TABLE orders (number INTEGER PRIMARY KEY, sku TEXT NOT NULL, quantity INTEGER NOT NULL);
-    INSERT INTO products VALUES ('teapot', 'A brown teapot', 2400), ('cup', 'A cup', 600), ('milk jug', 'A jug', 900);
-";
+/// The tables. They belong to one connection, so a server has no trace of the shop afterwards. Only the numbering of orders
+/// differs between databases.
+macro_rules! schema {
+    ($number:literal) => {
+        concat!(
+            "CREATE TEMPORARY TABLE products (sku TEXT PRIMARY KEY, name TEXT NOT NULL, cents BIGINT NOT NULL);
+             CREATE TEMPORARY TABLE orders (number ",
+            $number,
+            ", sku TEXT NOT NULL, quantity BIGINT NOT NULL);
+             INSERT INTO products VALUES ('teapot', 'A brown teapot', 2400), ('cup', 'A cup', 600), ('milk jug', 'A jug', 900);"
+        )
+    };
+}
 
 #[derive(Serialize)]
 pub(crate) struct Product {
@@ -18,42 +27,64 @@ pub(crate) struct Product {
     pub(crate) cents: i64,
 }
 
-pub(crate) struct Store {
-    pool: SqlitePool,
+pub(crate) enum Store {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs the same code on the pool of either database.
+macro_rules! on {
+    ($store:expr, $pool:ident => $run:expr) => {
+        match $store {
+            Store::Sqlite($pool) => $run,
+            Store::Postgres($pool) => $run,
+        }
+    };
 }
 
 impl Store {
-    /// Opens a new in-memory database. It lives as long as its only connection, so the connection is never closed.
-    pub(crate) async fn open() -> Result<Self, sqlx::Error> {
+    /// Opens a pool whose only connection, which has the tables, is never closed. The database is PostgreSQL if `url` names
+    /// such a server, and otherwise SQLite in memory.
+    pub(crate) async fn open(url: Option<&str>) -> Result<Self, sqlx::Error> {
+        // Each statement has a span, so sqlx need not log it as well. The pool of sqlx behind each pool observes nothing.
+        if let Some(url) = url.filter(|url| url.starts_with("postgres")) {
+            let one = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+            let options: PgConnectOptions = url.parse()?;
+            let pool = one.connect_with(options.disable_statement_logging()).await?;
+            sqlx::raw_sql(schema!("BIGINT GENERATED ALWAYS AS IDENTITY")).execute(&*pool).await?;
+            return Ok(Store::Postgres(pool));
+        }
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        // Each statement has a span, so sqlx need not log it as well.
         let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
         let pool = one.connect_with(options).await?;
-        // The pool of sqlx behind it observes nothing.
-        sqlx::raw_sql(SCHEMA).execute(&*pool).await?;
-        Ok(Store { pool })
+        sqlx::raw_sql(schema!("INTEGER PRIMARY KEY")).execute(&*pool).await?;
+        Ok(Store::Sqlite(pool))
     }
 
     pub(crate) async fn products(&self) -> Result<Vec<Product>, sqlx::Error> {
         const SQL: &str = "SELECT sku, name, cents FROM products ORDER BY sku";
-        sqlx::query_as(SQL).fetch_all(&self.pool).await
+        on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)
     }
 
     pub(crate) async fn product(&self, sku: &str) -> Result<Option<Product>, sqlx::Error> {
-        const SQL: &str = "SELECT sku, name, cents FROM products WHERE sku = ?";
-        sqlx::query_as(SQL).bind(sku).fetch_optional(&self.pool).await
+        const SQL: &str = "SELECT sku, name, cents FROM products WHERE sku = $1";
+        on!(self, pool => sqlx::query_as(SQL).bind(sku).fetch_optional(pool).await)
     }
 
     /// Inserts an order and returns its number.
     pub(crate) async fn insert_order(&self, sku: &str, quantity: i64) -> Result<i64, sqlx::Error> {
-        const SQL: &str = "INSERT INTO orders (sku, quantity) VALUES (?, ?)";
-        let done = sqlx::query(SQL).bind(sku).bind(quantity).execute(&self.pool).await?;
-        Ok(done.last_insert_rowid())
+        const SQL: &str = "INSERT INTO orders (sku, quantity) VALUES ($1, $2) RETURNING number";
+        on!(self, pool => sqlx::query_scalar(SQL).bind(sku).bind(quantity).fetch_one(pool).await)
     }
 }
 
-impl FromRow<'_, SqliteRow> for Product {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl<'r, R: Row> FromRow<'r, R> for Product
+where
+    &'static str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         Ok(Product { sku: row.try_get("sku")?, name: row.try_get("name")?, cents: row.try_get("cents")? })
     }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
-use telemark::tonic::{GrpcClientService, client_layer, server_layer};
-use telemark::trace::ActiveTracer;
+use telemark::tonic::{Traced, client_layer, server_layer};
 use telemark::traced;
 use tokio::time::sleep;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -69,7 +68,7 @@ async fn count(sku: &str) -> Result<i64, Status> {
 
 /// The client, which is cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Warehouse(client::Grpc<GrpcClientService<Channel, ActiveTracer>>);
+pub(crate) struct Warehouse(client::Grpc<Traced<Channel>>);
 
 impl Warehouse {
     /// Returns a client that connects with its first call.

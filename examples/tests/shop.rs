@@ -9,7 +9,7 @@ fn run_shop(variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(program());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name.starts_with("OTEL_") || name == "COLUMNS" {
+        if name.starts_with("OTEL_") || name == "COLUMNS" || name == "DATABASE_URL" {
             command.env_remove(name);
         }
     }

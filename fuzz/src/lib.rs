@@ -15,6 +15,7 @@ mod page;
 mod propagation;
 mod response;
 mod sql;
+mod viewer;
 
 pub use mutation::Mutator;
 
@@ -39,6 +40,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "otlp_response", run: response::otlp },
     Target { name: "sql", run: sql::statement },
     Target { name: "console_text", run: console::text },
+    Target { name: "viewer_otlp", run: viewer::otlp },
+    Target { name: "viewer_query", run: viewer::query },
 ];
 
 /// Runs the target with this name. Each libFuzzer program calls this for its target.

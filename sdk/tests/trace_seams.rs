@@ -198,3 +198,42 @@ fn samplers_that_ask_others_shut_all_of_them_down_though_one_panics() {
     assert_eq!(error.to_string(), "the sampler panicked when it was shut down");
     assert_eq!(log.take(), ["sampler shut down, None"; 4]);
 }
+
+/// Observes the start of spans, and wants no ended span.
+#[derive(Debug)]
+struct Observer(Log);
+
+impl SpanProcessor for Observer {
+    fn on_start(&self, span: &mut SdkSpan, _: &Context) {
+        self.0.add(format!("observed {}", span.data().unwrap().name));
+    }
+
+    fn on_ending(&self, span: &mut SpanData) {
+        self.0.add(format!("observed the end of {}", span.name));
+    }
+
+    fn wants_end(&self) -> bool {
+        false
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.0.add(format!("{} was copied", span.name));
+    }
+}
+
+#[test]
+fn a_processor_that_wants_no_end_receives_no_span() {
+    let log = Log::default();
+    let provider = SdkTracerProvider::builder().with_processor(Witness(log.clone()));
+    let provider = provider.with_processor(Observer(log.clone())).build();
+    provider.tracer("test").in_span("work", |_| {});
+    let [first, _, ending, also_ending, end] = &log.take()[..] else { panic!("five calls") };
+    assert_eq!(
+        [first, ending, also_ending, end],
+        ["observed work", "observed the end of work", "ending work", "end work"]
+    );
+
+    let provider = SdkTracerProvider::builder().with_processor(Observer(log.clone())).build();
+    provider.tracer("test").in_span("alone", |_| {});
+    assert_eq!(log.take(), ["observed alone", "observed the end of alone"]);
+}

@@ -22,12 +22,13 @@
 //! |---|---|---|
 //! | connections | 64 | closes the oldest connection, starting with those without a pending response |
 //! | request head | 16 KiB, 100 fields | responds with 431 |
+//! | request body of POST | refused, or set by [`ServerBuilder::with_max_body`] | responds with 405 or 413 |
 //! | time to send a request, from its first byte | 5 s | closes the connection |
 //! | time to read a response | 30 s | closes the connection |
 //! | time between requests | 2 minutes | closes the connection |
 //! | unsent responses | 32 MiB in total, or one response of any size | closes the oldest connection whose response is unsent |
 //!
-//! Request bodies are ignored. If connections are closed to make room, a warning is logged, at most once a
+//! Bodies of other requests are ignored. If connections are closed to make room, a warning is logged, at most once a
 //! minute.
 //!
 //! # DNS rebinding

@@ -37,7 +37,7 @@ pub struct Server {
 impl Server {
     /// Returns a builder for a server. The server's thread and its log messages have this `name`.
     pub fn builder(name: &'static str, handler: impl Handler) -> ServerBuilder {
-        ServerBuilder { name, handler: Box::new(handler), allowed_hosts: Vec::new() }
+        ServerBuilder { name, handler: Box::new(handler), allowed_hosts: Vec::new(), max_body: 0 }
     }
 
     /// Returns the address that the server listens on.
@@ -83,6 +83,7 @@ pub struct ServerBuilder {
     name: &'static str,
     handler: Box<dyn Handler>,
     allowed_hosts: Vec<String>,
+    max_body: usize,
 }
 
 impl ServerBuilder {
@@ -90,6 +91,34 @@ impl ServerBuilder {
     /// addresses without a port. A server on a non-loopback address allows any host unless hosts are set here.
     pub fn with_allowed_hosts<N: Into<String>>(mut self, hosts: impl IntoIterator<Item = N>) -> Self {
         self.allowed_hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Allows POST requests with bodies of up to `bytes`, which are passed to [`Handler::handle_post`]. Without this
+    /// method, POST gets 405. Up to 64 clients can each make the server hold a body of this size.
+    ///
+    /// ```
+    /// use telemark_serve::http::request::Parts;
+    /// use telemark_serve::http::Response;
+    /// use telemark_serve::{Handler, Server, bind};
+    ///
+    /// struct Echo;
+    ///
+    /// impl Handler for Echo {
+    ///     fn handle(&self, _: &Parts) -> Response<Vec<u8>> {
+    ///         Response::new(b"send me something\n".to_vec())
+    ///     }
+    ///
+    ///     fn handle_post(&self, _: &Parts, body: &[u8]) -> Response<Vec<u8>> {
+    ///         Response::new(body.to_vec())
+    ///     }
+    /// }
+    ///
+    /// let server = Server::builder("telemark-echo", Echo).with_max_body(1024).start(bind("localhost", 0)?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
         self
     }
 
@@ -112,6 +141,7 @@ impl ServerBuilder {
         let site = Site {
             hosts: Hosts::new(address, self.allowed_hosts),
             handler: self.handler,
+            max_body: self.max_body,
             unsent: Arc::new(AtomicUsize::new(0)),
         };
         let worker = Worker {
@@ -133,6 +163,7 @@ impl fmt::Debug for ServerBuilder {
         f.debug_struct("ServerBuilder")
             .field("name", &self.name)
             .field("allowed_hosts", &self.allowed_hosts)
+            .field("max_body", &self.max_body)
             .finish_non_exhaustive()
     }
 }

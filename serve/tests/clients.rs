@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use telemark_sdk::time::Deadline;
 use telemark_serve::http::request::Parts;
 use telemark_serve::http::{Response, StatusCode};
-use telemark_serve::{Server, bind};
+use telemark_serve::{Handler, Server, bind};
 
 /// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -317,4 +317,64 @@ fn clients_that_leave_early_do_no_harm() {
     assert!(read_all(half).starts_with("HTTP/1.1 200 OK"));
     drop(sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     scrape(&server);
+}
+
+/// Responds to POST with the length of the body.
+struct Lengths;
+
+impl Handler for Lengths {
+    fn handle(&self, request: &Parts) -> Response<Vec<u8>> {
+        pages(request)
+    }
+
+    fn handle_post(&self, _: &Parts, body: &[u8]) -> Response<Vec<u8>> {
+        Response::new(format!("{} bytes\n", body.len()).into_bytes())
+    }
+}
+
+fn start_with_bodies() -> Server {
+    Server::builder("telemark-test", Lengths).with_max_body(1000).start(bind("127.0.0.1", 0).unwrap()).unwrap()
+}
+
+#[test]
+fn bodies_are_read_up_to_their_limit() {
+    const POST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let server = start_with_bodies();
+    let exchange = |request: &str| exchange(&server, request.as_bytes());
+    let sized = |length: usize| format!("{POST}Content-Length: {length}\r\n\r\n{}", "x".repeat(length));
+    assert!(exchange(&sized(1000)).ends_with("\r\n\r\n1000 bytes\n"));
+    assert!(exchange(&sized(0)).ends_with("\r\n\r\n0 bytes\n"));
+    check(&server, &sized(1001), "413 Payload Too Large");
+    let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
+    let chunked = |chunks: usize| format!("{POST}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(chunks));
+    assert!(exchange(&chunked(2)).ends_with("\r\n\r\n1000 bytes\n"));
+    check(&server, &chunked(3), "413 Payload Too Large");
+    // The size is known before a byte of the body arrives.
+    check(&server, &format!("{POST}Content-Length: 1000000000\r\n\r\n"), "413 Payload Too Large");
+    check(&server, &sized(1).replace("localhost", "evil.example"), "421 Misdirected Request");
+    let put = exchange(&sized(1).replace("POST", "PUT"));
+    assert!(put.starts_with("HTTP/1.1 405 ") && put.contains("allow: GET, HEAD, POST\r\n"), "{put}");
+    // Without a limit, nothing is read.
+    let refused = self::exchange(&start(), sized(1).as_bytes());
+    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD\r\n"), "{refused}");
+}
+
+#[test]
+fn a_body_that_does_not_arrive_delays_no_other_client_and_is_given_up() {
+    let server = start_with_bodies();
+    let slow = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345";
+    let clients: Vec<_> = (0..30).map(|_| sent(&server, slow)).collect();
+    assert!(scrape(&server) < Duration::from_secs(4));
+    let started = Instant::now();
+    for client in clients {
+        assert_eq!(read_all(client), "");
+    }
+    assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
+    // Bodies may follow each other on a connection.
+    let mut twice = sent(&server, slow);
+    twice.write_all(b"67890").unwrap();
+    twice.write_all(&slow[..]).unwrap();
+    twice.write_all(b"67890").unwrap();
+    twice.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(twice).matches("10 bytes").count(), 2);
 }

@@ -80,3 +80,25 @@ fn the_difference_in_the_readme_is_that_of_two_programs() {
     let added = difference.lines().filter(|line| line.starts_with('+')).count();
     assert_eq!(added, 5, "the README counts the lines that change");
 }
+
+/// Returns the names in the first column of a table of features, in order.
+fn features_of_table(page: &str) -> Vec<&str> {
+    let table = page.split("| feature | default | adds |").nth(1).unwrap();
+    let lines = table.lines().map(|line| line.trim_start_matches("//! "));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect()
+}
+
+#[test]
+fn both_tables_of_features_have_every_feature() {
+    let read = |path| fs::read_to_string(root().join(path)).unwrap();
+    let (manifest, readme, facade) = (read("Cargo.toml"), read("README.md"), read("src/lib.rs"));
+    let declared = manifest.split("\n[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let names = declared.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
+    let mut declared: Vec<_> = names.map(|(name, _)| name).filter(|name| *name != "default").collect();
+    let mut described = features_of_table(&facade);
+    assert_eq!(features_of_table(&readme), described, "in the same order");
+    declared.sort_unstable();
+    described.sort_unstable();
+    assert_eq!(described, declared);
+}

@@ -42,6 +42,21 @@ fn every_published_crate_is_built_alone() {
     }
 }
 
+#[test]
+fn documentation_shows_every_feature() {
+    let mut checked = 0;
+    for package in Workspace::read().unwrap().packages {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let manifest = std::fs::read_to_string(root.join(&package.folder).join("Cargo.toml")).unwrap();
+        if manifest.contains("\n[features]\n") && !manifest.contains("\npublish = false\n") {
+            let shows = manifest.contains("\n[package.metadata.docs.rs]\nall-features = true\n");
+            assert!(shows, "{} has features: docs.rs should build it with all of them", package.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 5, "the manifests were read");
+}
+
 fn check_none(violations: Vec<String>) {
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
@@ -80,6 +95,10 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-console", "telemark-tower", Normal, exporter);
     check_planted_dependency("telemark-console", "telemark", Normal, exporter);
     check_planted_dependency("telemark-console", "telemark-serve", Normal, "");
+    let viewer = "the viewer knows the sdk and serve; no exporter, no integration, not the facade";
+    check_planted_dependency("telemark-viewer", "telemark-otlp", Normal, viewer);
+    check_planted_dependency("telemark-viewer", "telemark-otlp", Dev, "");
+    check_planted_dependency("telemark-viewer", "telemark", Normal, viewer);
     check_planted_dependency("telemark-serve", "telemark-prometheus", Normal, "serve knows the sdk alone");
     check_planted_dependency("telemark-tower", "telemark-serve", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);

@@ -48,9 +48,10 @@ fn program() -> Option<PathBuf> {
     Some(program)
 }
 
-/// Runs the shop until it ends, with the name of the run in its resource.
-fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
+/// Runs the shop until it ends, with the name of the run in its resource, and with PostgreSQL if `database` is its URL.
+fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str, database: Option<&str>) {
     let mut command = Command::new(program);
+    command.env_remove("DATABASE_URL").envs(database.map(|url| ("DATABASE_URL", url)));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
         command.env_remove(name);
     }
@@ -138,7 +139,7 @@ fn check_metrics(points: &Points, traces: &Received) {
 fn the_shop_is_the_same_at_every_receiver() {
     let Some(program) = program() else { return };
     let sink = Sink::start(Script::Take).unwrap();
-    visit(&program, "sink", "http/protobuf", &sink.endpoint());
+    visit(&program, "sink", "http/protobuf", &sink.endpoint(), None);
     let decoded = sink.received();
     let expected = lasting(&decoded);
     assert_eq!(shape(&expected), EXPECTED.trim_start());
@@ -147,10 +148,34 @@ fn the_shop_is_the_same_at_every_receiver() {
         for protocol in ["grpc", "http/protobuf", "http/json"] {
             let run = format!("{protocol} {}", std::process::id());
             let endpoint = if protocol == "grpc" { &receiver.grpc } else { &receiver.http };
-            visit(&program, &run.replace(' ', "%20"), protocol, endpoint);
+            visit(&program, &run.replace(' ', "%20"), protocol, endpoint, None);
             let is_complete = |received: &Received| of_run(received.clone(), &run).spans.len() >= decoded.spans.len();
             let received = of_run(receiver.await_received("shop", is_complete), &run);
             assert_eq!(lasting(&received), expected, "{protocol} {}", receiver.name);
         }
+    }
+}
+
+#[test]
+fn with_postgresql_the_shop_has_the_same_traces() {
+    let Some(program) = program() else { return };
+    #[allow(clippy::disallowed_methods, reason = "how `cargo xtask services` tells tests about the server")]
+    let Ok(url) = std::env::var("TELEMARK_TEST_POSTGRES_URL") else {
+        return skip("there is no PostgreSQL; `cargo xtask services` starts it");
+    };
+    let sink = Sink::start(Script::Take).unwrap();
+    visit(&program, "postgresql", "http/protobuf", &sink.endpoint(), Some(&url));
+    let decoded = sink.received();
+    // The statements go to a server.
+    let expected =
+        EXPECTED.replace("products\" internal", "products\" client").replace("orders\" internal", "orders\" client");
+    assert_eq!(shape(&lasting(&decoded)), expected.trim_start());
+    check_metrics(&sink.points(), &decoded);
+    let statements: Vec<_> =
+        decoded.spans.iter().filter(|span| span.attributes.contains_key("db.query.text")).collect();
+    assert_eq!(statements.len(), 5);
+    for span in statements {
+        assert_eq!(span.attributes["db.system.name"], "\"postgresql\"");
+        assert!(span.attributes.contains_key("server.address"), "{span:?}");
     }
 }

@@ -84,6 +84,7 @@ const READERS: &[Row] = &[
     ),
     ("OTEL_EXPORTER_PROMETHEUS_HOST", prometheus, &[], "256.256.256.256"),
     ("OTEL_EXPORTER_PROMETHEUS_PORT", prometheus, &[], "1"),
+    ("OTEL_RUST_VIEWER_MAX_MEMORY", |env| format!("{:?}", telemark_viewer::Settings::from_env(env)), &[], "1MiB"),
     ("OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),

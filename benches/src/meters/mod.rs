@@ -4,12 +4,14 @@
 //! Attributes, label sets and keys are created before the measurement.
 
 mod api;
+mod api_0_32;
 mod metrics;
 mod prometheus_client;
 
 use std::hint::black_box;
 
 pub(crate) use api::{Recorded, make_opentelemetry_sdk_global, make_telemark_global};
+pub(crate) use api_0_32::make_opentelemetry_sdk_0_32_global;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};

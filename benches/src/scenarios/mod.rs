@@ -7,6 +7,7 @@ mod export;
 mod grpc;
 mod logs;
 mod metrics;
+mod outgoing;
 mod page;
 mod sustained;
 mod tracing;
@@ -72,7 +73,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 12] = [
+static SCENARIOS: [&Scenario; 15] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &logs::events::SCENARIO,
@@ -82,6 +83,9 @@ static SCENARIOS: [&Scenario; 12] = [
     &sustained::SCENARIO,
     &axum::SCENARIO,
     &grpc::SCENARIO,
+    &outgoing::hyper::SCENARIO,
+    &outgoing::reqwest::SCENARIO,
+    &outgoing::sqlx::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &logs::lines::SCENARIO,

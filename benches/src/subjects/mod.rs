@@ -3,11 +3,14 @@
 
 mod api;
 mod fastrace;
+mod opentelemetry_0_32;
 mod opentelemetry_sdk;
 mod telemark;
 mod tracing_opentelemetry;
 
 use std::hint::black_box;
+
+pub(crate) use opentelemetry_0_32::{install_0_32, install_bridge_0_32};
 
 use crate::Failure;
 

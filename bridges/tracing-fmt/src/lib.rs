@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Log lines for `tracing` that contain the ids of the current OpenTelemetry span: JSON, flat JSON, ECS and text.
 //!
 //! ```

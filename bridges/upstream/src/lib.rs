@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Runs components written for `opentelemetry_sdk` 0.33 on Telemark: exporters, samplers, id generators and
 //! resources.
 //!

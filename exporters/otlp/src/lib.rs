@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! OTLP export for Telemark: sends spans, metrics and log records to a collector or a backend over `http/protobuf`, `http/json` or `grpc`,
 //! or writes them to a file as lines of JSON.
 //!

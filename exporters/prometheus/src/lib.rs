@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Prometheus export for Telemark: pages in OpenMetrics, with exemplars that link to traces, or in the text
 //! format.
 //!

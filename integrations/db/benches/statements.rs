@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use telemark_db::sql::{Dialect, Statements, count_tokens, sanitize, summary};
+use telemark_db::sql::{Dialect, Statement, Statements, count_tokens, sanitize, summary};
 
 const ROUNDS: usize = 1000;
 
@@ -34,7 +34,8 @@ fn measure(name: &str, statements: &[(Dialect, String)], mut read: impl FnMut(&s
     let bytes: usize = statements.iter().map(|(_, sql)| sql.len()).sum();
     let repetitions = 100_000 / bytes.max(1) + 1;
     let mut best = Duration::MAX;
-    for _ in 0..ROUNDS {
+    // A round of many bytes needs no repetition to be exact.
+    for _ in 0..ROUNDS.min(200_000_000 / bytes.max(1) / repetitions) {
         let started = Instant::now();
         for _ in 0..repetitions {
             for (dialect, sql) in statements {
@@ -63,4 +64,17 @@ fn main() {
     measure("both, from the cache", &statements, |sql, dialect| drop(black_box(cache.get(sql, dialect, false))));
     let long: Vec<_> = statements.iter().map(|(dialect, sql)| (*dialect, format!("{sql}; ").repeat(20))).collect();
     measure("summary and text, long statements", &long, |sql, dialect| drop(black_box(sanitize(sql, dialect))));
+    measure("a new entry of the cache", &statements, |sql, dialect| {
+        drop(black_box(Statement::sanitized(sql, dialect)))
+    });
+    for bytes in [60, 600] {
+        let columns = "column_name, ".repeat(bytes / 13);
+        let sql = format!("SELECT {columns}id FROM t WHERE id = $1{}", " ".repeat(bytes));
+        let sql = vec![(Dialect::PostgreSql, sql[..bytes].to_owned())];
+        measure("from the cache", &sql, |sql, dialect| drop(black_box(cache.get(sql, dialect, true))));
+    }
+    let list = |length: usize| format!("SELECT * FROM t WHERE id IN ($1{})", ", $2".repeat(length));
+    let flood: Vec<_> =
+        (0..5000).map(|length| (Dialect::PostgreSql, list(length % 1000) + &length.to_string())).collect();
+    measure("a flood of unique statements", &flood, |sql, dialect| drop(black_box(cache.get(sql, dialect, true))));
 }

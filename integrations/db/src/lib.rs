@@ -30,7 +30,8 @@
 //!
 //! # Values
 //! Values of parameters are never recorded. A statement with parameters is recorded as it is, with any literals beside them; in any
-//! other one, `?` replaces the literals, as [`sql::sanitize`] does. [`QueryText::Sanitized`] replaces them in all. The messages of a database, which may repeat values, are recorded only on request.
+//! other one, `?` replaces the literals, as [`sql::sanitize`] does. [`QueryText::Sanitized`] replaces them in all. The messages of a
+//! database, which may repeat values, are recorded only on request.
 //!
 //! # Limits
 //! A statement is read up to [`sql::MAX_ANALYZED_BYTES`]; its text is recorded up to [`MAX_TEXT_BYTES`]. Summaries and texts

@@ -32,6 +32,36 @@
 //!     (data)          (code)     (global, or a concrete one)
 //! ```
 //!
+//! # Clients
+//! [`HttpClientInstrumentation`] does the same for outgoing requests. For a library with the types of the `http` crate, it sends
+//! the request as well:
+//!
+//! ```
+//! use http::{Request, Response};
+//! use http_body::Body;
+//! use telemark_http::{ClientConfig, ClientLibrary, Failure, GlobalTracer, HttpClientInstrumentation};
+//!
+//! /// The errors of the library.
+//! #[derive(Debug)]
+//! struct SendError;
+//!
+//! async fn observed<B, R, F>(request: Request<B>, send: impl FnOnce(Request<B>) -> F) -> Result<(), SendError>
+//! where
+//!     B: Body,
+//!     R: Body,
+//!     F: Future<Output = Result<Response<R>, SendError>>,
+//! {
+//!     let tracer = GlobalTracer::new(telemark_http::scope("my-client", "1.0.0"));
+//!     let client = HttpClientInstrumentation::new(ClientConfig::new(), tracer); // once, and shared by all requests
+//!     let library = ClientLibrary::new(|_error: &SendError| Failure::new("send"));
+//!     let response = client.exchange(request, library, send).await?; // sent within the span
+//!     assert_eq!(response.status(), 200);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Other libraries call [`HttpClientInstrumentation::begin`] and end the [`ClientCall`] themselves.
+//!
 //! # Attributes of a server span
 //! A server span has the attributes that the semantic conventions 1.45.0 define for HTTP server spans, and two of Telemark's own:
 //! `telemark.outcome`, which is `cancelled` if the request was abandoned, and `telemark.truncated`. Attributes
@@ -52,16 +82,18 @@
 //! are short enough.
 //!
 //! # Environment variables
-//! This crate reads no environment variables itself. [`ServerConfig::from_env_fn`] accepts a reader and lists the variables.
+//! This crate reads no environment variables itself. [`ServerConfig::from_env_fn`] and [`ClientConfig::from_env_fn`] accept a
+//! reader and list the variables.
 
 mod client;
 mod server;
 mod shared;
 
 pub use client::{
-    ClientCall, ClientConfig, ClientExchange, ClientLibrary, ClientMetrics, ClientPolicy, ClientRequestHead,
-    ClientResponseBody, ClientResponseHead, Entered, Failure, HttpClientInstrumentation, ResendCounter,
-    ResponseBodyMeter, UrlTemplate, io_error_type,
+    BoxError, ClientCall, ClientConfig, ClientExchange, ClientLibrary, ClientMetrics, ClientPolicy, ClientRequestHead,
+    ClientResponseBody, ClientResponseHead, ConnectionHandle, ConnectionPhase, ConnectionUse, Entered, Failure,
+    HttpClientInstrumentation, OpenConnection, PhaseFuture, ResendCounter, ResponseBodyMeter, UrlTemplate,
+    io_error_type,
 };
 pub use server::{
     DefaultPolicy, End, HttpPolicy, HttpServerInstrumentation, LocalAddr, PeerAddr, RequestHead, RequestOutcome,

@@ -16,10 +16,11 @@ use telemark_http::{
 };
 use tower_service::Service;
 
+use crate::exchange::Exchange;
 use crate::scope;
 
 /// The future of a response, whose body is [`ClientResponseBody`].
-pub type ResponseFuture = ClientExchange<legacy::ResponseFuture, Error>;
+pub type ResponseFuture = ClientExchange<Exchange, Error>;
 
 /// hyper-util's client, whose requests have a client span and metrics. Cheap to clone.
 pub struct Client<C, B> {
@@ -62,7 +63,9 @@ where
     /// Sends a request, whose URI must be absolute.
     pub fn request(&self, request: Request<B>) -> ResponseFuture {
         let library = ClientLibrary::new(failure).with_peer(peer);
-        self.instrumentation.exchange(request, library, |request| self.inner.request(request))
+        let counts = self.instrumentation.config().counts_connections();
+        let send = |request: Request<B>| Exchange::new(request, counts, |request| self.inner.request(request));
+        self.instrumentation.exchange(request, library, send)
     }
 
     /// Sends a `GET` request with an empty body.

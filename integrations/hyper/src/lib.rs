@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! hyper 1 with spans and metrics on the OpenTelemetry API: [`Client`] wraps hyper-util's client, and [`HttpService`] wraps a
 //! service for hyper's server.
 //!
@@ -52,6 +53,28 @@
 //! | `request` | any other reason |
 //! | the code | a status from 400 on |
 //!
+//! # New and open connections
+//! [`ClientConfig::with_connection_phases`] records the phases of a connection that a request waits for, as events of its span, and
+//! [`ClientConfig::with_connection_metrics`] the number of active and idle connections and their durations. Both need a connector
+//! that this crate wraps:
+//!
+//! ```
+//! use hyper_util::client::legacy::connect::HttpConnector;
+//! use hyper_util::client::legacy::connect::dns::GaiResolver;
+//! use hyper_util::rt::TokioExecutor;
+//! use telemark_hyper::{Client, ClientConfig, ObservedConnector, ObservedResolver};
+//!
+//! let http = HttpConnector::new_with_resolver(ObservedResolver::new(GaiResolver::new()));
+//! let connector = ObservedConnector::new(http);
+//! let client: Client<_, String> = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector).into();
+//! let client = client.map_config(ClientConfig::with_connection_phases);
+//! # let _ = client;
+//! ```
+//!
+//! For TLS, the connector of the TLS library lies between two others: `ObservedConnector::tls(https)`, where `https` connects with
+//! `ObservedConnector::new(http)`, after `http.enforce_http(false)`. Counting takes
+//! [`ObservedConnector::with_instrumentation`] on the outermost one.
+//!
 //! # Features
 //! | feature | default | adds |
 //! |---|---|---|
@@ -64,6 +87,10 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod connector;
+#[cfg(feature = "client")]
+mod exchange;
 #[cfg(feature = "server")]
 mod server;
 
@@ -72,18 +99,22 @@ use opentelemetry::InstrumentationScope;
 #[cfg(feature = "client")]
 pub use client::{Client, ResponseFuture};
 #[cfg(feature = "client")]
+pub use connector::{Connecting, ObservedConnector, ObservedResolver, ObservedStream};
+#[cfg(feature = "client")]
+pub use exchange::Exchange;
+#[cfg(feature = "client")]
 pub use hyper_util::client::legacy::Client as LegacyClient;
 #[cfg(feature = "server")]
 pub use server::HttpService;
 #[cfg(feature = "client")]
 pub use telemark_http::{
     ClientConfig, ClientMetrics, ClientPolicy, ClientRequestHead, ClientResponseBody, ClientResponseHead,
-    HttpClientInstrumentation, ResendCounter, UrlTemplate, io_error_type,
+    ConnectionPhase, HttpClientInstrumentation, PhaseFuture, ResendCounter, UrlTemplate, io_error_type,
 };
 #[cfg(feature = "server")]
 pub use telemark_tower::{
-    ConfigProblem, DefaultPolicy, HttpPolicy, HttpServerLayer, PeerAddr, RequestHead, ResponseBody, ResponseHead,
-    Route, ServerConfig,
+    ConfigProblem, DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, LocalAddr, PeerAddr, RequestHead,
+    ResponseBody, ResponseHead, Route, ServerConfig,
 };
 
 /// Returns this crate's instrumentation scope.

@@ -26,6 +26,7 @@ pub const DB_STORED_PROCEDURE_NAME: &str = "db.stored_procedure.name";
 pub const DB_SYSTEM_NAME: &str = "db.system.name";
 pub const DISK_IO_DIRECTION: &str = "disk.io.direction";
 pub const ERROR_TYPE: &str = "error.type";
+pub const HTTP_CONNECTION_STATE: &str = "http.connection.state";
 pub const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
 pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
@@ -56,5 +57,7 @@ pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
 /// The way in which an operation ended prematurely, such as `cancelled`. Not part of the conventions.
 pub const TELEMARK_OUTCOME: &str = "telemark.outcome";
+/// The duration of a phase of a new connection, in seconds. Not part of the conventions.
+pub const TELEMARK_PHASE_DURATION: &str = "telemark.phase.duration";
 /// The names of truncated attributes. Not part of the conventions.
 pub const TELEMARK_TRUNCATED: &str = "telemark.truncated";

@@ -14,7 +14,8 @@ use telemark_http::{ClientConfig, HttpClientInstrumentation};
 use crate::client::InstrumentedClient;
 use crate::credentials::may_add_credentials;
 use crate::defaults::{Defaults, GlobalTelemetry};
-use crate::redirects::Redirects;
+use crate::phases::{ObservedResolver, PhaseLayer, observe_default_resolver};
+use crate::redirects::{Redirects, Rules};
 
 /// A [`reqwest::ClientBuilder`] whose client has spans and metrics.
 ///
@@ -25,6 +26,7 @@ pub struct InstrumentedClientBuilder<D = GlobalTelemetry> {
     inner: reqwest::ClientBuilder,
     /// `None` if the policy is inside of a builder from elsewhere.
     redirect: Option<Policy>,
+    https_only: bool,
     instrumentation: Option<HttpClientInstrumentation>,
     changes: Vec<Change>,
     defaults: PhantomData<fn() -> D>,
@@ -35,7 +37,9 @@ type Change = Box<dyn FnOnce(ClientConfig) -> ClientConfig + Send>;
 impl<D: Defaults> InstrumentedClientBuilder<D> {
     /// Returns a builder with reqwest's defaults.
     pub fn new() -> Self {
-        InstrumentedClientBuilder { redirect: Some(Policy::default()), ..reqwest::ClientBuilder::new().into() }
+        // A resolver that `map_inner` sets later replaces this one.
+        let inner = observe_default_resolver(reqwest::ClientBuilder::new());
+        InstrumentedClientBuilder { redirect: Some(Policy::default()), ..inner.into() }
     }
 
     /// Returns the client.
@@ -43,15 +47,19 @@ impl<D: Defaults> InstrumentedClientBuilder<D> {
     /// # Errors
     /// Fails like `reqwest::ClientBuilder::build`.
     pub fn build(self) -> Result<InstrumentedClient<D>> {
-        let InstrumentedClientBuilder { mut inner, redirect, instrumentation, changes, .. } = self;
+        let InstrumentedClientBuilder { mut inner, redirect, https_only, instrumentation, changes, .. } = self;
         let instrumentation = instrumentation.unwrap_or_else(D::instrumentation);
         let instrumentation = changes.into_iter().fold(instrumentation, HttpClientInstrumentation::map_config);
+        if instrumentation.config().records_connection_phases() {
+            inner = inner.connector_layer(PhaseLayer);
+        }
         let mut redirects = Redirects::unobserved();
         if let Some(policy) = redirect {
             let (observing, referer);
             (inner, referer) = with_referer(inner);
             let can_repeat = !may_add_credentials(&inner);
-            (redirects, observing) = Redirects::observed(policy, can_repeat, referer, instrumentation.clone());
+            let rules = Rules { can_repeat, referer, https_only };
+            (redirects, observing) = Redirects::observed(policy, rules, instrumentation.clone());
             inner = inner.redirect(observing);
         }
         Ok(InstrumentedClient::from_parts(inner.build()?, instrumentation, redirects))
@@ -103,6 +111,13 @@ impl<D> InstrumentedClientBuilder<D> {
         self
     }
 
+    /// See `reqwest::ClientBuilder::https_only`. Set it here rather than with [`InstrumentedClientBuilder::map_inner`], so that
+    /// a redirect to an `http` URL of another host fails as a redirect, like in reqwest.
+    pub fn https_only(mut self, enabled: bool) -> Self {
+        self.https_only = enabled;
+        self.map_inner(|inner| inner.https_only(enabled))
+    }
+
     /// See `reqwest::ClientBuilder::default_headers`.
     ///
     /// A client with credentials among its default headers cannot withhold the trace context from redirects; see
@@ -130,9 +145,9 @@ impl<D> InstrumentedClientBuilder<D> {
         self.map_inner(|inner| inner.local_address(address))
     }
 
-    /// See `reqwest::ClientBuilder::dns_resolver`.
+    /// See `reqwest::ClientBuilder::dns_resolver`. With [`ClientConfig::with_connection_phases`], its work is a phase of the request.
     pub fn dns_resolver<R: dns::Resolve + 'static>(self, resolver: Arc<R>) -> Self {
-        self.map_inner(|inner| inner.dns_resolver(resolver))
+        self.map_inner(|inner| inner.dns_resolver(ObservedResolver(resolver)))
     }
 
     /// See `reqwest::ClientBuilder::cookie_provider`.
@@ -194,7 +209,6 @@ impl<D> InstrumentedClientBuilder<D> {
         fn tcp_user_timeout(value: impl Into<Option<Duration>>);
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux", target_os = "macos"))]
         fn interface(interface: &str);
-        fn https_only(enabled: bool);
         fn no_hickory_dns();
         fn resolve(domain: &str, address: SocketAddr);
         fn resolve_to_addrs(domain: &str, addresses: &[SocketAddr]);
@@ -215,6 +229,7 @@ impl<D> From<reqwest::ClientBuilder> for InstrumentedClientBuilder<D> {
         InstrumentedClientBuilder {
             inner,
             redirect: None,
+            https_only: false,
             instrumentation: None,
             changes: Vec::new(),
             defaults: PhantomData,

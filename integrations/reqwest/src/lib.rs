@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! reqwest with a client span and metrics for every request, on the OpenTelemetry API.
 //!
 //! The crate has everything that reqwest has, with a [`Client`], a [`ClientBuilder`] and a [`RequestBuilder`] of its own.
@@ -59,6 +60,8 @@
 //! - **Change the settings**: [`ClientBuilder::map_config`](InstrumentedClientBuilder::map_config).
 //! - **Call a method of reqwest's builder that this one does not have**, such as those for TLS: enable its feature on reqwest
 //!   itself, and use [`ClientBuilder::map_inner`](InstrumentedClientBuilder::map_inner).
+//! - **See where the time goes before the response**: [`ClientConfig::with_connection_phases`] records the resolution of the
+//!   name and the connection as events of the span.
 //! - **Retry**: with the feature `middleware`, `Instrumented` is a middleware for `reqwest-middleware`. Below a retry
 //!   middleware, each attempt is a span with its `http.request.resend_count`.
 //!
@@ -79,6 +82,15 @@
 //!
 //! If these must not send it, disable their redirects with [`redirect::Policy::none`].
 //!
+//! # The phases of a connection
+//! reqwest connects within the request that needs a connection, so each phase belongs to the request that waited for it. If
+//! another connection becomes available first, the request uses that, and the new connection has no events. TLS is a part of
+//! `telemark.connect`, because reqwest lets no layer between the connection and its TLS session.
+//!
+//! A resolver of [`dns_resolver`](InstrumentedClientBuilder::dns_resolver) is observed, and so is the default, except with
+//! reqwest's feature `hickory-dns`. Clients from `ClientBuilder::from(reqwest::ClientBuilder)` have only
+//! `telemark.connect`, and clients that other crates have built have no events.
+//!
 //! # Limits
 //! A request that is sent while another one is polled, such as by a resolver, is part of it unless a span lies between; see
 //! [`HttpClientInstrumentation::begin`].
@@ -86,6 +98,9 @@
 //! The blocking client, `Upgraded` connections and the connector are reqwest's own and have no spans. Headers from
 //! [`ClientBuilder::default_headers`](InstrumentedClientBuilder::default_headers) are added inside of reqwest, so they are not
 //! captured.
+//!
+//! The metrics `http.client.open_connections` and `http.client.connection.duration` are not recorded: reqwest does not reveal when
+//! a connection is idle or closed.
 //!
 //! # Environment variables
 //! This crate reads no environment variables itself; see [`ClientConfig::from_env_fn`].
@@ -98,6 +113,7 @@ mod defaults;
 mod failure;
 #[cfg(feature = "middleware")]
 mod middleware;
+mod phases;
 mod redirects;
 mod request;
 mod send;

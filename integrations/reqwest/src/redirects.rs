@@ -25,28 +25,40 @@ thread_local! {
 pub(crate) struct Redirects {
     /// True if this crate's policy is asked about redirects and may withhold one.
     can_withhold: bool,
-    referer: bool,
+    rules: Rules,
     /// True if the policy was built with other telemetry and settings than the client has.
     is_replaced: bool,
+}
+
+/// The settings of a client that its redirects depend on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules {
+    /// True if the client can send another request as reqwest would.
+    pub(crate) can_repeat: bool,
+    /// True if redirects send `Referer`.
+    pub(crate) referer: bool,
+    /// True if reqwest refuses redirects to `http` URLs.
+    pub(crate) https_only: bool,
+}
+
+impl Rules {
+    fn refuses(self, next: &Url) -> bool {
+        self.https_only && next.scheme() != "https"
+    }
 }
 
 impl Redirects {
     /// Returns the knowledge about a client that another crate built.
     pub(crate) fn unobserved() -> Self {
-        Redirects { can_withhold: false, referer: false, is_replaced: false }
+        Redirects { can_withhold: false, rules: Rules::default(), is_replaced: false }
     }
 
-    /// Returns a policy that decides like `policy` and observes the redirects. It withholds none unless `can_repeat` is true,
-    /// which means that the client can send another request as reqwest would.
-    pub(crate) fn observed(
-        policy: Policy,
-        can_repeat: bool,
-        referer: bool,
-        instrumentation: HttpClientInstrumentation,
-    ) -> (Self, Policy) {
+    /// Returns a policy that decides like `policy` and observes the redirects. It withholds none unless the client can repeat
+    /// a request.
+    pub(crate) fn observed(policy: Policy, rules: Rules, instrumentation: HttpClientInstrumentation) -> (Self, Policy) {
         let limit = Limit::of(&policy);
-        let redirects = Redirects { can_withhold: can_repeat && limit.is_some(), referer, is_replaced: false };
-        let observing = Policy::custom(move |attempt| decide(&policy, limit, &instrumentation, attempt));
+        let redirects = Redirects { can_withhold: rules.can_repeat && limit.is_some(), rules, is_replaced: false };
+        let observing = Policy::custom(move |attempt| decide(&policy, limit, rules, &instrumentation, attempt));
         (redirects, observing)
     }
 
@@ -65,7 +77,7 @@ impl Redirects {
             url: request.url().clone(),
             instrumentation: instrumentation.clone(),
             saved: withholds.then(|| Saved::new(request)),
-            referer: self.referer,
+            rules: self.rules,
             followed: 0,
             withheld: None,
         })
@@ -94,8 +106,15 @@ impl Limit {
     }
 }
 
-fn decide(policy: &Policy, limit: Option<Limit>, built: &HttpClientInstrumentation, attempt: Attempt<'_>) -> Action {
+fn decide(
+    policy: &Policy,
+    limit: Option<Limit>,
+    rules: Rules,
+    built: &HttpClientInstrumentation,
+    attempt: Attempt<'_>,
+) -> Action {
     let (status, next) = (attempt.status(), attempt.url().to_string());
+    let is_refused = rules.refuses(attempt.url());
     let observed = with_call(|call| {
         // A client without the instrumentation may send a request of its own inside of the call.
         let call = call.as_deref_mut().filter(|call| call.sent(attempt.previous().first()))?;
@@ -116,7 +135,7 @@ fn decide(policy: &Policy, limit: Option<Limit>, built: &HttpClientInstrumentati
             (action, follows)
         }
     };
-    if follows {
+    if follows && !is_refused {
         instrumentation.as_ref().unwrap_or(built).record_redirect(status, &next);
     }
     action
@@ -155,7 +174,7 @@ pub(crate) struct CallState {
     instrumentation: HttpClientInstrumentation,
     /// `None` if no redirect is withheld, or no further one.
     saved: Option<Saved>,
-    referer: bool,
+    rules: Rules,
     /// The number of redirects before the request that is polled.
     followed: usize,
     /// The status of a redirect that was not followed, its target, and the URL that it came from.
@@ -200,12 +219,16 @@ impl CallState {
 
     /// Returns true if reqwest would follow this redirect with headers that must not be sent.
     fn needs_own_request(&self, attempt: &Attempt<'_>) -> bool {
+        // reqwest refuses this redirect before it sends anything.
+        if self.rules.refuses(attempt.url()) {
+            return false;
+        }
         if self.followed == 0 {
             return !self.instrumentation.config().propagates_to(&Target::parse(attempt.url().as_str()));
         }
         // reqwest would repeat the `Referer` that this call has set, instead of leaving it out.
         let previous = attempt.previous().last();
-        self.referer && previous.is_some_and(|previous| is_downgrade(previous, attempt.url()))
+        self.rules.referer && previous.is_some_and(|previous| is_downgrade(previous, attempt.url()))
     }
 
     /// Returns the request for a redirect that was withheld, without the trace context; `None` if there is none, or if
@@ -230,10 +253,10 @@ impl CallState {
         {
             remove_credentials(headers);
         }
-        let sends_referer = self.referer && !is_downgrade(&previous, &next);
+        let sends_referer = self.rules.referer && !is_downgrade(&previous, &next);
         self.url.clone_from(&next);
         *request.url_mut() = next;
-        if self.referer {
+        if self.rules.referer {
             self.saved = Some(Saved::new(&request));
         }
         if let Some(referer) = sends_referer.then(|| referer(previous)).flatten() {

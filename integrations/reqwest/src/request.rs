@@ -40,7 +40,8 @@ impl<D> InstrumentedRequestBuilder<D> {
 
     /// Sets the URL template, such as `/users/{id}`, for the span name and `url.template`. It must have low cardinality.
     ///
-    /// Not a method of reqwest's. [`InstrumentedRequestBuilder::build`] drops it.
+    /// Not a method of reqwest's. [`InstrumentedRequestBuilder::build`] drops it: for requests that are passed to `execute`, set
+    /// [`ClientConfig::with_url_templates`](crate::ClientConfig::with_url_templates).
     pub fn with_url_template(mut self, template: impl Into<Cow<'static, str>>) -> Self {
         self.url_template = Some(template.into());
         self

@@ -74,10 +74,11 @@ pub(crate) fn fail(call: &mut ClientCall, error: &Error) {
 pin_project! {
     /// The future of a request.
     struct Sending<F, S> {
+        // Dropped before the future, so that the phase of a connection that the call waits for is known when the call ends.
+        call: ClientCall,
         #[pin]
         inner: F,
         execute: S,
-        call: ClientCall,
         // Only if the redirects of this call need more than the client's builder knew.
         state: Option<Box<CallState>>,
     }

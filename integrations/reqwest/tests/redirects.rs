@@ -34,6 +34,7 @@ on_every_provider!(
     a_disabled_client_changes_no_redirect,
     requests_inside_of_a_call_are_not_withheld,
     a_policy_that_panics_does_not_widen_the_list,
+    a_redirect_that_https_only_refuses,
 );
 
 fn builder<S: Spans>(spans: &S, config: ClientConfig) -> ClientBuilder {
@@ -451,4 +452,21 @@ async fn a_policy_that_panics_does_not_widen_the_list<S: Spans>() {
         sending.await.unwrap();
     }
     assert_eq!(arrived(&server), [("/listed".to_owned(), true), ("/other".to_owned(), false)]);
+}
+
+async fn a_redirect_that_https_only_refuses<S: Spans>() {
+    let (spans, server) = (S::new(), Server::start().await);
+    // Without a TLS feature, reqwest sends requests for `https` to a proxy as they are.
+    let proxy = telemark_reqwest::Proxy::all(server.url("")).unwrap();
+    for hosts in [None, Some(["first.example"])] {
+        let config = hosts.map_or(ClientConfig::new(), |hosts| ClientConfig::new().with_propagation_hosts(hosts));
+        let client = builder(&spans, config).https_only(true).proxy(proxy.clone()).build().unwrap();
+        let sent = client.get("https://first.example/redirect/302?http://second.example/").send().await;
+        let error = sent.unwrap_err();
+        assert!(error.is_redirect(), "{error:?}");
+    }
+    assert_eq!(server.received().len(), 2, "nothing was sent to the other host");
+    for span in spans.finished() {
+        assert_eq!((&*span.attributes["error.type"], span.events.len()), ("\"redirect\"", 0));
+    }
 }

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Metrics of the process and of the tokio runtime, on the OpenTelemetry API.
 //!
 //! ```

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Pools, connections and transactions of [sqlx](https://docs.rs/sqlx) 0.9 with spans and metrics, on the OpenTelemetry API.
 //!
 //! Only the constructors and the names of types change in a program; queries stay as they are:
@@ -23,7 +24,8 @@
 //! `db.client.operation.duration`. Acquiring a connection has no span, except for statements that fail because they received
 //! no connection; `db.client.connection.wait_time` measures the wait. `telemark-db` documents the attributes.
 //!
-//! The wrappers report to the API's global tracer and meter. [`PoolOptions::with_instrumentation`] selects others. In programs
+//! The wrappers report to the API's global tracer and meter. [`PoolOptions::with_instrumentation`] selects others, and
+//! [`PoolOptions::map_config`] changes the settings. In programs
 //! with Telemark, use `telemark::sqlx`, whose types report to its telemetry and are configured by the environment.
 //!
 //! # Which calls are observed
@@ -32,7 +34,7 @@
 //!
 //! | call | observed |
 //! |---|---|
-//! | `query`, `query_as`, `query_scalar`, `raw_sql`, `QueryBuilder` and the macros `query!`, `query_as!`, with `execute`, `fetch`, `fetch_all`, `fetch_one`, `fetch_optional` on `&pool`, `&mut *connection` or `&mut *transaction` | yes |
+//! | `query`, `query_as`, `query_scalar`, `raw_sql`, `QueryBuilder` and the macros `query!`, `query_as!`, `query_scalar!`, `query_file!`, with `execute`, `fetch`, `fetch_all`, `fetch_one`, `fetch_optional` on `&pool`, `&mut *connection` or `&mut *transaction` | yes |
 //! | `pool.execute(..)` and the other methods of `Executor`, `prepare` | yes |
 //! | functions with a parameter `impl Executor<'_, Database = Postgres>` or `impl PgExecutor<'_>` | yes |
 //! | functions with a parameter `&mut PgConnection` or `&mut PgTransaction<'_>`, the types of this crate | yes |
@@ -42,6 +44,11 @@
 //! | functions with a parameter `impl Acquire<'_>`: pass `&*pool` or `connection.as_mut()` | no |
 //! | `migrate!().run(..)`, and libraries that hold a `sqlx::PgPool`, such as sea-orm: pass `&*pool`, or `(*pool).clone()` | no |
 //! | `PgListener`, `COPY`, advisory locks: pass `&*pool` or `&mut **connection` | no |
+//!
+//! # Comments
+//! A [`Commenter`] adds the trace to the text of `raw_sql`, of a plain string that is given to an executor, and of
+//! `query(..).persistent(false)`. Other queries, also those of the macros, are prepared statements that sqlx keeps by their text, so
+//! they receive only the constant tags of the commenter. [`PoolOptions::map_config`] sets it.
 //!
 //! # Databases
 //! The address of the server and the name of the database come from the options with which the pool was opened; a later `USE`
@@ -61,7 +68,7 @@
 //! The runtime, TLS and the build of SQLite are chosen by the features of `sqlx`, on which the program depends as well.
 //!
 //! # Environment variables
-//! This crate reads no environment variables.
+//! This crate reads no environment variables itself; see [`ClientConfig::from_env_fn`].
 
 #![cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use sqlx_core::error::Error;
 use sqlx_core::pool::{PoolConnectionMetadata, PoolOptions as BareOptions};
-use telemark_db::{DbClientInstrumentation, System};
+use telemark_db::{ClientConfig, DbClientInstrumentation, System};
 
 use crate::driver::{Driver, Options};
 use crate::observe::Client;
@@ -46,6 +46,24 @@ impl<DB: Driver, T: Telemetry> PoolOptions<DB, T> {
     /// Replaces the telemetry.
     pub fn with_instrumentation(mut self, instrumentation: DbClientInstrumentation) -> Self {
         self.instrumentation = Some(instrumentation);
+        self
+    }
+
+    /// Changes the settings of the telemetry. `change` receives the present ones, including those from the environment, and returns
+    /// new ones.
+    ///
+    /// ```
+    /// # #[cfg(feature = "postgres")]
+    /// # fn options() -> telemark_sqlx::postgres::PgPoolOptions {
+    /// use telemark_sqlx::{Commenter, postgres::PgPoolOptions};
+    ///
+    /// let commenter = Commenter::new().with_tag("application", "shop");
+    /// PgPoolOptions::new().map_config(|config| config.with_commenter(commenter))
+    /// # }
+    /// ```
+    pub fn map_config(mut self, change: impl FnOnce(ClientConfig) -> ClientConfig) -> Self {
+        let instrumentation = self.instrumentation.unwrap_or_else(T::instrumentation);
+        self.instrumentation = Some(instrumentation.map_config(change));
         self
     }
 

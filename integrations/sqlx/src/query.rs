@@ -39,9 +39,11 @@ impl<DB: Database> Parts<DB> {
         matches!(&self.arguments, Some(Ok(Some(arguments))) if arguments.len() > 0)
     }
 
-    /// Returns true if the database prepares the text and keeps it for the next call.
+    /// Returns true if the driver prepares the text and keeps it for the next call. With `persistent(false)`, each driver prepares
+    /// it for this call only.
     pub(crate) fn is_prepared(&self) -> bool {
-        !matches!(&self.arguments, Some(Ok(None)))
+        let has_arguments = !matches!(&self.arguments, Some(Ok(None)));
+        has_arguments && (self.is_persistent || self.statement.is_some())
     }
 
     /// Replaces the text by the same statement with a comment.

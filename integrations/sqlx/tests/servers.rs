@@ -9,24 +9,10 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use opentelemetry::KeyValue;
 use sqlx::Row;
-use support::Recorded;
+use support::{Recorded, url};
 use telemark_sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use telemark_sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use telemark_sqlx::{ClientConfig, Commenter, System};
-
-/// Returns the URL of a server; `None` where no server runs, which fails in continuous integration.
-fn url(server: &str) -> Option<String> {
-    let variable = format!("TELEMARK_TEST_{server}_URL");
-    let url = std::env::var(&variable).ok();
-    if url.is_none() {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "in continuous integration nothing is skipped: {variable}"
-        );
-        eprintln!("SKIPPED: {variable} is not set; `cargo xtask services` starts the server");
-    }
-    url
-}
 
 async fn postgres(recorded: &Recorded, connections: u32) -> Option<PgPool> {
     let url = url("POSTGRES")?;

@@ -17,7 +17,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Acquire, Connection as _, Executor, QueryBuilder, Row, Sqlite};
 use support::{Recorded, until};
 use telemark_sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteTransaction};
-use telemark_sqlx::{ClientConfig, Commenter};
+use telemark_sqlx::{ClientConfig, Commenter, QueryText};
 
 /// Opens a database in memory with a table of three rows.
 async fn open(config: ClientConfig, connections: u32) -> (Recorded, SqlitePool) {
@@ -342,6 +342,47 @@ async fn ten_thousand_queries_at_once_leave_true_numbers() {
     assert_eq!(counts[0], "0 state=used", "{counts:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_closes_leaves_true_numbers() {
+    let (recorded, pool) = open(ClientConfig::new(), 1).await;
+    let held = pool.acquire().await.unwrap();
+    let tasks: Vec<_> = (0..300)
+        .map(|number| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                match number % 2 {
+                    0 => pool.acquire().await.map(drop),
+                    _ => sqlx::query("SELECT 1").execute(&pool).await.map(drop),
+                }
+            })
+        })
+        .collect();
+    let pending = || recorded.points("db.client.connection.pending_requests");
+    until(|| pending() == ["300"]).await;
+    tasks.iter().step_by(3).for_each(|task| task.abort());
+    until(|| pending() == ["200"]).await;
+    // Closing waits for the connection that is in use.
+    let closing = pool.close();
+    drop(held);
+    closing.await;
+    let mut refused = 0;
+    for task in tasks {
+        match task.await {
+            Ok(result) => {
+                assert!(matches!(result, Err(sqlx::Error::PoolClosed)), "{result:?}");
+                refused += 1;
+            }
+            Err(error) => assert!(error.is_cancelled()),
+        }
+    }
+    assert_eq!(refused, 200);
+    let spans = recorded.spans();
+    assert_eq!(spans.len(), 100, "of each query that was not aborted");
+    assert!(spans.iter().all(|span| span.starts_with("SELECT Internal error(pool is closed)")), "{spans:?}");
+    assert_eq!(pending(), ["0"]);
+    assert_eq!(recorded.points("db.client.connection.count"), ["0 state=idle", "0 state=used"]);
+}
+
 #[tokio::test]
 async fn the_callbacks_of_the_application_still_run() {
     let recorded = Recorded::new(ClientConfig::new());
@@ -403,6 +444,29 @@ async fn comments_are_added_on_request() {
     let sql: String =
         sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = 'w'").fetch_one(&*pool).await.unwrap();
     assert_eq!(sql, "CREATE VIEW w AS SELECT 2 AS b /*application='shop'*/");
+    // One that is prepared for this call only receives the trace as well.
+    recorded.exporter.reset();
+    sqlx::query("CREATE VIEW x AS SELECT 3 AS c").persistent(false).execute(&pool).await.unwrap();
+    let span = recorded.exporter.get_finished_spans().unwrap().remove(0);
+    let sql: String =
+        sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = 'x'").fetch_one(&*pool).await.unwrap();
+    let trace = format!("traceparent='00-{}-{}-01'", span.span_context.trace_id(), span.span_context.span_id());
+    assert_eq!(sql, format!("CREATE VIEW x AS SELECT 3 AS c /*application='shop',{trace}*/"));
+}
+
+#[tokio::test]
+async fn options_change_some_settings() {
+    let recorded = Recorded::new(ClientConfig::new().with_opt_in_attributes(["db.response.returned_rows"]));
+    let pool = SqlitePoolOptions::new()
+        .with_instrumentation(recorded.instrumentation.clone())
+        .map_config(|config| config.with_query_text(QueryText::Off).without_pool_metrics())
+        .connect("sqlite::memory:")
+        .await
+        .unwrap();
+    sqlx::query("SELECT 1").execute(&pool).await.unwrap();
+    assert_eq!(recorded.spans(), ["SELECT Internal returned_rows=1"]);
+    assert_eq!(recorded.points("db.client.operation.duration"), ["n=1 summary=SELECT"]);
+    assert_eq!(recorded.points("db.client.connection.limit"), [""; 0]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
+use telemark_http::PeerAddr;
 
 use crate::body::{ResponseBody, status_of};
 use crate::panics::watched;
@@ -92,7 +93,12 @@ where
         };
         let _current = call.context().clone().attach();
         match ready!(watched(call, || this.inner.poll(cx))) {
-            Ok(response) => Poll::Ready(Ok(respond(response, this.call.take()))),
+            Ok(response) => {
+                if let Some(PeerAddr(peer)) = response.extensions().get() {
+                    call.peer(*peer);
+                }
+                Poll::Ready(Ok(respond(response, this.call.take())))
+            }
             Err(error) => {
                 let (error, status) = CallStatus::of_transport(error.into());
                 call.end(End::Status(status));

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! gRPC layers for tonic's servers and clients, on the OpenTelemetry API, with the status that a call really ended with.
 //!
 //! ```no_run
@@ -64,7 +65,9 @@
 //!   up on the first call. [`GrpcServerLayer::with_tracer`] and [`GrpcServerLayer::with_meter`] take concrete ones.
 //!
 //! # Limits
-//! A client's spans have no `network.peer.address`, because a channel does not tell its layers which connection it uses. A layer sees
+//! tonic's channel does not tell its layers which connection it uses: it leaves the address of the connection out of its responses
+//! and connects on a task of its own. A client's spans therefore have `network.peer.address` only if a service within the layer
+//! inserts a [`PeerAddr`] into the extensions of its responses, which a channel of your own can do. A layer sees
 //! each attempt of a retry layer around it as a call; put it around the retry layer to get one span for all attempts. A timeout that
 //! the server sets, rather than the client, looks like a cancelled call.
 //!

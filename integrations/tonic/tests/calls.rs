@@ -328,6 +328,16 @@ async fn excluded_methods<S: Spans>() {
     pair.client.client_stream(&["a"]).await.unwrap();
     assert!(pair.finished(2).await.iter().all(|span| span.name == "test.Echo/ClientStream"));
     assert_eq!(counts(&pair.spans.metrics()).lines().count(), 2);
+    // The caller's trace continues in the server's span, although the call has none of its own.
+    let mut pair = Pair::<S>::with(|config| config, exclude).await;
+    let tracer = pair.spans.tracer();
+    let caller = tracer.start("caller");
+    let caller = Context::new().with_span(caller);
+    pair.client.unary("hello").with_context(caller.clone()).await.unwrap();
+    caller.span().end();
+    let finished = pair.finished(2).await;
+    let served = finished.iter().find(|span| span.kind == "Server").unwrap();
+    assert_eq!(served.parent, caller.span().span_context().span_id().to_string());
     let disable = |config: GrpcConfig| config.with_enabled(false);
     let mut pair = Pair::<S>::with(disable, disable).await;
     pair.client.unary("hello").await.unwrap();

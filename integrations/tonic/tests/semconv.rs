@@ -211,6 +211,8 @@ async fn answer(ending: Ending) -> Result<Response<Body>, BoxError> {
     };
     let body: Body = StreamBody::new(stream::iter(frames)).boxed_unsync();
     let mut response = Response::new(body);
+    // From a channel that knows its connection.
+    response.extensions_mut().insert(PeerAddr(SocketAddr::from(([198, 51, 100, 9], 50051))));
     response.headers_mut().insert("x-reply", "b".parse().unwrap());
     match ending {
         Ending::TrailersOnly(code) => *response.headers_mut() = headers(code),
@@ -312,6 +314,16 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
         let metrics = spans.metrics();
         wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
         assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+        // A client knows the peer of every call that had a response.
+        let responds =
+            |ending: &Ending| !matches!(ending, Ending::Fails | Ending::Panics | Ending::Dropped | Ending::TooLate);
+        let responses = 2 * endings().iter().filter(|(ending, _)| responds(ending)).count();
+        let peer = |span: &&Seen| span.only(&["network.peer.address", "network.peer.port"]);
+        let of_clients = finished.iter().filter(|span| span.kind == "Client");
+        let known_peers = of_clients
+            .filter(|span| peer(span).ends_with(" network.peer.address=\"198.51.100.9\" network.peer.port=50051"));
+        assert_eq!(known_peers.count(), responses);
+
         // A row that no call covers proves nothing.
         let rows = SPAN.iter().filter(|(name, _, level, _)| *level != OptIn && !name.ends_with("truncated"));
         for name in asked.iter().copied().chain(rows.map(|(name, ..)| *name)) {

@@ -21,6 +21,8 @@ pub trait PipelineSignal: Signal + Sized {
     type Schedule: Copy + Debug + Send + Sync;
     /// The part of a pipeline that the provider holds: a processor or a reader.
     type End: Debug + Send + Sync;
+    /// An object that observes the signal beside the exporters: a function that creates a span processor, or nothing.
+    type Observer: Send + Sync;
 
     /// Reads the schedule from the environment.
     fn schedule_from_env(env: &Env) -> Self::Schedule;
@@ -41,6 +43,7 @@ pub trait PipelineSignal: Signal + Sized {
 pub struct Pipeline<S: PipelineSignal> {
     start: Start<S>,
     companions: Vec<Companion>,
+    pub(super) observers: Vec<S::Observer>,
 }
 
 type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End, ConfigError> + Send;
@@ -69,11 +72,11 @@ impl<S: PipelineSignal> Pipeline<S> {
     }
 
     pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::End, ConfigError> + Send + 'static) -> Self {
-        Pipeline { start: Start::Later(Box::new(start)), companions: Vec::new() }
+        Pipeline { start: Start::Later(Box::new(start)), companions: Vec::new(), observers: Vec::new() }
     }
 
     pub(super) fn ready(end: S::End) -> Self {
-        Pipeline { start: Start::Ready(end), companions: Vec::new() }
+        Pipeline { start: Start::Ready(end), companions: Vec::new(), observers: Vec::new() }
     }
 
     /// Adds a server that serves this pipeline's page. It is dropped with the telemetry, after the last export.
@@ -188,6 +191,15 @@ impl<S: PipelineSignal> Pipelines<S> {
             Start::Ready(end) => Some(end),
             Start::Later(_) => None,
         })
+    }
+
+    /// Removes and returns the observers of all created pipelines.
+    pub(super) fn take_observers(&mut self) -> Vec<S::Observer> {
+        let made = self.exporters.iter_mut().flatten().filter_map(|choice| match choice {
+            Choice::Made(pipeline) => Some(pipeline),
+            Choice::Named(_) => None,
+        });
+        made.flat_map(|pipeline| std::mem::take(&mut pipeline.observers)).collect()
     }
 
     /// Starts all created pipelines, returns their processors or readers, and adds their servers to `companions`.

@@ -54,6 +54,12 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
     /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
+    /// Returns true if [`Self::on_end`] does anything. Called once, when the provider is built. For a processor that returns false, spans
+    /// are not copied, and its methods are called before those of other processors.
+    fn wants_end(&self) -> bool {
+        true
+    }
+
     /// Exports all spans that the processor holds.
     ///
     /// # Errors
@@ -166,11 +172,26 @@ impl Processor<Traces> for Behind {
 
 /// The processors of a provider, which are code of the program: whatever they say about themselves may panic.
 #[derive(Debug)]
-pub(super) struct Processors(Box<[Box<dyn SpanProcessor>]>);
+pub(super) struct Processors {
+    all: Box<[Box<dyn SpanProcessor>]>,
+    /// The index of the first processor that receives ended spans, as do all after it.
+    first_at_end: usize,
+}
 
 impl Processors {
+    /// Puts the processors that do not receive ended spans first, and otherwise keeps the order. One that panics receives them.
     pub(super) fn new(processors: Vec<Box<dyn SpanProcessor>>) -> Self {
-        Processors(processors.into_boxed_slice())
+        let wants_end = |processor: &Box<dyn SpanProcessor>| catch(|| processor.wants_end()).unwrap_or(true);
+        let (at_end, mut all): (Vec<_>, Vec<_>) = processors.into_iter().partition(wants_end);
+        let first_at_end = all.len();
+        all.extend(at_end);
+        Processors { all: all.into_boxed_slice(), first_at_end }
+    }
+
+    /// Returns the processors that receive ended spans.
+    #[inline]
+    pub(super) fn at_end(&self) -> &[Box<dyn SpanProcessor>] {
+        self.all.get(self.first_at_end..).unwrap_or_default()
     }
 
     /// Returns true if a processor wants something. One that panics is called.
@@ -188,6 +209,18 @@ impl Processors {
         self.iter().flat_map(|processor| catch(|| health(&**processor)).unwrap_or_default()).collect()
     }
 
+    /// Calls the exporting processors first, so that their spans are not lost if a processor of another kind hangs.
+    pub(super) fn each(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
+        let mut processors: Vec<_> = self.iter().collect();
+        processors.sort_by_key(|processor| catch(|| processor.all_counters().is_empty()).unwrap_or(true));
+        let mut result = Ok(());
+        for processor in processors {
+            // Call all processors, and keep the first error.
+            result = result.and(caught(|| call(&**processor)));
+        }
+        result
+    }
+
     /// Returns the counters of each exporter.
     pub(super) fn counters(&self) -> Vec<Arc<Counters>> {
         self.iter().flat_map(|processor| catch(|| processor.all_counters()).unwrap_or_default()).collect()
@@ -199,14 +232,14 @@ impl Deref for Processors {
 
     #[inline]
     fn deref(&self) -> &[Box<dyn SpanProcessor>] {
-        &self.0
+        &self.all
     }
 }
 
 impl Drop for Processors {
     /// Drops each processor by itself.
     fn drop(&mut self) {
-        for processor in std::mem::take(&mut self.0) {
+        for processor in std::mem::take(&mut self.all) {
             if catch(|| drop(processor)).is_err() {
                 crate::__warn!("processor.panic", "a span processor panicked when it was dropped");
             }

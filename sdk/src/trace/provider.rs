@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::processor::{Processors, caught, staged};
+use super::processor::{Processors, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
@@ -49,7 +49,7 @@ impl SdkTracerProvider {
     /// # Errors
     /// Returns the first error from a processor. All processors are flushed regardless.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.0.each_processor(|processor| processor.flush(deadline))
+        self.0.processors.each(|processor| processor.flush(deadline))
     }
 
     /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second
@@ -60,12 +60,12 @@ impl SdkTracerProvider {
     /// Returns the first error from a processor or the sampler. All of them are shut down regardless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
-            return self.0.each_processor(|processor| match processor.flush(deadline) {
+            return self.0.processors.each(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
                 result => result,
             });
         }
-        let processors = self.0.each_processor(|processor| processor.shutdown(deadline));
+        let processors = self.0.processors.each(|processor| processor.shutdown(deadline));
         // Shut the sampler down last, so that a hanging sampler does not lose any spans.
         processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
@@ -208,6 +208,11 @@ impl TracerProviderBuilder {
     /// record nothing.
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
+        self
+    }
+
+    pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn SpanProcessor>) -> Self {
+        self.processors.push(processor);
         self
     }
 
@@ -362,18 +367,6 @@ impl ProviderInner {
                 crate::__warn!("processor.panic", "a span processor panicked when a span started");
             }
         }
-    }
-
-    /// Calls the exporting processors first, so that their spans are not lost if a processor of another kind hangs.
-    fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        let mut processors: Vec<_> = self.processors.iter().collect();
-        processors.sort_by_key(|processor| catch(|| processor.all_counters().is_empty()).unwrap_or(true));
-        let mut result = Ok(());
-        for processor in processors {
-            // Call all processors, and keep the first error.
-            result = result.and(caught(|| call(&**processor)));
-        }
-        result
     }
 }
 

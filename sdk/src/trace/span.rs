@@ -101,7 +101,9 @@ impl Recording {
         provider.count_end(&data.context);
         let record = &mut *data;
         let id = record.context.span_id();
-        let Some((last, others)) = provider.processors.split_last() else { return };
+        if provider.processors.is_empty() {
+            return;
+        }
         // The end time may come from the API's own clock, but must not be before the start time.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let outer = ENDING.get();
@@ -110,8 +112,10 @@ impl Recording {
         if provider.wants_ending && !provider.is_off() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
-        others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
-        contained(|| last.on_end(data));
+        if let Some((last, others)) = provider.processors.at_end().split_last() {
+            others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
+            contained(|| last.on_end(data));
+        }
         ENDING.set(outer);
         // Called after the processors, because they may end spans themselves.
         if let Some(roots) = roots {

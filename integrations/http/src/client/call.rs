@@ -13,6 +13,7 @@ use opentelemetry::{Context, ContextGuard, StringValue, global};
 use telemark_kit::{Attributes, BoundedText, Cut, guarded, keys};
 
 use super::config::ClientConfig;
+use super::connection::PhaseLog;
 use super::current::{self, Entered};
 use super::failure::Failure;
 use super::head::ClientResponseHead;
@@ -203,6 +204,12 @@ impl ClientCall {
         }
         attributes.list.extend(attributes.cut.attribute());
         let span = context.span();
+        if !matches!(end, End::Responded(_)) {
+            // An outer call's phases are not this call's.
+            if let Some(phases) = context.get::<PhaseLog>().filter(|_| self.client.config.has_connection_phases) {
+                phases.cut_off(context);
+            }
+        }
         span.set_attributes(attributes.list);
         if outcome.error.is_some() {
             // spec: http/http-spans.md#status: no description if the status code explains the error

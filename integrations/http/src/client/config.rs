@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use telemark_kit::Clock;
 
 use super::metrics::OptInMetricAttributes;
+use super::opt_in::ClientOptIn;
 use super::policy::{ClientPolicy, DefaultClientPolicy};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
@@ -45,6 +46,7 @@ pub struct ClientConfig {
     pub(crate) metrics: MetricChoice,
     pub(crate) opt_in_metric_attributes: OptInMetricAttributes,
     pub(crate) opt_in: ClientOptIn,
+    pub(crate) has_connection_phases: bool,
     pub(crate) service_names: ServiceNames,
     pub(crate) url_templates: PathTemplates,
     pub(crate) clock: Option<Clock>,
@@ -67,6 +69,7 @@ impl ClientConfig {
             metrics: MetricChoice::DEFAULT,
             opt_in_metric_attributes: OptInMetricAttributes::default(),
             opt_in: ClientOptIn::default(),
+            has_connection_phases: false,
             service_names: ServiceNames::default(),
             url_templates: PathTemplates::default(),
             clock: None,
@@ -167,6 +170,31 @@ impl ClientConfig {
         self
     }
 
+    /// Records the phases of a new connection that a request waits for, as events of its span. Off by default.
+    ///
+    /// | event | ends |
+    /// |---|---|
+    /// | `telemark.dns` | with the addresses of the host |
+    /// | `telemark.connect` | with the connection; with reqwest, after TLS |
+    /// | `telemark.tls` | with the TLS session, with hyper |
+    ///
+    /// `telemark.phase.duration` is the duration in seconds without that of earlier phases. A failed phase has an `error.type`,
+    /// and one during which the request was dropped or timed out has `telemark.outcome` = `cancelled`. A span without events
+    /// used an existing connection. The wait for the first byte of the response is the rest of the span, which ends with the
+    /// head.
+    ///
+    /// Only connectors that are observed have phases: those of clients that telemark-reqwest builds, and those that
+    /// telemark-hyper wraps.
+    pub fn with_connection_phases(mut self) -> Self {
+        self.has_connection_phases = true;
+        self
+    }
+
+    /// Returns true if requests record the phases of a new connection.
+    pub fn records_connection_phases(&self) -> bool {
+        self.has_connection_phases && !self.is_disabled
+    }
+
     /// Also records the number of active requests, as `http.client.active_requests`. Off by default, as the conventions
     /// require.
     pub fn with_active_requests(mut self) -> Self {
@@ -182,6 +210,22 @@ impl ClientConfig {
     pub fn with_body_sizes(mut self) -> Self {
         self.metrics.body_sizes = true;
         self
+    }
+
+    /// Also records `http.client.open_connections`, by state, and `http.client.connection.duration`, in seconds. Off by default,
+    /// as the conventions require.
+    ///
+    /// Only connections of a connector that telemark-hyper wraps are recorded: other libraries do not reveal when a connection is
+    /// idle or closed. A connection is active while a request uses it, up to the end of the response body.
+    /// `network.protocol.version` is known only if TLS negotiated HTTP/2.
+    pub fn with_connection_metrics(mut self) -> Self {
+        self.metrics.connections = true;
+        self
+    }
+
+    /// Returns true if open connections are counted.
+    pub fn counts_connections(&self) -> bool {
+        self.metrics.counts_connections() && !self.is_disabled
     }
 
     /// Disables `http.client.request.duration`, which is on by default.
@@ -344,6 +388,7 @@ impl fmt::Debug for ClientConfig {
             .field("metrics", &self.metrics)
             .field("opt_in_metric_attributes", &self.opt_in_metric_attributes)
             .field("opt_in", &self.opt_in)
+            .field("has_connection_phases", &self.has_connection_phases)
             .field("service_names", &self.service_names)
             .field("url_templates", &self.url_templates)
             .field("propagation_hosts", &self.propagation_hosts)
@@ -353,57 +398,19 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
-/// The attributes that the user has enabled. None are enabled by default.
-///
-/// spec: http/http-spans.md#http-client-span: requirement level Opt-In
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClientOptIn {
-    pub(crate) scheme: bool,
-    pub(crate) user_agent: bool,
-    pub(crate) request_size: bool,
-    pub(crate) response_size: bool,
-}
-
-impl ClientOptIn {
-    /// The names that [`ClientOptIn::choose`] accepts, for messages.
-    pub(crate) const ACCEPTED: &str =
-        "`url.scheme`, `user_agent.original`, `http.request.body.size` or `http.response.body.size`";
-
-    /// Enables an attribute by its name; returns `None` if the name is not in [`ClientOptIn::ACCEPTED`].
-    pub(crate) fn choose(&mut self, name: &str) -> Option<()> {
-        let chosen = match name {
-            "url.scheme" => &mut self.scheme,
-            "user_agent.original" => &mut self.user_agent,
-            "http.request.body.size" => &mut self.request_size,
-            "http.response.body.size" => &mut self.response_size,
-            _ => return None,
-        };
-        *chosen = true;
-        Some(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_name_that_is_accepted_is_known() {
-        let mut chosen = ClientOptIn::default();
-        for name in ClientOptIn::ACCEPTED.split('`').skip(1).step_by(2) {
-            assert_eq!(chosen.choose(name), Some(()), "{name}");
-        }
-        let all = ClientOptIn { scheme: true, user_agent: true, request_size: true, response_size: true };
-        assert_eq!((chosen, chosen.choose("network.transport")), (all, None));
-    }
-
-    #[test]
     fn the_order_of_settings_does_not_matter() {
-        let changes: [fn(ClientConfig) -> ClientConfig; 8] = [
+        let changes: [fn(ClientConfig) -> ClientConfig; 10] = [
             ClientConfig::without_metrics,
             ClientConfig::without_duration,
             ClientConfig::with_active_requests,
             ClientConfig::with_body_sizes,
+            ClientConfig::with_connection_phases,
+            ClientConfig::with_connection_metrics,
             |config| config.with_captured_request_headers(["a"]),
             |config| config.with_excluded_urls(["/a"]),
             |config| config.with_propagation_hosts(["a"]),

@@ -1,7 +1,7 @@
 //! Reads the client settings from environment variables.
 
 use super::config::ClientConfig;
-use crate::shared::settings::list;
+use crate::shared::settings::{CLIENT_METRICS, list};
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_CLIENT_EXCLUDED_URLS";
@@ -12,6 +12,7 @@ const SERVICE_NAMES: &str = "OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES";
 const URL_TEMPLATES: &str = "OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES";
 const METRICS: &str = "OTEL_RUST_HTTP_CLIENT_METRICS";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES";
+const CONNECTION_PHASES: &str = "OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES";
 const OPT_IN_METRIC_ATTRIBUTES: &str = "OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES";
 
 impl ClientConfig {
@@ -29,9 +30,10 @@ impl ClientConfig {
     /// | `OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS` | comma-separated URL patterns: only these hosts receive the trace context | all hosts |
     /// | `OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES` | comma-separated `pattern=name`, for `server.service.name` | none |
     /// | `OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES` | comma-separated templates for [`ClientConfig::with_url_templates`] | none |
-    /// | `OTEL_RUST_HTTP_CLIENT_METRICS` | comma-separated: `duration`, `active_requests`, `body_sizes`; or `none` | `duration` |
+    /// | `OTEL_RUST_HTTP_CLIENT_METRICS` | comma-separated: `duration`, `active_requests`, `body_sizes`, `connections`; or `none` | `duration` |
     /// | `OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES` | comma-separated names for [`ClientConfig::with_opt_in_attributes`] | none |
     /// | `OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES` | comma-separated: `url.scheme`, `url.template` | none |
+    /// | `OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES` | `true` for [`ClientConfig::with_connection_phases`] | `false` |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
@@ -61,7 +63,7 @@ impl ClientConfig {
             config.url_templates(URL_TEMPLATES, list(&value));
         }
         if let Some(value) = set(METRICS) {
-            config.metrics = config.problems.metrics(METRICS, &value).unwrap_or(config.metrics);
+            config.metrics = config.problems.metrics(METRICS, &value, CLIENT_METRICS).unwrap_or(config.metrics);
         }
         if let Some(value) = set(OPT_IN_ATTRIBUTES) {
             config.opt_in(OPT_IN_ATTRIBUTES, list(&value));
@@ -69,6 +71,7 @@ impl ClientConfig {
         if let Some(value) = set(OPT_IN_METRIC_ATTRIBUTES) {
             config.opt_in_metric_attributes(OPT_IN_METRIC_ATTRIBUTES, list(&value));
         }
+        config.has_connection_phases = config.problems.boolean(CONNECTION_PHASES, set(CONNECTION_PHASES));
         config
     }
 }
@@ -107,6 +110,7 @@ mod tests {
         check(&[(OPT_IN_ATTRIBUTES, "url.scheme")], &new().with_opt_in_attributes(["url.scheme"]));
         let both = ["url.scheme", "url.template"];
         check(&[(OPT_IN_METRIC_ATTRIBUTES, &both.join(","))], &new().with_opt_in_metric_attributes(both));
+        check(&[(CONNECTION_PHASES, "true")], &new().with_connection_phases());
     }
 
     #[test]
@@ -121,6 +125,7 @@ mod tests {
             (METRICS, "Duration"),
             (OPT_IN_ATTRIBUTES, "url.full"),
             (OPT_IN_METRIC_ATTRIBUTES, "url.full"),
+            (CONNECTION_PHASES, "dns"),
         ]);
         let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
         let patterns = "expected `host`, `*.suffix`, `*` or nothing, then `:port` and `/path` or `/prefix*`";
@@ -135,11 +140,12 @@ mod tests {
                  OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES: ignored \"b=\", expected `pattern=name`\n\
                  OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES: ignored \"users\", expected a path whose segments are text, `*`, \
                  `{{name}}` or a final `{{*name}}`, or `pattern=template`\n\
-                 OTEL_RUST_HTTP_CLIENT_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`\n\
+                 OTEL_RUST_HTTP_CLIENT_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes`, `connections` or `none`\n\
                  OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES: ignored \"url.full\", expected `url.scheme`, \
                  `user_agent.original`, `http.request.body.size` or `http.response.body.size`\n\
                  OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES: ignored \"url.full\", expected `url.scheme` or \
-                 `url.template`"
+                 `url.template`\n\
+                 OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES: ignored \"dns\", expected `true` or `false`"
             )
         );
         assert_eq!((config.request_headers.len(), config.metrics), (1, MetricChoice::DEFAULT));

@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
-use http::{Extensions, Request, Response};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::call::{ClientCall, ResponseBodyMeter};
+use super::connection::ConnectionUse;
 use super::failure::Failure;
 use super::head::{ClientRequestHead, ClientResponseHead};
 use super::instrumentation::HttpClientInstrumentation;
@@ -77,9 +78,10 @@ pin_project! {
     /// Ends the call as cancelled if it is dropped before it is ready.
     #[derive(Debug)]
     pub struct ClientExchange<F, E> {
+        // Dropped before the future, so that the phase of a connection that the call waits for is known when the call ends.
+        call: ClientCall,
         #[pin]
         inner: F,
-        call: ClientCall,
         library: ClientLibrary<E>,
     }
 }
@@ -98,11 +100,24 @@ where
         let _entered = this.call.enter();
         let inner = this.inner;
         match ready!(this.call.watch(|| inner.poll(cx))) {
-            Ok(response) => {
+            Ok(mut response) => {
+                let connection = response.extensions_mut().remove::<ConnectionUse>();
+                let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 let mut head = ClientResponseHead::new(&response);
                 head.peer = (this.library.peer)(response.extensions());
                 let meter = this.call.respond(head);
-                Poll::Ready(Ok(response.map(|body| ClientResponseBody::new(body, meter, |_error| "body"))))
+                let connection = match connection {
+                    Some(connection) if is_upgrade => {
+                        connection.keep();
+                        None
+                    }
+                    connection => connection,
+                };
+                Poll::Ready(Ok(response.map(|body| {
+                    let body = ClientResponseBody::new(body, meter, |_error| "body");
+                    // An empty body may never be polled.
+                    ClientResponseBody { connection: connection.filter(|_| !body.inner.is_end_stream()), ..body }
+                })))
             }
             Err(error) => {
                 if this.call.is_recording() {
@@ -122,6 +137,8 @@ pin_project! {
         #[pin]
         inner: B,
         meter: Option<ResponseBodyMeter>,
+        // The connection is idle when the body has ended.
+        connection: Option<ConnectionUse>,
         error_type: fn(&B::Error) -> &'static str,
     }
 }
@@ -129,7 +146,7 @@ pin_project! {
 impl<B: Body> ClientResponseBody<B> {
     /// Returns a body whose bytes are counted by `meter`. `error_type` names the error of a body that fails.
     pub fn new(inner: B, meter: Option<ResponseBodyMeter>, error_type: fn(&B::Error) -> &'static str) -> Self {
-        ClientResponseBody { inner, meter, error_type }
+        ClientResponseBody { inner, meter, connection: None, error_type }
     }
 }
 
@@ -141,8 +158,12 @@ impl<B: Body> Body for ClientResponseBody<B> {
         let this = self.project();
         let polled = ready!(this.inner.poll_frame(cx));
         match &polled {
-            None => *this.meter = None,
+            None => {
+                *this.meter = None;
+                *this.connection = None;
+            }
             Some(Err(error)) => {
+                *this.connection = None;
                 if let Some(meter) = this.meter.take() {
                     meter.fail((this.error_type)(error));
                 }
@@ -174,7 +195,7 @@ impl<B: Body + Default> Default for ClientResponseBody<B> {
 
 impl<B: Body + fmt::Debug> fmt::Debug for ClientResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ClientResponseBody { inner, meter, .. } = self;
+        let ClientResponseBody { inner, meter, connection: _, error_type: _ } = self;
         f.debug_struct("ClientResponseBody").field("inner", inner).field("meter", meter).finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ use telemark_kit::{Attributes, BoundedText, guarded, keys};
 
 use super::call::{Client, ClientCall};
 use super::config::ClientConfig;
+use super::connection::{OpenConnection, PhaseLog};
 use super::current;
 use super::head::ClientRequestHead;
 use super::measurement::{Measurement, Recorder};
@@ -159,7 +160,10 @@ impl HttpClientInstrumentation {
             late.list.extend(late.cut.attribute());
             late.list
         };
-        let (context, is_recording) = self.tracer.start(builder, &parent, &late);
+        let (mut context, is_recording) = self.tracer.start(builder, &parent, &late);
+        if is_recording && config.has_connection_phases {
+            context = context.with_value(PhaseLog::new(config.clock.clone().unwrap_or_default()));
+        }
         let measured = started.map(|started| Measurement {
             started,
             method,
@@ -170,6 +174,12 @@ impl HttpClientInstrumentation {
             is_active: false,
         });
         ClientCall::new(self.client.clone(), context, propagates, is_recording, attributes.cut, measured)
+    }
+
+    /// Counts a new connection to the server of this URL, for a connector. Returns `None` if the settings do not ask for it, or
+    /// if the clock panicked.
+    pub fn open_connection(&self, target: &Target<'_>, is_http2: bool) -> Option<OpenConnection> {
+        guarded(|| OpenConnection::new(&self.client, target, is_http2)).flatten()
     }
 
     /// Adds an event for a redirect to the span of the call that the current thread is polling, if it has one.

@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use telemark_kit::{Clock, guarded, keys};
 
 use super::config::ClientConfig;
-use super::metrics::{ClientKey, ClientMetrics, Of, OptInMetricAttributes};
+use super::metrics::{ClientInstruments, ClientKey, ClientMetrics, Of, OptInMetricAttributes};
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
 use crate::shared::settings::MetricChoice;
@@ -37,7 +37,16 @@ impl Recorder {
         Recorder::new(config, self.metrics.clone())
     }
 
-    /// Returns the current time, or `None` if no metric is recorded.
+    /// Returns the instruments, or `None` if there is no meter.
+    pub(crate) fn instruments(&self) -> Option<&ClientInstruments> {
+        self.metrics.instruments()
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// Returns the current time, or `None` if no metric of requests is recorded.
     #[inline]
     pub(crate) fn start(&self) -> Option<SystemTime> {
         (self.choice.is_any() && self.metrics.instruments().is_some()).then(|| self.clock.now())

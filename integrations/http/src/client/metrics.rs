@@ -11,6 +11,10 @@ use telemark_kit::{AttributeSets, Instruments, SetKey};
 const DURATION_BOUNDARIES: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
+// spec: http/http-metrics.md: the advised boundaries of http.client.connection.duration, in seconds
+const CONNECTION_BOUNDARIES: [f64; 14] =
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
 /// The instruments of the HTTP client metrics. Cheap to clone; clones share one set of instruments.
 ///
 /// [`ClientConfig`](crate::ClientConfig) selects the metrics to record.
@@ -18,6 +22,8 @@ const DURATION_BOUNDARIES: [f64; 14] =
 pub struct ClientMetrics(Instruments<ClientInstruments>);
 
 pub(crate) struct ClientInstruments {
+    pub(crate) open: UpDownCounter<i64>,
+    pub(crate) connection_duration: Histogram<f64>,
     pub(crate) duration: Histogram<f64>,
     pub(crate) active: UpDownCounter<i64>,
     pub(crate) request_size: Histogram<u64>,
@@ -61,6 +67,19 @@ impl ClientInstruments {
     // spec: http/http-metrics.md#http-client
     fn new(meter: &Meter) -> Self {
         ClientInstruments {
+            open: meter
+                .i64_up_down_counter("http.client.open_connections")
+                .with_unit("{connection}")
+                .with_description(
+                    "Number of outbound HTTP connections that are currently active or idle on the client.",
+                )
+                .build(),
+            connection_duration: meter
+                .f64_histogram("http.client.connection.duration")
+                .with_unit("s")
+                .with_description("The duration of the successfully established outbound HTTP connections.")
+                .with_boundaries(CONNECTION_BOUNDARIES.to_vec())
+                .build(),
             duration: meter
                 .f64_histogram("http.client.request.duration")
                 .with_unit("s")

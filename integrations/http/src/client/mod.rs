@@ -7,6 +7,8 @@
 //! | `head` | the heads of requests and responses, independent of the library that sends them |
 //! | `instrumentation` | [`HttpClientInstrumentation`], which starts the span and the measurement |
 //! | `call` | [`ClientCall`], the only place where both end |
+//! | `opt_in` | the opt-in attributes of spans |
+//! | `connection` | the phases of new connections, and the number of open ones |
 //! | `current` | the call that the current thread is polling |
 //! | `exchange` | requests of the `http` crate: the future of a response, and its body |
 //! | `failure` | `error.type` and a description for an error without a response |
@@ -15,6 +17,7 @@
 
 mod call;
 mod config;
+mod connection;
 mod current;
 mod environment;
 mod exchange;
@@ -23,10 +26,12 @@ mod head;
 mod instrumentation;
 mod measurement;
 mod metrics;
+mod opt_in;
 mod policy;
 
 pub use call::{ClientCall, ResponseBodyMeter};
 pub use config::ClientConfig;
+pub use connection::{BoxError, ConnectionHandle, ConnectionPhase, ConnectionUse, OpenConnection, PhaseFuture};
 pub use current::Entered;
 pub use exchange::{ClientExchange, ClientLibrary, ClientResponseBody};
 pub use failure::{Failure, io_error_type};

@@ -1,7 +1,7 @@
 //! Reads the server settings from environment variables.
 
 use super::config::ServerConfig;
-use crate::shared::settings::list;
+use crate::shared::settings::{SERVER_METRICS, list};
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS";
@@ -58,7 +58,7 @@ impl ServerConfig {
         config.forwarded = config.problems.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
         config.trace_response = config.problems.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
         if let Some(value) = set(METRICS) {
-            config.metrics = config.problems.metrics(METRICS, &value).unwrap_or(config.metrics);
+            config.metrics = config.problems.metrics(METRICS, &value, SERVER_METRICS).unwrap_or(config.metrics);
         }
         config.has_address_in_metrics = config.problems.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
         if let Some(value) = set(ROUTE_TEMPLATES) {

@@ -109,7 +109,12 @@ impl Problems {
     }
 
     /// Returns the choice that replaces the entire default, or `None` if no item is valid.
-    pub(crate) fn metrics(&mut self, source: &'static str, value: &str) -> Option<MetricChoice> {
+    pub(crate) fn metrics(
+        &mut self,
+        source: &'static str,
+        value: &str,
+        accepted: &'static str,
+    ) -> Option<MetricChoice> {
         let mut chosen = MetricChoice::NONE;
         let mut is_understood = false;
         for item in list(value) {
@@ -117,15 +122,16 @@ impl Problems {
                 "duration" => chosen.duration = true,
                 "active_requests" => chosen.active_requests = true,
                 "body_sizes" => chosen.body_sizes = true,
+                "connections" if accepted == CLIENT_METRICS => chosen.connections = true,
                 "none" => {}
                 _ => {
-                    self.add(source, item, "`duration`, `active_requests`, `body_sizes` or `none`");
+                    self.add(source, item, accepted);
                     continue;
                 }
             }
             is_understood = true;
         }
-        is_understood.then(|| MetricChoice { is_off: !chosen.is_any(), ..chosen })
+        is_understood.then(|| MetricChoice { is_off: !(chosen.is_any() || chosen.connections), ..chosen })
     }
 
     // spec: configuration/common.md: only "true", in any case, is true; any value but "false" causes a warning
@@ -142,6 +148,11 @@ impl Problems {
     }
 }
 
+/// The names that servers accept, for messages.
+pub(crate) const SERVER_METRICS: &str = "`duration`, `active_requests`, `body_sizes` or `none`";
+/// The names that clients accept.
+pub(crate) const CLIENT_METRICS: &str = "`duration`, `active_requests`, `body_sizes`, `connections` or `none`";
+
 /// The metrics to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
@@ -150,16 +161,24 @@ pub(crate) struct MetricChoice {
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,
     pub(crate) body_sizes: bool,
+    /// Only for clients.
+    pub(crate) connections: bool,
 }
 
 impl MetricChoice {
-    const NONE: Self = MetricChoice { is_off: false, duration: false, active_requests: false, body_sizes: false };
+    const NONE: Self =
+        MetricChoice { is_off: false, duration: false, active_requests: false, body_sizes: false, connections: false };
     // spec: http/http-metrics.md: the others are opt-in
     pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
 
+    /// Returns true if a metric of requests is recorded.
     #[inline]
     pub(crate) fn is_any(self) -> bool {
         !self.is_off && (self.duration || self.active_requests || self.body_sizes)
+    }
+
+    pub(crate) fn counts_connections(self) -> bool {
+        !self.is_off && self.connections
     }
 }
 

@@ -132,3 +132,18 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
         tokio::task::yield_now().await;
     }
 }
+
+/// Returns the URL of a server; `None` where no server runs, which fails in continuous integration.
+#[allow(clippy::disallowed_methods, reason = "reads the environment of the test")]
+pub(crate) fn url(server: &str) -> Option<String> {
+    let variable = format!("TELEMARK_TEST_{server}_URL");
+    let url = std::env::var(&variable).ok();
+    if url.is_none() {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "in continuous integration nothing is skipped: {variable}"
+        );
+        eprintln!("SKIPPED: {variable} is not set; `cargo xtask services` starts the server");
+    }
+    url
+}

@@ -1,6 +1,7 @@
 //! One call: its context, its measurement, and the only place where both end.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,7 @@ use telemark_kit::{Attributes, Cut, guarded, keys};
 use tonic::Code;
 
 use super::address::ServerAddress;
-use super::instrumentation::{Shared, is_grpc};
+use super::instrumentation::{Shared, add_peer, is_grpc};
 use super::metadata::{Captured, capture};
 use super::methods::{Method, SYSTEM};
 use super::metrics::Measured;
@@ -66,6 +67,16 @@ impl Call {
     /// Returns the context with the span. Attach it during every poll of the service and of the response body.
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Records the address of the connection's other end, which a client knows only with the response.
+    pub(crate) fn peer(&mut self, peer: SocketAddr) {
+        if !self.is_recording || self.is_ended {
+            return;
+        }
+        let mut attributes = Attributes::with_capacity(2);
+        add_peer(peer, &mut attributes);
+        guarded(|| self.context.span().set_attributes(attributes.list));
     }
 
     /// Records the head of the response. Ends the call if the head contains the status.

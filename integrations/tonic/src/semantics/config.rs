@@ -81,7 +81,7 @@ impl GrpcConfig {
         self
     }
 
-    /// Excludes methods from spans, metrics and propagation: `grpc.health.v1.Health/Check` matches only that method,
+    /// Excludes methods from spans and metrics. A client still sends the caller's trace context. `grpc.health.v1.Health/Check` matches only that method,
     /// `grpc.reflection.*` every method that starts with `grpc.reflection.`.
     pub fn with_excluded_methods<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.exclude("with_excluded_methods", patterns);

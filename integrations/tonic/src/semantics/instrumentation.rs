@@ -117,23 +117,30 @@ where
 
     /// Begins the span and the measurement of a call that a client sends, and injects its context.
     ///
-    /// Returns `None` as [`Instrumentation::receive`] does, and if telemetry is suppressed.
+    /// Returns `None` as [`Instrumentation::receive`] does, and if telemetry is suppressed. An excluded request carries the current
+    /// context.
     pub(crate) fn send<B>(&self, request: &mut Request<B>) -> Option<Call> {
         if !self.shared.config.is_enabled || request.extensions().get::<Sent>().is_some() {
             return None;
         }
         let uri = request.uri().clone();
+        if self.shared.config.excludes(Method::named(uri.path())) {
+            // The caller's trace continues, as behind HTTP clients.
+            guarded(|| {
+                let current = Context::current();
+                if !current.is_telemetry_suppressed() {
+                    inject(&current, request.headers_mut());
+                }
+            });
+            return None;
+        }
         let call = self.begin_sent(&uri, request.headers_mut())?;
         request.extensions_mut().insert(Sent);
         Some(call)
     }
 
     fn begin_sent(&self, uri: &Uri, headers: &mut HeaderMap) -> Option<Call> {
-        let config = &self.shared.config;
         let name = Method::named(uri.path());
-        if config.excludes(name) {
-            return None;
-        }
         let call = guarded(|| {
             let parent = Context::current();
             if parent.is_telemetry_suppressed() {
@@ -146,11 +153,7 @@ where
             let server = self.shared.target.clone().or_else(|| ServerAddress::of_request(uri, headers));
             Some(self.begin(Facts { name, method, server, peer: None, headers }, parent))
         })??;
-        guarded(|| {
-            global::get_text_map_propagator(|propagator| {
-                propagator.inject_context(call.context(), &mut HeaderInjector(headers));
-            });
-        });
+        guarded(|| inject(call.context(), headers));
         Some(call)
     }
 
@@ -259,15 +262,25 @@ impl Facts<'_> {
     /// Adds the remaining attributes.
     fn describe(&self, config: &GrpcConfig, attributes: &mut Attributes) {
         if let Some(peer) = self.peer {
-            let ip = peer.ip().to_canonical();
-            match kept_address(ip) {
-                Some(kept) => attributes.add(keys::NETWORK_PEER_ADDRESS, kept),
-                None => attributes.add(keys::NETWORK_PEER_ADDRESS, ip.to_string()),
-            }
-            attributes.add(keys::NETWORK_PEER_PORT, i64::from(peer.port()));
+            add_peer(peer, attributes);
         }
         capture(&config.request_headers, self.headers, attributes);
     }
+}
+
+/// Adds the address of the connection's other end.
+pub(crate) fn add_peer(peer: SocketAddr, attributes: &mut Attributes) {
+    let ip = peer.ip().to_canonical();
+    match kept_address(ip) {
+        Some(kept) => attributes.add(keys::NETWORK_PEER_ADDRESS, kept),
+        None => attributes.add(keys::NETWORK_PEER_ADDRESS, ip.to_string()),
+    }
+    attributes.add(keys::NETWORK_PEER_PORT, i64::from(peer.port()));
+}
+
+/// Writes the context into the headers, in the formats of the API's global propagator, which is user code.
+fn inject(context: &Context, headers: &mut HeaderMap) {
+    global::get_text_map_propagator(|propagator| propagator.inject_context(context, &mut HeaderInjector(headers)));
 }
 
 /// Returns true for gRPC, but not for gRPC-Web, whose status is in the body.

@@ -33,6 +33,7 @@ impl PipelineSignal for Logs {
     const EXPORTERS: &'static str = "OTEL_LOGS_EXPORTER";
     type Schedule = BatchConfig;
     type End = BatchProcessor<Logs>;
+    type Observer = std::convert::Infallible;
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::logs_from_env(env)

@@ -28,6 +28,7 @@ impl PipelineSignal for Metrics {
     const EXPORTERS: &'static str = "OTEL_METRICS_EXPORTER";
     type Schedule = PeriodicConfig;
     type End = Box<dyn MetricReader>;
+    type Observer = std::convert::Infallible;
 
     fn schedule_from_env(env: &Env) -> PeriodicConfig {
         PeriodicConfig::from_env(env)

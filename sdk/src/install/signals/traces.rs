@@ -33,6 +33,7 @@ impl PipelineSignal for Traces {
     const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
     type Schedule = BatchConfig;
     type End = BatchProcessor<Traces>;
+    type Observer = Observer;
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::spans_from_env(env)
@@ -45,6 +46,28 @@ impl PipelineSignal for Traces {
         runtime: &Runtime,
     ) -> Result<BatchProcessor<Traces>, ConfigError> {
         BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    }
+}
+
+/// Creates a span processor for a provider with this resource.
+type Observer = Box<dyn FnOnce(&Resource) -> Box<dyn SpanProcessor> + Send + Sync>;
+
+impl Pipeline<Traces> {
+    /// Creates a pipeline that runs `exporter` behind a batch processor with this config. If `config` is `None`, the processor uses the
+    /// config shared by the signal.
+    pub fn batched(exporter: impl Exporter<Traces>, config: Option<BatchConfig>) -> Self {
+        Pipeline::starting(move |site| {
+            BatchProcessor::start(exporter, site.resource.clone(), config.unwrap_or(site.schedule), site.runtime)
+        })
+    }
+
+    /// Adds a span processor, which observes spans from their start. `make` receives the resource of the provider.
+    pub fn with_processor<P: SpanProcessor>(
+        mut self,
+        make: impl FnOnce(&Resource) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.observers.push(Box::new(move |resource| Box::new(make(resource))));
+        self
     }
 }
 
@@ -71,7 +94,7 @@ impl Model {
         self.pipelines.complete(env, factories)
     }
 
-    pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
+    pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, .. } = foundation;
         if foundation.is_disabled {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
@@ -85,6 +108,9 @@ impl Model {
         }
         if let Some(sampler) = self.sampler {
             provider = provider.with_boxed_sampler(sampler);
+        }
+        for observer in self.pipelines.take_observers() {
+            provider = provider.with_boxed_processor(observer(resource));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::SPANS);
         let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();

@@ -26,7 +26,7 @@ pub use key::LogSite;
 ///
 /// - **Rate**: each call site may emit so many records a minute, in a burst or spread out. Applies to every severity, because a
 ///   flood often consists of errors, whose number the report states.
-/// - **Sampled traces only**: keeps the records of a trace exactly if the trace is sampled.
+/// - **Sampled traces only**: suppresses the records of traces that are not sampled.
 /// - **Sampling by a key**: keeps a fraction of the values of an attribute, such as a request id, with all of their records. The
 ///   same value has the same decision in every process.
 ///

@@ -1,0 +1,96 @@
+//! The viewer of this process, which the exporters of all signals share.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use telemark_sdk::ConfigError;
+use telemark_sdk::config::Env;
+use telemark_sdk::diag::{self, Level};
+use telemark_sdk::signal::{Logs, Metrics, Signal, Traces};
+
+use super::{RunningSpans, Settings, ViewerExporter};
+use crate::store::{Limits, Store};
+use crate::viewer::Viewer;
+
+/// A viewer that shows the telemetry of this process. Its page is served until it is dropped.
+///
+/// ```
+/// use telemark_sdk::config::Env;
+/// use telemark_viewer::InProcess;
+///
+/// let env = Env::from_pairs([("OTEL_RUST_VIEWER_ADDRESS", "127.0.0.1:0")]);
+/// let viewer = InProcess::shared(&env)?;
+/// println!("{}", viewer.link());
+/// # Ok::<(), telemark_sdk::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct InProcess {
+    viewer: Viewer,
+    store: Arc<Store>,
+}
+
+static SHARED: Mutex<Weak<InProcess>> = Mutex::new(Weak::new());
+
+/// Returns the link to the page of the viewer of this process, or `None` if there is none.
+pub fn link() -> Option<String> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|viewer| viewer.link())
+}
+
+impl InProcess {
+    /// Returns the viewer of this process. If there is none, starts it with the settings in the environment, and writes the link to its
+    /// page to standard error.
+    ///
+    /// # Errors
+    /// Fails if the address cannot be listened on, or requires a token.
+    pub fn shared(env: &Env) -> Result<Arc<Self>, ConfigError> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(viewer) = shared.upgrade() {
+            return Ok(viewer);
+        }
+        let viewer = Arc::new(InProcess::start(&Settings::from_env(env))?);
+        *shared = Arc::downgrade(&viewer);
+        if diag::is_shown(Level::Error) {
+            // Without a standard error, nobody reads the link.
+            let _ = writeln!(std::io::stderr(), "telemark: the viewer is at {}", viewer.link());
+        }
+        Ok(viewer)
+    }
+
+    fn start(settings: &Settings) -> Result<Self, ConfigError> {
+        let store = Store::new(Limits::default().with_bytes(settings.max_memory));
+        let mut builder = Viewer::builder(store.clone()).in_process(true);
+        if let Some(token) = &settings.token {
+            builder = builder.with_token(token);
+        }
+        Ok(InProcess { viewer: builder.start(settings.bind()?)?, store })
+    }
+
+    /// Returns the link to the page.
+    pub fn link(&self) -> String {
+        self.viewer.link()
+    }
+
+    /// Returns an exporter of spans.
+    pub fn span_exporter(&self) -> ViewerExporter<Traces> {
+        self.exporter()
+    }
+
+    /// Returns an exporter of log records.
+    pub fn log_exporter(&self) -> ViewerExporter<Logs> {
+        self.exporter()
+    }
+
+    /// Returns an exporter of metrics.
+    pub fn metric_exporter(&self) -> ViewerExporter<Metrics> {
+        self.exporter()
+    }
+
+    /// Returns a processor that shows the spans that have not ended.
+    pub fn running_spans(&self, resource: &telemark_sdk::Resource) -> RunningSpans {
+        RunningSpans::new(self.store.clone(), resource)
+    }
+
+    fn exporter<S: Signal>(&self) -> ViewerExporter<S> {
+        ViewerExporter::new(self.store.clone()).with_destination(self.viewer.address())
+    }
+}

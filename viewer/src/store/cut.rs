@@ -1,0 +1,227 @@
+//! Cuts items that are too large, so that one of them cannot take the place of many.
+
+use crate::model::{Attribute, Interner, Metric, Record, Span, Status, Text, Value};
+
+/// The maximum size of a value in bytes. A value that was cut is longer than this, because its mark is added.
+const MAX_VALUE: usize = 16 << 10;
+/// The maximum length of a name or a key in bytes.
+const MAX_NAME: usize = 1 << 10;
+/// The maximum depth of a value.
+const MAX_DEPTH: usize = 16;
+/// The maximum number of attributes, events, links or exemplars of an item.
+const MAX_ITEMS: usize = 4_096;
+/// The end of a value that was cut.
+const MARK: &str = "\u{2026} cut";
+
+/// Returns true if the value was cut here.
+pub(crate) fn is_cut(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() > MAX_VALUE,
+        Value::Bytes(bytes) => bytes.len() > MAX_VALUE,
+        Value::Array(values) => matches!(values.last(), Some(Value::String(text)) if &**text == MARK),
+        Value::Map(attributes) => attributes.last().is_some_and(|attribute| &*attribute.key == MARK),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Double(_) => false,
+    }
+}
+
+/// Cuts the parts of a span.
+pub(super) fn span(interner: &Interner, span: &mut Span) {
+    name(interner, &mut span.name);
+    name(interner, &mut span.trace_state);
+    if let Status::Error(message) = &mut span.status {
+        name(interner, message);
+    }
+    let dropped = &mut span.dropped;
+    attributes(interner, &mut span.attributes, &mut dropped.attributes);
+    items(&mut span.events, &mut dropped.events);
+    items(&mut span.links, &mut dropped.links);
+    for event in &mut span.events {
+        name(interner, &mut event.name);
+        attributes(interner, &mut event.attributes, &mut event.dropped_attributes);
+    }
+    for link in &mut span.links {
+        attributes(interner, &mut link.attributes, &mut 0);
+    }
+}
+
+/// Cuts the parts of a log record.
+pub(super) fn record(interner: &Interner, record: &mut Record) {
+    name(interner, &mut record.severity_text);
+    name(interner, &mut record.event_name);
+    value(&mut record.body);
+    attributes(interner, &mut record.attributes, &mut record.dropped_attributes);
+}
+
+/// Cuts the parts of a metric.
+pub(super) fn metric(interner: &Interner, metric: &mut Metric) {
+    for text in [&mut metric.name, &mut metric.unit, &mut metric.description] {
+        name(interner, text);
+    }
+    for point in &mut metric.points {
+        attributes(interner, &mut point.attributes, &mut 0);
+        items(&mut point.exemplars, &mut 0);
+        for exemplar in &mut point.exemplars {
+            attributes(interner, &mut exemplar.attributes, &mut 0);
+        }
+    }
+}
+
+fn name(interner: &Interner, text: &mut Text) {
+    if text.len() > MAX_NAME {
+        *text = interner.text(&shortened(text, MAX_NAME));
+    }
+}
+
+fn attributes(interner: &Interner, list: &mut Box<[Attribute]>, dropped: &mut u32) {
+    items(list, dropped);
+    for attribute in list {
+        name(interner, &mut attribute.key);
+        value(&mut attribute.value);
+    }
+}
+
+fn items<T>(list: &mut Box<[T]>, dropped: &mut u32) {
+    if list.len() > MAX_ITEMS {
+        let mut items = std::mem::take(list).into_vec();
+        *dropped = dropped.saturating_add(u32::try_from(items.len() - MAX_ITEMS).unwrap_or(u32::MAX));
+        items.truncate(MAX_ITEMS);
+        *list = items.into_boxed_slice();
+    }
+}
+
+fn value(value: &mut Value) {
+    limit(value, &mut { MAX_VALUE }, 0);
+}
+
+/// Cuts a value to `budget` bytes, and subtracts what it takes. The caller limits the depth, so recursion is safe.
+fn limit(value: &mut Value, budget: &mut usize, depth: usize) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Double(_) => *budget = budget.saturating_sub(8),
+        Value::String(text) => {
+            if text.len() > *budget {
+                *text = shortened(text, *budget).into();
+            }
+            *budget = budget.saturating_sub(text.len());
+        }
+        Value::Bytes(bytes) => {
+            if bytes.len() > *budget {
+                // One byte more than allowed marks it as cut.
+                *bytes = bytes.get(..=*budget).unwrap_or_default().into();
+            }
+            *budget = budget.saturating_sub(bytes.len());
+        }
+        Value::Array(values) => {
+            let kept = fitting(values, budget, depth, |value| value);
+            shorten(values, kept, || Value::String(MARK.into()));
+        }
+        Value::Map(entries) => {
+            let kept = fitting(entries, budget, depth, |entry| &mut entry.value);
+            shorten(entries, kept, || Attribute { key: MARK.into(), value: Value::Null });
+        }
+    }
+}
+
+/// Limits the elements of a list, and returns how many of them may stay.
+fn fitting<T>(list: &mut [T], budget: &mut usize, depth: usize, value: impl Fn(&mut T) -> &mut Value) -> usize {
+    if depth >= MAX_DEPTH {
+        return 0;
+    }
+    let mut kept = 0;
+    for item in list {
+        if *budget < size_of::<Value>() {
+            break;
+        }
+        *budget -= size_of::<Value>();
+        limit(value(item), budget, depth + 1);
+        kept += 1;
+    }
+    kept
+}
+
+fn shorten<T>(list: &mut Box<[T]>, kept: usize, mark: impl FnOnce() -> T) {
+    if kept < list.len() {
+        let mut items = std::mem::take(list).into_vec();
+        items.truncate(kept);
+        items.push(mark());
+        *list = items.into_boxed_slice();
+    }
+}
+
+/// Returns the first `bytes` bytes of a text, or a few less so that no character is split, and the mark.
+fn shortened(text: &str, bytes: usize) -> String {
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}{MARK}", text.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(mut input: Value) -> Value {
+        value(&mut input);
+        input
+    }
+
+    fn size(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Array(values) => values.iter().map(size).sum(),
+            Value::Map(entries) => entries.iter().map(|entry| size(&entry.value)).sum(),
+            _ => 8,
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_and_show_it() {
+        let long = "\u{20ac}".repeat(1 << 20);
+        for value in [
+            Value::String(long.clone().into()),
+            Value::Bytes(vec![0; 1 << 20].into()),
+            Value::Array(vec![Value::Int(1); 1 << 20].into()),
+            Value::Array(vec![Value::String(long.clone().into()), Value::Int(1)].into()),
+            Value::Map(vec![Attribute { key: "a".into(), value: Value::Int(1) }; 1 << 20].into()),
+        ] {
+            let value = cut(value);
+            assert!(is_cut(&value));
+            assert!(size(&value) <= MAX_VALUE + 2 * MARK.len());
+        }
+    }
+
+    #[test]
+    fn other_values_stay() {
+        for value in [
+            Value::String("x".repeat(MAX_VALUE).into()),
+            Value::Bytes(vec![0; MAX_VALUE].into()),
+            Value::Array(vec![Value::Int(1); 100].into()),
+            Value::Null,
+        ] {
+            assert!(!is_cut(&value));
+            assert_eq!(cut(value.clone()), value);
+        }
+    }
+
+    #[test]
+    fn deep_values_are_cut() {
+        let mut value = Value::Int(1);
+        for _ in 0..100 {
+            value = Value::Array(vec![value].into());
+        }
+        let mut value = &cut(value);
+        let mut depth = 0;
+        while let Value::Array(values) = value {
+            value = &values[0];
+            depth += 1;
+        }
+        assert_eq!(depth, MAX_DEPTH + 1);
+        assert_eq!(*value, Value::String(MARK.into()));
+    }
+
+    #[test]
+    fn long_names_are_cut_at_a_character() {
+        let interner = Interner::default();
+        let mut text: Text = "\u{20ac}".repeat(MAX_NAME).into();
+        name(&interner, &mut text);
+        assert!(text.ends_with(MARK) && text.len() <= MAX_NAME + MARK.len());
+    }
+}
