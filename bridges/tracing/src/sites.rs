@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use opentelemetry::Context;
 use opentelemetry::logs::Severity;
 use opentelemetry::trace::TraceContextExt;
-use telemark_sdk::instrument::bridge::{self, BridgedSite};
+use telemark_sdk::instrument::bridge::{self, BridgedSite, PerProcess};
 use telemark_sdk::logs::active::ActiveLogger;
 use telemark_sdk::logs::{LogSite, Scope};
 use telemark_sdk::span_filter::{Level, SpanSwitch};
@@ -146,7 +146,11 @@ pub(crate) fn severity(level: tracing::Level) -> Severity {
 }
 
 /// The sites, keyed by the address of their static metadata. Their number is bounded by the number of macros in the program.
-static SITES: RwLock<Option<HashMap<usize, &'static Site>>> = RwLock::new(None);
+///
+/// A thread may fork while another one holds the lock, which is then locked forever in the child.
+static SITES: PerProcess<Sites> = PerProcess::new([const { Sites::new(None) }; PerProcess::<Sites>::PLACES]);
+
+type Sites = RwLock<Option<HashMap<usize, &'static Site>>>;
 
 /// The number of sites that a thread caches.
 const REMEMBERED: usize = 64;
@@ -195,7 +199,7 @@ fn remember(address: usize, site: &'static Site) {
 
 #[cold]
 fn known(address: usize) -> Option<&'static Site> {
-    let sites = SITES.read().unwrap_or_else(PoisonError::into_inner);
+    let sites = SITES.get().read().unwrap_or_else(PoisonError::into_inner);
     let site = *sites.as_ref()?.get(&address)?;
     remember(address, site);
     Some(site)
@@ -203,7 +207,7 @@ fn known(address: usize) -> Option<&'static Site> {
 
 #[cold]
 fn prepare(address: usize, metadata: &'static Metadata<'static>) -> &'static Site {
-    let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut sites = SITES.get().write().unwrap_or_else(PoisonError::into_inner);
     let site = sites.get_or_insert_default().entry(address).or_insert_with(|| Box::leak(Box::new(Site::new(metadata))));
     let site = *site;
     remember(address, site);
