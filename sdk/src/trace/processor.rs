@@ -181,8 +181,8 @@ pub(super) struct Processors {
 impl Processors {
     /// Puts the processors that do not receive ended spans first, and otherwise keeps the order. One that panics receives them.
     pub(super) fn new(processors: Vec<Box<dyn SpanProcessor>>) -> Self {
-        let wants_end = |processor: &Box<dyn SpanProcessor>| catch(|| processor.wants_end()).unwrap_or(true);
-        let (at_end, mut all): (Vec<_>, Vec<_>) = processors.into_iter().partition(wants_end);
+        let (at_end, mut all): (Vec<_>, Vec<_>) =
+            processors.into_iter().partition(|processor| catch(|| processor.wants_end()).unwrap_or(true));
         let first_at_end = all.len();
         all.extend(at_end);
         Processors { all: all.into_boxed_slice(), first_at_end }
