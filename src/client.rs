@@ -2,6 +2,8 @@
 //! meter is the API's global one, which `init` sets if metrics are read. A client created in a test uses the tracer, the meter
 //! and the clock of the test's telemetry.
 
+#![cfg(any(feature = "reqwest", feature = "tower"))]
+
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::{Context, InstrumentationScope};
 use telemark_http::{ClientConfig, ClientMetrics, HttpClientInstrumentation};

@@ -121,10 +121,8 @@
 //!
 //! Telemark requires Rust 1.85, and some features more, as stated above.
 
-#[cfg(any(feature = "reqwest", feature = "tower"))]
 mod client;
 mod components;
-#[cfg(any(feature = "sqlx", feature = "tracing"))]
 mod database;
 mod enabled;
 #[cfg(feature = "http")]

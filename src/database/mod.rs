@@ -6,6 +6,8 @@
 //! | `sqlx` | sqlx's types with observed calls |
 //! | `events` | the events that sqlx emits for the statements of its own types, as spans and measurements |
 
+#![cfg(any(feature = "sqlx", feature = "tracing"))]
+
 mod client;
 #[cfg(feature = "tracing")]
 pub(crate) mod events;

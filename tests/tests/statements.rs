@@ -267,6 +267,12 @@ async fn in_request<P, C: Future<Output = P>>(connect: C, calls: impl AsyncFnOnc
     let _attached = telemetry.attach();
     let pool = telemark::suppress_future(connect).await;
     calls(&pool).instrument(info_span!("request")).await;
+    // SQLite's thread keeps the span until it is done with the last command.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !telemetry.spans().iter().any(|span| span.name == "request") {
+        assert!(tokio::time::Instant::now() < deadline, "the request never ends");
+        tokio::task::yield_now().await;
+    }
     telemetry
 }
 
