@@ -9,6 +9,9 @@ use super::trace::record_text;
 use crate::analysis::{Times, skew, tree};
 use crate::model::{Span, SpanId, Status, TraceId};
 
+/// The maximum number of links whose spans are looked up, which takes time in large traces.
+const MAX_NAMED_LINKS: usize = 100;
+
 impl Api {
     pub(crate) fn span(&self, trace_id: TraceId, span_id: SpanId) -> Result<Json, Refused> {
         let loaded = self.load(trace_id)?;
@@ -85,8 +88,11 @@ impl Api {
     fn links(&self, span: &Span) -> Vec<Json> {
         let traces: Vec<_> =
             self.store.read(|held| span.links.iter().map(|link| held.traces.get(link.trace_id).cloned()).collect());
-        let links = span.links.iter().zip(traces).map(|(link, trace)| {
-            let linked = trace.as_ref().and_then(|trace| trace.spans.iter().find(|span| span.span_id == link.span_id));
+        let links = span.links.iter().zip(traces).enumerate().map(|(at, (link, trace))| {
+            let linked = trace
+                .as_ref()
+                .filter(|_| at < MAX_NAMED_LINKS)
+                .and_then(|trace| trace.spans.iter().find(|span| span.span_id == link.span_id));
             json!({
                 "trace": link.trace_id,
                 "span": link.span_id,
