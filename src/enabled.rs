@@ -1,5 +1,14 @@
 //! Reads the variables that enable or disable an integration.
 
+#![cfg(any(
+    feature = "reqwest",
+    feature = "runtime-metrics",
+    feature = "sqlx",
+    feature = "tonic",
+    feature = "tower",
+    feature = "tracing"
+))]
+
 use telemark_kit::Enabled;
 use telemark_sdk::config::Env;
 use telemark_sdk::diag;

@@ -40,7 +40,8 @@
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
 //! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
 //!   `telemark::tonic::client_layer(target)` to the channel.
-//! - **trace a database**: enable `sqlx-postgres`, `sqlx-mysql` or `sqlx-sqlite`, and take the pool from `telemark::sqlx`.
+//! - **trace a database**: enable `sqlx-postgres`, `sqlx-mysql` or `sqlx-sqlite`, and take the pool from `telemark::sqlx`. Without any
+//!   change, the layer of `telemark::tracing` makes spans of the statements that sqlx logs.
 //! - **trace functions**: put [`traced`](macro@traced) on functions, `impl` blocks and modules, and `#[traced(stream)]`
 //!   on functions that return a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
@@ -123,7 +124,8 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod client;
 mod components;
-#[cfg(any(feature = "reqwest", feature = "runtime-metrics", feature = "sqlx", feature = "tonic", feature = "tower"))]
+#[cfg(any(feature = "sqlx", feature = "tracing"))]
+mod database;
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -131,8 +133,6 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
-#[cfg(feature = "sqlx")]
-pub mod sqlx;
 mod tasks;
 pub mod testing;
 #[cfg(feature = "tonic")]
@@ -144,6 +144,8 @@ pub mod tracing;
 pub use client::hyper;
 #[cfg(feature = "reqwest")]
 pub use client::reqwest;
+#[cfg(feature = "sqlx")]
+pub use database::sqlx;
 #[cfg(feature = "http")]
 pub use headers::{extract, inject};
 #[cfg(feature = "runtime-metrics")]
@@ -192,7 +194,8 @@ pub mod span_filter {
 }
 
 /// The filter of the events of `tracing` that become log records, which `OTEL_RUST_LOGS` sets and a program can change while it runs.
-/// Unset, or set to `None`, it is the [filter of spans](span_filter).
+/// Unset, or set to `None`, it is the [filter of spans](span_filter). The statements that sqlx logs (`sqlx::query`) become records
+/// only if this filter names that target: their text contains values.
 ///
 /// ```
 /// use telemark::log_filter;

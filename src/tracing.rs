@@ -30,14 +30,89 @@
 //! # }
 //! ```
 //!
+//! # Statements of sqlx
+//! sqlx emits an event for each statement, with the target `sqlx::query`. The layer turns it into a client span such as `SELECT users`,
+//! which begins when the statement began, and into a measurement of `db.client.operation.duration`. No line of the program changes, and
+//! libraries on top of sqlx, such as sea-orm, are included. What the event does not tell is missing:
+//!
+//! - **Errors.** A statement that fails, or whose rows are not read to the end, looks like one that succeeds.
+//! - **The database.** `db.system.name` is `other_sql`, except on SQLite's own threads. `OTEL_RUST_DB_CLIENT_SYSTEM=postgresql` or
+//!   [`sqlx_statements`] names it, which also selects the dialect in which the text is read.
+//! - **Parameters.** The text is recorded without any literals, even beside parameters.
+//! - **Some calls.** sqlx logs neither `BEGIN` of PostgreSQL, transactions of SQLite, rollbacks by drop, `COPY` and `prepare`, nor pools.
+//! - **The parent, with SQLite.** Its statements are executed on a thread that knows only spans of `tracing`. Below a span of
+//!   `#[traced]` or of an HTTP layer, they become traces of their own, and a sampler decides about each.
+//!
+//! The types of `telemark::sqlx` tell all of this, and their calls are not recorded a second time. The events become log
+//! records only if `OTEL_RUST_LOGS` names their target, because their text contains values, as in
+//! `OTEL_RUST_LOGS=info,sqlx::query=debug`. `OTEL_RUST_SPANS=info,sqlx::query=off`, `disable_statement_logging()` of sqlx's connect
+//! options, or `OTEL_RUST_INSTRUMENTATION_SQLX_ENABLED=false` turns the spans off.
+//!
+//! # Limits
 //! A panic, or a future that is dropped before it completes, is marked on `#[traced]` spans and on those of Telemark's layers, such as
 //! the HTTP layers. A span of `tracing` ends without a mark: that crate does not tell its subscriber.
 
 #[cfg(feature = "tracing")]
+use telemark_db::CurrentCall;
+#[cfg(feature = "tracing")]
+pub use telemark_db::{Database, System};
+#[cfg(feature = "tracing")]
 pub use telemark_tracing::{
     Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
-    SetParentError, TelemarkLayer, builder, install_log_tracer, layer, metrics_layer, span_context,
+    SetParentError, TelemarkLayer, install_log_tracer, metrics_layer, span_context,
 };
+
+#[cfg(feature = "tracing")]
+use crate::database::events;
+
+/// Returns the layer with its default options.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// let subscriber = tracing_subscriber::registry().with(telemark::tracing::layer());
+/// # drop(subscriber);
+/// ```
+#[cfg(feature = "tracing")]
+pub fn layer<S>() -> TelemarkLayer<S>
+where
+    S: ::tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    builder().build()
+}
+
+/// Returns a builder of the layer, which also turns the statements that sqlx logs into spans.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// let layer = telemark::tracing::builder().with_threads(true).with_events_as_span_events(true).build();
+/// let subscriber = tracing_subscriber::registry().with(layer);
+/// # drop(subscriber);
+/// ```
+#[cfg(feature = "tracing")]
+pub fn builder() -> LayerBuilder {
+    CurrentCall::expect_events();
+    telemark_tracing::builder().with_event_handler(events::TARGET, |event| events::record(event, None))
+}
+
+/// Returns a handler of the events of `sqlx::query`, for programs that name their database in code. Statements of SQLite are
+/// recognized by their thread.
+///
+/// ```
+/// use telemark::tracing::{Database, System, builder, sqlx_statements};
+/// use tracing_subscriber::prelude::*;
+///
+/// let shop = Database::new(System::PostgreSql).with_namespace("shop").with_server("db.example", Some(5432));
+/// let layer = builder().with_event_handler("sqlx::query", sqlx_statements(shop)).build();
+/// let subscriber = tracing_subscriber::registry().with(layer);
+/// # drop(subscriber);
+/// ```
+#[cfg(feature = "tracing")]
+pub fn sqlx_statements(database: Database) -> impl Fn(&::tracing::Event<'_>) + Send + Sync + 'static {
+    CurrentCall::expect_events();
+    move |event| events::record(event, Some(&database))
+}
 
 /// Installs the program's subscriber: [`layer()`] for spans and log records, [`metrics_layer()`] for events that measure, and log
 /// lines as [`fmt::install`] configures them. Records of the `log` crate are treated like events of `tracing`, unless the program has

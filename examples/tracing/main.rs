@@ -1,5 +1,5 @@
 //! A service that only knows the crate `tracing`: its own spans and events, the request spans of tower-http's `TraceLayer`, and the
-//! events of sqlx. One line in `main` turns all of them into traces, log records and log lines.
+//! statements that sqlx logs, which become spans as well. One line in `main` turns all of them into traces, log records and log lines.
 //!
 //! - `OTEL_TRACES_EXPORTER=console OTEL_LOGS_EXPORTER=console OTEL_METRICS_EXPORTER=none cargo run --example tracing`
 //! - with `RUST_LOG=warn`: fewer log lines, but the same traces and records

@@ -151,6 +151,30 @@ fn flush_and_shutdown_report_and_health_counts_at_once() {
     assert_eq!((health.suppressed, health.exported), (5, 3));
 }
 
+/// Descriptions wait for the next report, up to one for each of the 2048 call sites.
+#[test]
+fn what_a_report_says_about_a_call_site_is_bounded() {
+    let telemetry = with(LogVolume::new().with_max_per_minute(1));
+    let logger = telemetry.logger_provider().logger("shop");
+    let long = |start: &str| start.repeat(10_000);
+    for _ in 0..3 {
+        let mut record = record(&logger, Severity::Info, &long("body"));
+        record.set_target(long("target"));
+        record.set_owned_event_name(long("name"));
+        record.add_attribute("code.file.path", long("file"));
+        record.add_attribute("code.line.number", AnyValue::Bytes(Box::new(vec![0; 100_000])));
+        logger.emit(record);
+    }
+    telemetry.logger_provider().force_flush(Deadline::NEVER).unwrap();
+    let records = telemetry.log_records();
+    let report = records.iter().find(|record| record.event_name() == Some("telemark.log.suppressed")).unwrap();
+    let texts = [report.target(), Some(report.scope().name())].into_iter().flatten().map(str::len);
+    let values = report.attributes().iter().map(|(_, value)| format!("{value:?}").len());
+    let lengths: Vec<_> = texts.chain(values).collect();
+    assert!(lengths.iter().all(|length| *length < 400), "{lengths:?}");
+    assert!(report.target().unwrap().starts_with("targettarget") && report.attribute("code.line.number").is_none());
+}
+
 #[test]
 fn records_of_unsampled_traces_are_dropped_unless_they_are_warnings() {
     let telemetry = with(LogVolume::new().with_sampled_traces_only(true));

@@ -90,3 +90,19 @@ fn a_misspelt_variable_of_the_process_is_said_once_without_its_value() {
         );
     }
 }
+
+#[test]
+fn a_sink_that_panics_loses_its_message_and_nothing_else() {
+    let name = "a_sink_that_panics_loses_its_message_and_nothing_else";
+    let said = said_by(name, &[], || {
+        assert!(diag::set_sink(|_, text| match text {
+            "panic" => panic!("in the sink"),
+            text => eprintln!("telemark {text}"),
+        }));
+        diag::log(Level::Error, "test.first", format_args!("panic"));
+        diag::log(Level::Error, "test.second", format_args!("goes on"));
+    });
+    if let Some(said) = said {
+        assert_eq!(said, "telemark goes on\n");
+    }
+}

@@ -9,7 +9,7 @@ use opentelemetry::metrics::{Counter, Meter, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_sdk::ExportError;
 use telemark_sdk::metrics::{
-    Aggregation, InstrumentKind, Metric, MetricData, NumberPoint, PullReader, ReaderConfig, ScopeMetrics,
+    Aggregation, InstrumentKind, Metric, MetricData, Number, NumberPoint, PullReader, ReaderConfig, ScopeMetrics,
     SdkMeterProvider, Temporality, TemporalityPreference, View,
 };
 use telemark_sdk::testing::{ManualClock, TestTelemetry, metrics_text};
@@ -467,6 +467,26 @@ fn beyond_the_limit_there_is_one_series_for_all() {
     let MetricData::Sum { points, .. } = &collected[0].metrics[0].data else { panic!("{collected:?}") };
     let overflow = |point: &&NumberPoint| *point.attributes == [KeyValue::new("otel.metric.overflow", true)];
     assert_eq!(points.iter().filter(overflow).count(), 1);
+}
+
+/// The attributes of a series have no limits, so their number alone would not bound the memory.
+#[test]
+fn series_with_large_attributes_are_bounded_in_bytes() {
+    for telemetry in [cumulative(), delta()] {
+        let counter = telemetry.meter("test").u64_counter("c").build();
+        for turn in 0..4 {
+            for number in 0..200 {
+                counter.add(1, &[KeyValue::new("k", format!("{turn} {number} {}", "x".repeat(100_000)))]);
+            }
+            let collected = telemetry.collect();
+            let MetricData::Sum { points, .. } = &collected[0].metrics[0].data else { panic!("{collected:?}") };
+            // 2000 series of 4 KiB, and the one that exceeds this.
+            assert!((80..=84).contains(&points.len()), "{}", points.len());
+            let total: u64 =
+                points.iter().map(|point| if let Number::U64(value) = point.value { value } else { 0 }).sum();
+            assert!(total == 200 || total == 200 * (turn + 1), "{total}");
+        }
+    }
 }
 
 #[test]

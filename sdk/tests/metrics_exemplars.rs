@@ -335,6 +335,12 @@ impl ExemplarReservoir for Wild {
     }
 }
 
+impl Drop for Wild {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
 #[test]
 fn a_reservoir_that_panics_and_records_does_no_harm() {
     let counter = Arc::new(OnceLock::new());

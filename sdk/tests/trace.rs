@@ -12,11 +12,12 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::config::Env;
+use telemark_sdk::diag::{Counters, SignalHealth};
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::limits::{AttributeLimits, SpanLimits};
 use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
 use telemark_sdk::testing::TestTelemetry;
-use telemark_sdk::time::Deadline;
+use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 use telemark_sdk::trace::{SdkSpan, SdkTracerProvider, SpanData, SpanProcessor};
 
 fn remote(trace: u128, span: u64, flags: u8) -> SpanContext {
@@ -308,6 +309,83 @@ fn a_processor_that_panics_takes_the_span_from_no_other_one() {
     }
     let ends = witness.0.lock().unwrap().iter().filter(|seen| seen.starts_with("end s!")).count();
     assert_eq!((ends, telemetry.spans().len()), (2, 2));
+}
+
+/// Panics whenever it is asked about itself, and when it is dropped.
+#[derive(Debug)]
+struct Shy;
+
+impl SpanProcessor for Shy {
+    fn wants_start(&self) -> bool {
+        std::panic::panic_any(Bomb)
+    }
+
+    fn wants_ending(&self) -> bool {
+        std::panic::panic_any(Bomb)
+    }
+
+    fn on_end(&self, _: SpanData) {}
+
+    fn health(&self) -> Option<SignalHealth> {
+        std::panic::panic_any(Bomb)
+    }
+
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+impl Drop for Shy {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+/// A sampler that panics whenever it is asked about itself.
+#[derive(Debug)]
+struct ShySampler;
+
+impl Sampler for ShySampler {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::RecordAndSample)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        std::panic::panic_any(Bomb)
+    }
+
+    fn drops_below_unsampled_parents(&self) -> bool {
+        std::panic::panic_any(Bomb)
+    }
+
+    fn samples_below_sampled_parents(&self) -> bool {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+struct BrokenClock;
+
+impl TimeSource for BrokenClock {
+    fn now(&self) -> Timestamp {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+#[test]
+fn what_a_processor_a_sampler_or_a_clock_says_about_itself_never_panics_into_the_host() {
+    let witness = Witness::default();
+    let provider = SdkTracerProvider::builder()
+        .with_processor(Shy)
+        .with_processor(witness.clone())
+        .with_sampler(ShySampler)
+        .with_clock(Clock::from_source(BrokenClock))
+        .build();
+    drop(provider.tracer("test").start("s"));
+    assert!(provider.health().is_empty());
+    assert!(provider.force_flush(Deadline::NEVER).is_ok() && provider.shutdown(Deadline::NEVER).is_ok());
+    let ends = witness.0.lock().unwrap().iter().filter(|seen| seen.starts_with("end s!")).count();
+    assert_eq!(ends, 1);
+    drop(provider);
 }
 
 /// Panics with a payload that panics again when dropped.

@@ -9,6 +9,7 @@ use tracing::metadata::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing_subscriber::layer::{Context, Filter};
 
+use crate::events::Handlers;
 use crate::sites;
 
 /// Selects the spans and events that the layer sees, using either the program's filters, `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS`, or
@@ -20,6 +21,7 @@ use crate::sites;
 pub struct BridgeFilter {
     /// `None` means the program's current filters.
     own: Option<Arc<SpanFilter>>,
+    handlers: Handlers,
     events: Events,
 }
 
@@ -55,17 +57,27 @@ pub(crate) fn has_rejected() -> bool {
 }
 
 impl BridgeFilter {
-    pub(crate) fn new(own: Option<Arc<SpanFilter>>, events: Events) -> Self {
-        BridgeFilter { own, events }
+    pub(crate) fn new(own: Option<Arc<SpanFilter>>, handlers: Handlers, events: Events) -> Self {
+        BridgeFilter { own, handlers, events }
     }
 
     #[inline]
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        if !metadata.is_event() {
-            return self.is_kept(metadata, Filtered::Spans);
+        // `tracing::enabled!` does not say what follows: a span, an event, or both.
+        let is_event = metadata.is_event() || !metadata.is_span();
+        !metadata.is_event() && self.is_kept(metadata, Filtered::Spans) || is_event && self.wants_event(metadata)
+    }
+
+    #[inline]
+    fn wants_event(&self, metadata: &Metadata<'_>) -> bool {
+        let is_handled = self.handlers.find(metadata.target()).is_some();
+        // A library that asks the `log` crate before it emits an event gets the response of temporary metadata. `tracing-subscriber`
+        // remembers a negative one, and would withhold the next event of this thread from the layer, which may be any.
+        if is_handled && sites::find(metadata).is_none() {
+            return true;
         }
         let Events { records, span_events, errors } = self.events;
-        let is_for_spans = span_events || errors && *metadata.level() == tracing::Level::ERROR;
+        let is_for_spans = span_events || errors && *metadata.level() == tracing::Level::ERROR || is_handled;
         records && self.is_kept(metadata, Filtered::Records) || is_for_spans && self.is_kept(metadata, Filtered::Spans)
     }
 

@@ -93,6 +93,18 @@ impl Bridge {
         })
     }
 
+    /// Keeps the data of a new span.
+    #[inline]
+    fn keep<'a, R: LookupSpan<'a>>(&self, attrs: &Attributes<'_>, id: &Id, span: &SpanRef<'a, R>, data: Data) {
+        let data = Arc::new(data);
+        let recent = Arc::downgrade(&data);
+        let taken = span.extensions_mut().replace(Shared(data));
+        match taken {
+            None => stack::created(self.key(id), recent, attrs.is_contextual()),
+            Some(taken) => give_back(span, taken),
+        }
+    }
+
     /// Returns true if the span is recorded, or passes a parent on.
     fn is_kept<'a, R: LookupSpan<'a>>(&self, span: &SpanRef<'a, R>) -> bool {
         let metadata = span.metadata();
@@ -192,6 +204,10 @@ where
         stack::forget_closed();
         let mut special = None;
         let site = sites::site(attrs.metadata());
+        if site.is_carrier {
+            let data = Data::passing(self.id, &bridge::current_context());
+            return self.keep(attrs, id, &span, data);
+        }
         if !self.options.keeps_spans(site, attrs.metadata()) {
             // It may pass a parent on.
             filter::note_rejected();
@@ -208,18 +224,13 @@ where
             let time = started.clock().now();
             Change::Exception { message, time, scope: site.scope() }.apply(started.context());
         }
-        let data = Arc::new(Data::new(self.id, started, &self.options));
+        let data = Data::new(self.id, started, &self.options);
         if !self.options.span_fields.is_empty() {
             let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
             contained(|| attrs.record(&mut listed));
             data.keep_for_records(listed.found);
         }
-        let recent = Arc::downgrade(&data);
-        let taken = span.extensions_mut().replace(Shared(data));
-        match taken {
-            None => stack::created(self.key(id), recent, attrs.is_contextual()),
-            Some(taken) => give_back(&span, taken),
-        }
+        self.keep(attrs, id, &span, data);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {

@@ -22,7 +22,12 @@
 //!   with [`span_filter::set`](telemark_sdk::span_filter::set). By default, spans and events at `info` and above are kept, and those
 //!   of `tower_http`, `sqlx::query` and `telemark` at `debug`.
 //! - **choose the log records**: set `OTEL_RUST_LOGS`, or replace the filter with
-//!   [`span_filter::records::set`](telemark_sdk::span_filter::records::set). Without it, the filter of spans applies.
+//!   [`span_filter::records::set`](telemark_sdk::span_filter::records::set). Without it, the filter of spans applies. Events of
+//!   `sqlx::query`, whose text contains values, become records only if this filter names them.
+//! - **make spans of events**: call [`LayerBuilder::with_event_handler`] for a library that reports finished work as events. The
+//!   facade does so for the statements of sqlx.
+//! - **carry the context**: a library that passes on only the `tracing` span, to its threads for instance, passes on the current
+//!   context in a span named `telemark.context`, which is not recorded.
 //! - **name a span, set its kind or status**: use the fields `otel.name`, `otel.kind` (`server`, `client`, ..), `otel.status_code`
 //!   (`ok`, `error`) and `otel.status_description`, at creation or with [`Span::record`](tracing::Span::record).
 //! - **continue a trace**: call [`OpenTelemetrySpanExt::set_parent`], before or after entering the span.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{OnceLock, RwLock, TryLockError, TryLockResult};
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
@@ -162,12 +162,24 @@ impl MetricsBridge {
     }
 
     fn instrument(&self, meter: &Meter, kind: Kind, name: &'static str) -> Instrument {
-        let known = self.instruments.read().unwrap_or_else(PoisonError::into_inner).get(&(kind, name)).cloned();
+        // Waits for no lock, which may be locked forever in a forked child: the meter knows its instruments too.
+        let known = free(self.instruments.try_read()).and_then(|known| known.get(&(kind, name)).cloned());
         known.unwrap_or_else(|| {
             let made = make(meter, kind, name);
-            let mut instruments = self.instruments.write().unwrap_or_else(PoisonError::into_inner);
-            instruments.entry((kind, name)).or_insert(made).clone()
+            match free(self.instruments.try_write()) {
+                Some(mut instruments) => instruments.entry((kind, name)).or_insert(made).clone(),
+                None => made,
+            }
         })
+    }
+}
+
+/// Returns the guard of a lock unless the lock is held.
+fn free<G>(attempt: TryLockResult<G>) -> Option<G> {
+    match attempt {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

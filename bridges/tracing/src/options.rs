@@ -9,6 +9,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::events::Handlers;
 use crate::filter::{BridgeFilter, Events};
 use crate::layer::Bridge;
 use crate::log_crate;
@@ -61,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) span_fields: Vec<Cow<'static, str>>,
     pub(crate) span_events: bool,
     pub(crate) errors: bool,
+    /// The functions that record the events of some targets.
+    pub(crate) handlers: Handlers,
     /// The layer's own filter; `None` means the program's current filters.
     pub(crate) filter: Option<Arc<SpanFilter>>,
 }
@@ -102,8 +105,8 @@ impl Options {
             _ if self.filter.is_some() => true,
             Some(_) => site.records.is_on(),
             // Records of the `log` crate share a site. The layer's filter knows their target and has decided, unless it let one
-            // through for the sake of spans.
-            None if !self.may_concern_spans(site.level) => true,
+            // through for the sake of spans or of a handler.
+            None if !self.may_concern_spans(site.level) && self.handlers.is_empty() => true,
             None => log_crate::is_kept(event, |target| {
                 span_filter::records::current().enabled(target, sites::level(site.level))
             }),
@@ -121,6 +124,7 @@ impl Default for Options {
             span_fields: Vec::new(),
             span_events: false,
             errors: true,
+            handlers: Handlers::default(),
             filter: None,
         }
     }
@@ -176,6 +180,31 @@ impl LayerBuilder {
         self
     }
 
+    /// Passes the events of a target to `handle` instead of recording them, if the filter of spans keeps them. This is for libraries
+    /// that report finished work as events, from which `handle` makes spans. A second handler of the same target replaces the first.
+    ///
+    /// Such an event is no span event and sets no status. It becomes a log record as well if the filter of log records keeps it, but
+    /// not if the layer has a filter of its own.
+    ///
+    /// The layer calls `handle` for each event, on its thread, while the context of the event is current. `handle` must not block. If
+    /// it panics, that event is not recorded.
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let layer = telemark_tracing::builder().with_event_handler("jobs::done", |event| println!("{event:?}")).build();
+    /// let subscriber = tracing_subscriber::registry().with(layer);
+    /// # drop(subscriber);
+    /// ```
+    pub fn with_event_handler(
+        mut self,
+        target: &'static str,
+        handle: impl Fn(&Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.handlers.set(target, Arc::new(handle));
+        self
+    }
+
     /// Gives the layer its own filter for spans and events, instead of the program's filters, which are set by `OTEL_RUST_SPANS` and
     /// `OTEL_RUST_LOGS`.
     pub fn with_span_filter(mut self, filter: SpanFilter) -> Self {
@@ -214,6 +243,7 @@ impl LayerBuilder {
 
     fn filter(&self) -> BridgeFilter {
         let Options { log_records: records, span_events, errors, .. } = self.options;
-        BridgeFilter::new(self.options.filter.clone(), Events { records, span_events, errors })
+        let handlers = self.options.handlers.clone();
+        BridgeFilter::new(self.options.filter.clone(), handlers, Events { records, span_events, errors })
     }
 }

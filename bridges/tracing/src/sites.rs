@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use opentelemetry::Context;
 use opentelemetry::logs::Severity;
 use opentelemetry::trace::TraceContextExt;
-use telemark_sdk::instrument::bridge::{self, BridgedSite};
+use telemark_sdk::instrument::bridge::{self, BridgedSite, PerProcess};
 use telemark_sdk::logs::active::ActiveLogger;
 use telemark_sdk::logs::{LogSite, Scope};
 use telemark_sdk::span_filter::{Level, SpanSwitch};
@@ -19,6 +19,12 @@ use crate::events::KnownMessage;
 
 /// The name of the field that is the message of an event.
 const MESSAGE: &str = "message";
+
+/// The name of a span that is not recorded, but carries the current context to wherever the span is entered: to a thread or into a
+/// future of a library that passes on only the span of `tracing`.
+///
+/// Crates that create such a span repeat the name, because they do not depend on this one.
+const CARRIER: &str = "telemark.context";
 
 /// One call site.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub(crate) struct Site {
     pub(crate) switch: SpanSwitch,
     /// The decision of the filter of log records, for events.
     pub(crate) records: SpanSwitch,
+    /// True for a span that carries the current context.
+    pub(crate) is_carrier: bool,
     /// True if a field has a special meaning, such as `otel.name`.
     pub(crate) has_special_fields: bool,
     /// True if the names of an event's fields are the keys of its attributes, and each name occurs once.
@@ -69,6 +77,7 @@ impl Site {
             event_name: (is_named && !is_of_log).then(|| metadata.name()),
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
             records: SpanSwitch::for_records(metadata.target(), level(*metadata.level())),
+            is_carrier: metadata.is_span() && metadata.name() == CARRIER,
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
             has_plain_fields: are_plain(&metadata.fields().iter().map(|field| field.name()).collect::<Vec<_>>()),
             message: metadata.fields().iter().position(|field| field.name() == MESSAGE),
@@ -137,7 +146,11 @@ pub(crate) fn severity(level: tracing::Level) -> Severity {
 }
 
 /// The sites, keyed by the address of their static metadata. Their number is bounded by the number of macros in the program.
-static SITES: RwLock<Option<HashMap<usize, &'static Site>>> = RwLock::new(None);
+///
+/// A thread may fork while another one holds the lock, which is then locked forever in the child.
+static SITES: PerProcess<Sites> = PerProcess::new([const { Sites::new(None) }; PerProcess::<Sites>::PLACES]);
+
+type Sites = RwLock<Option<HashMap<usize, &'static Site>>>;
 
 /// The number of sites that a thread caches.
 const REMEMBERED: usize = 64;
@@ -186,7 +199,7 @@ fn remember(address: usize, site: &'static Site) {
 
 #[cold]
 fn known(address: usize) -> Option<&'static Site> {
-    let sites = SITES.read().unwrap_or_else(PoisonError::into_inner);
+    let sites = SITES.get().read().unwrap_or_else(PoisonError::into_inner);
     let site = *sites.as_ref()?.get(&address)?;
     remember(address, site);
     Some(site)
@@ -194,7 +207,7 @@ fn known(address: usize) -> Option<&'static Site> {
 
 #[cold]
 fn prepare(address: usize, metadata: &'static Metadata<'static>) -> &'static Site {
-    let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut sites = SITES.get().write().unwrap_or_else(PoisonError::into_inner);
     let site = sites.get_or_insert_default().entry(address).or_insert_with(|| Box::leak(Box::new(Site::new(metadata))));
     let site = *site;
     remember(address, site);

@@ -81,11 +81,21 @@ pub(crate) fn take_recent(key: Key) -> Option<Arc<Data>> {
 }
 
 /// Makes the context of a span current. Returns the data if that is impossible, in which case there is nothing to leave.
+///
+/// A span that is entered again while it is the innermost one keeps the current context, which may be that of a span of another
+/// library within it: a library that runs its futures `in_current_span` does not mean to leave that span.
 #[inline]
 pub(crate) fn enter(key: Key, data: Arc<Data>) -> Option<Arc<Data>> {
-    // The API's own thread-local exists from here on and is therefore destroyed after the stack.
-    let Some(guard) = bridge::attach(data.span.context()) else { return Some(data) };
-    let mut entry = Some(Entry { key, guard: Some(guard), data });
+    let is_innermost = spans(|spans| spans.entered.last().is_some_and(|top| Arc::ptr_eq(&top.data, &data)));
+    let mut guard = None;
+    if is_innermost != Some(true) {
+        // The API's own thread-local exists from here on and is therefore destroyed after the stack.
+        guard = bridge::attach(data.span.context());
+        if guard.is_none() {
+            return Some(data);
+        }
+    }
+    let mut entry = Some(Entry { key, guard, data });
     spans(|spans| spans.entered.extend(entry.take()));
     // The stack is gone at thread exit: nothing would leave the span.
     let Entry { guard, data, .. } = entry?;

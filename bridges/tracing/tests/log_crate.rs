@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentelemetry::logs::AnyValue;
 use telemark_sdk::logs::{LogVolume, SdkLogRecord};
-use telemark_sdk::span_filter;
+use telemark_sdk::span_filter::{self, SpanFilter};
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::time::Deadline;
 use tracing::info_span;
@@ -30,32 +30,40 @@ fn records_of_the_log_crate_arrive_with_their_own_target_and_place() {
     let telemetry = TestTelemetry::new().with_logs(|logs| logs.with_volume(LogVolume::new().with_max_per_minute(5)));
     let _attached = telemetry.attach();
     log::error!("before there is a logger");
-    let subscriber = tracing_subscriber::registry().with(telemark_tracing::layer());
-    tracing::dispatcher::set_global_default(subscriber.into()).unwrap();
+    let layer = telemark_tracing::builder().with_event_handler("sqlx::query", |_| ()).build();
+    tracing::dispatcher::set_global_default(tracing_subscriber::registry().with(layer).into()).unwrap();
     assert!(telemark_tracing::install_log_tracer());
     assert!(!telemark_tracing::install_log_tracer(), "the first logger stays");
 
-    assert_eq!(log::max_level(), log::LevelFilter::Debug, "tower_http and sqlx are at debug");
+    assert_eq!(log::max_level(), log::LevelFilter::Debug, "tower_http and others are at debug");
     let span = info_span!("order");
     let first = line!() + 2;
     span.in_scope(|| {
         log::info!("placed {}", 7);
         log::warn!(target: "shop::cart", "few left");
         log::debug!("the target is not at debug");
-        log::debug!(target: "sqlx::query", "select");
+        log::debug!(target: "tower_http", "started");
+        log::debug!(target: "sqlx::query", "the handler is for events of tracing, and the filter of records does not name the target");
     });
     let records = telemetry.log_records();
     let place = |after: u32| format!("code.file.path={} code.line.number={}", file!(), first + after);
     let expected = [
         format!("INFO log_crate placed 7 {}", place(0)),
         format!("WARN shop::cart few left {}", place(1)),
-        format!("DEBUG sqlx::query select {}", place(3)),
+        format!("DEBUG tower_http started {}", place(3)),
     ];
     assert_eq!(records.iter().map(line).collect::<Vec<_>>(), expected);
     drop(span);
     let span = telemetry.spans()[0].context.clone();
     assert!(records.iter().all(|record| record.trace_context().unwrap().span_id == span.span_id()));
     assert!(records.iter().all(|record| record.event_name().is_none()));
+
+    // A library that asks the `log` crate first loses no later event, whatever the response is.
+    span_filter::set(SpanFilter::default().with_target("sqlx::query", None));
+    let _ = log::log_enabled!(target: "sqlx::query", log::Level::Debug);
+    tracing::info!("after a question");
+    span_filter::set(SpanFilter::default());
+    assert_eq!(telemetry.log_records().len(), 4);
 
     // The level of the `log` crate follows the filter.
     span_filter::set("error".parse().unwrap());
@@ -66,7 +74,7 @@ fn records_of_the_log_crate_arrive_with_their_own_target_and_place() {
     assert_eq!(log::max_level(), log::LevelFilter::Trace);
     log::trace!("wanted");
     let records = telemetry.log_records();
-    assert_eq!(records.len(), 4, "{records:?}");
+    assert_eq!(records.len(), 5, "{records:?}");
 
     // Each macro is a call site of its own.
     telemetry.clock.advance(Duration::from_secs(60));

@@ -3,7 +3,7 @@
 //! Most applications use `telemark-sqlx`, which is built on this crate. An integration for another driver can do the same:
 //!
 //! ```
-//! use telemark_db::{Call, ClientConfig, Database, DbClientInstrumentation, End, GlobalTracer, System};
+//! use telemark_db::{Call, ClientConfig, CurrentCall, Database, DbClientInstrumentation, End, GlobalTracer, System};
 //!
 //! let tracer = GlobalTracer::new(telemark_db::scope("my-driver", "1.0.0"));
 //! let client = DbClientInstrumentation::new(ClientConfig::new(), tracer);
@@ -12,7 +12,7 @@
 //! let call = Call::statement("SELECT name FROM users WHERE id = $1", true);
 //! let mut operation = client.begin(&database, call).ok_or("the tracer panicked")?;
 //! {
-//!     let _current = operation.context().clone().attach(); // on every poll, never across an await
+//!     let _current = CurrentCall::enter(Some(&operation)); // on every poll, never across an await
 //!     // … the driver works …
 //! }
 //! operation.add_rows(1);
@@ -44,7 +44,7 @@ mod client;
 pub mod sql;
 
 pub use client::{
-    Call, ClientConfig, Commenter, ConfigProblem, Database, DbClientInstrumentation, End, Failure, InUse, Operation,
-    PoolMeasurements, PoolState, QueryText, System, Waiting,
+    Call, ClientConfig, Commenter, ConfigProblem, CurrentCall, Database, DbClientInstrumentation, End, Failure, InUse,
+    Operation, PoolMeasurements, PoolState, QueryText, System, Waiting,
 };
 pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};

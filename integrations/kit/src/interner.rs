@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{RwLock, TryLockError, TryLockResult};
+use std::thread;
 
 /// Interned strings, each with a value that is computed once.
 ///
@@ -29,7 +30,8 @@ impl<T> Interner<T> {
         Interner { max_entries, max_bytes, table: RwLock::new(None) }
     }
 
-    /// Returns the interned string and its value, or `None` if the string is too long or the table is full.
+    /// Returns the interned string and its value, or `None` if the string is too long or the table is full. Also returns
+    /// `None` if the lock of the table stays locked, as it may in a forked child.
     ///
     /// Calls `make` for a new string while holding the table's lock: it must neither block nor use the same table.
     pub fn get(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
@@ -37,7 +39,7 @@ impl<T> Interner<T> {
             return None;
         }
         {
-            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            let table = soon(|| self.table.try_read())?;
             if let Some(table) = table.as_ref() {
                 match table.get_key_value(text) {
                     Some((text, value)) => return Some((text, value)),
@@ -51,13 +53,13 @@ impl<T> Interner<T> {
 
     /// Returns an interned string and its value. Adds nothing.
     pub fn find(&self, text: &str) -> Option<(&'static str, &'static T)> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = soon(|| self.table.try_read())?;
         table.as_ref()?.get_key_value(text).map(|(text, value)| (*text, *value))
     }
 
     #[cold]
     fn add(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = soon(|| self.table.try_write())?;
         let table = table.get_or_insert_default();
         // Another thread may have added the string, or taken the last free entry.
         match table.get_key_value(text) {
@@ -71,6 +73,22 @@ impl<T> Interner<T> {
             }
         }
     }
+}
+
+/// Returns the guard of a lock that is held for moments only. Ignores poisoning. Returns `None` if the lock stays locked: a
+/// process may fork while another thread holds the lock, and that thread does not exist in the child.
+#[inline]
+fn soon<G>(attempt: impl Fn() -> TryLockResult<G>) -> Option<G> {
+    /// With each attempt, another thread may run. A holder needs no more than one turn.
+    const ATTEMPTS: usize = 1000;
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::yield_now(),
+        }
+    }
+    None
 }
 
 impl<T> fmt::Debug for Interner<T> {
@@ -101,6 +119,20 @@ mod tests {
         check("a", Some(1));
         let (first, again) = (interner.get("a", str::len), interner.get("a", |_| unreachable!()));
         assert!(std::ptr::eq(first.unwrap().0, again.unwrap().0));
+    }
+
+    #[test]
+    fn a_lock_that_stays_locked_is_given_up() {
+        let interner = Interner::new(64, 8);
+        assert!(interner.get("known", str::len).is_some());
+        let reading = interner.table.read().unwrap();
+        assert_eq!(interner.get("known", str::len), Some(("known", &5)));
+        assert_eq!(interner.get("new", str::len), None);
+        drop(reading);
+        let writing = interner.table.write().unwrap();
+        assert_eq!((interner.get("known", str::len), interner.find("known")), (None, None));
+        drop(writing);
+        assert!(interner.get("new", str::len).is_some());
     }
 
     #[test]

@@ -48,16 +48,22 @@ fn phases(span: &Seen) -> Vec<String> {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A resolver that waits for a permit before it finds the server, and counts its calls.
+/// A resolver that waits for a permit before it finds the server, and counts its calls and its results.
 struct Resolver {
     address: SocketAddr,
     permits: Semaphore,
     calls: AtomicUsize,
+    found: AtomicUsize,
 }
 
 impl Resolver {
     fn new(address: SocketAddr, permits: usize) -> Arc<Self> {
-        Arc::new(Resolver { address, permits: Semaphore::new(permits), calls: AtomicUsize::new(0) })
+        Arc::new(Resolver {
+            address,
+            permits: Semaphore::new(permits),
+            calls: AtomicUsize::new(0),
+            found: AtomicUsize::new(0),
+        })
     }
 }
 
@@ -73,6 +79,7 @@ impl Resolve for Shared {
                 return Err("no such name".into());
             }
             resolver.permits.acquire().await?.forget();
+            resolver.found.fetch_add(1, Ordering::SeqCst);
             Ok::<Addrs, BoxError>(Box::new(std::iter::once(resolver.address)))
         })
     }
@@ -160,20 +167,28 @@ async fn a_connection_that_the_request_does_not_use<S: Spans>() {
     let (spans, server) = (S::new(), Server::start().await);
     let resolver = Resolver::new(server.address, 1);
     let client = builder(&spans).dns_resolver(Arc::new(Shared(Arc::clone(&resolver)))).build().unwrap();
-    let url = format!("http://shop.example:{}/stream", server.address.port());
-    let first = client.get(&url).send().await.unwrap();
+    let url = |path| format!("http://shop.example:{}{path}", server.address.port());
+    let first = client.get(url("/stream")).send().await.unwrap();
     // The second request begins to connect, and then the connection of the first becomes available.
-    let mut second = Box::pin(client.get(&url).send());
-    until("the resolver", || {
+    let mut second = Box::pin(client.get(url("/stall")).send());
+    let mut poll = || {
         let waker = std::task::Waker::noop();
         assert!(second.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+    };
+    until("the resolver", || {
+        poll();
         (resolver.calls.load(Ordering::SeqCst) == 2).then_some(())
     })
     .await;
     first.bytes().await.unwrap();
-    let second = second.await.unwrap();
-    // The new connection is established in the background.
+    until("the second request", || {
+        poll();
+        (server.received().len() == 2).then_some(())
+    })
+    .await;
+    // The new connection is established in the background, while the request still waits for its response.
     resolver.permits.add_permits(1);
+    until("the address", || (resolver.found.load(Ordering::SeqCst) == 2).then_some(())).await;
     drop(second);
     let found: Vec<_> = spans.finished().iter().map(phases).collect();
     assert_eq!(found, [vec!["telemark.dns{}", "telemark.connect{}"], vec![]]);

@@ -12,6 +12,9 @@ pub type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
 
 /// A database that this crate supports.
 pub trait Driver: Database + sealed::Sealed {
+    /// True if a thread of the driver executes the statements.
+    const HAS_THREAD: bool = false;
+
     /// Returns the system, the name and the server to which `options` lead.
     fn describe(options: &Options<Self>) -> Described;
 
@@ -83,6 +86,8 @@ impl sealed::Sealed for sqlx_sqlite::Sqlite {}
 
 #[cfg(feature = "sqlite")]
 impl Driver for sqlx_sqlite::Sqlite {
+    const HAS_THREAD: bool = true;
+
     fn describe(options: &Options<Self>) -> Described {
         let described = Described::new(System::Sqlite);
         let file = options.get_filename();

@@ -4,9 +4,10 @@
 #![cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 
 use std::future::poll_fn;
+use std::pin::Pin;
 
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
+use futures_core::stream::{BoxStream, Stream};
 use sqlx_core::describe::Describe;
 use sqlx_core::error::Error;
 use sqlx_core::executor::{Execute, Executor};
@@ -80,14 +81,15 @@ macro_rules! executors {
                 E: 'q + Execute<'q, $database>,
             {
                 let query = Parts::<$database>::new(query);
-                let acquired = self.acquire_dated();
+                let pool = self.clone();
                 Box::pin(TryAsyncStream::new(move |yielder| async move {
-                    let mut connection = match acquired.await {
+                    let mut connection = match pool.into_connection().await {
                         Ok(connection) => connection,
                         Err(refused) => return Err(refused.record::<$database>(query.call())),
                     };
-                    let mut rows = Executor::fetch_many(&mut *connection, query);
-                    while let Some(item) = poll_fn(|task| rows.as_mut().poll_next(task)).await {
+                    let (bare, client) = connection.parts();
+                    let mut rows = Rows::new(client, query, move |query| Executor::fetch_many(bare, query));
+                    while let Some(item) = poll_fn(|task| Pin::new(&mut rows).poll_next(task)).await {
                         yielder.r#yield(item?).await;
                     }
                     Ok(())
@@ -100,10 +102,13 @@ macro_rules! executors {
                 E: 'q + Execute<'q, $database>,
             {
                 let query = Parts::<$database>::new(query);
-                let acquired = self.acquire_dated();
+                let pool = self.clone();
                 Box::pin(async move {
-                    match acquired.await {
-                        Ok(mut connection) => Executor::fetch_optional(&mut *connection, query).await,
+                    match pool.into_connection().await {
+                        Ok(mut connection) => {
+                            let (bare, client) = connection.parts();
+                            client.optional(query, move |query| Executor::fetch_optional(bare, query)).await
+                        }
                         Err(refused) => Err(refused.record::<$database>(query.call())),
                     }
                 })
@@ -117,9 +122,9 @@ macro_rules! executors {
             where
                 'p: 'e,
             {
-                let acquired = self.acquire_dated();
+                let pool = self.clone();
                 Box::pin(async move {
-                    match acquired.await {
+                    match pool.into_connection().await {
                         Ok(mut connection) => Executor::prepare_with(&mut *connection, sql, parameters).await,
                         Err(refused) => Err(refused.record::<$database>(Call::operation("PREPARE"))),
                     }

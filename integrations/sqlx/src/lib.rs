@@ -29,21 +29,29 @@
 //! with Telemark, use `telemark::sqlx`, whose types report to its telemetry and are configured by the environment.
 //!
 //! # Which calls are observed
-//! sqlx ties some of its traits to its own types, so functions that require those types receive them by dereferencing. Their
-//! statements work, but are not observed.
+//! sqlx ties some of its traits to its own types, so functions that require those types receive them by dereferencing. These wrappers
+//! do not observe their statements. In a program with the layer of `telemark::tracing`, the events that sqlx emits for statements
+//! become spans and measurements instead, and no call is recorded twice:
 //!
-//! | call | observed |
+//! | call | observed by |
 //! |---|---|
-//! | `query`, `query_as`, `query_scalar`, `raw_sql`, `QueryBuilder` and the macros `query!`, `query_as!`, `query_scalar!`, `query_file!`, with `execute`, `fetch`, `fetch_all`, `fetch_one`, `fetch_optional` on `&pool`, `&mut *connection` or `&mut *transaction` | yes |
-//! | `pool.execute(..)` and the other methods of `Executor`, `prepare` | yes |
-//! | functions with a parameter `impl Executor<'_, Database = Postgres>` or `impl PgExecutor<'_>` | yes |
-//! | functions with a parameter `&mut PgConnection` or `&mut PgTransaction<'_>`, the types of this crate | yes |
-//! | `pool.begin()`, `begin_with`, `try_begin`, `connection.begin()`, `transaction.begin()`, `commit`, `rollback` | yes |
-//! | a transaction that is dropped: its rollback | no |
-//! | functions with a parameter `&mut sqlx::PgConnection`: pass `&mut connection` or `&mut transaction` | no |
-//! | functions with a parameter `impl Acquire<'_>`: pass `&*pool` or `connection.as_mut()` | no |
-//! | `migrate!().run(..)`, and libraries that hold a `sqlx::PgPool`, such as sea-orm: pass `&*pool`, or `(*pool).clone()` | no |
-//! | `PgListener`, `COPY`, advisory locks: pass `&*pool` or `&mut **connection` | no |
+//! | `query`, `query_as`, `query_scalar`, `raw_sql`, `QueryBuilder` and the macros `query!`, `query_as!`, `query_scalar!`, `query_file!`, with `execute`, `fetch`, `fetch_all`, `fetch_one`, `fetch_optional` on `&pool`, `&mut *connection` or `&mut *transaction` | these types |
+//! | `pool.execute(..)` and the other methods of `Executor`, `prepare` | these types |
+//! | functions with a parameter `impl Executor<'_, Database = Postgres>` or `impl PgExecutor<'_>` | these types; with `&*pool`, the event |
+//! | functions with a parameter `&mut PgConnection` or `&mut PgTransaction<'_>`, the types of this crate | these types |
+//! | `pool.begin()`, `begin_with`, `try_begin`, `connection.begin()`, `transaction.begin()`, `commit`, `rollback` | these types |
+//! | the same methods of sqlx's types | the event: all with MySQL, `commit` and `rollback` with PostgreSQL, none with SQLite |
+//! | a transaction that is dropped: its rollback | neither |
+//! | functions with a parameter `&mut sqlx::PgConnection`: pass `&mut connection` or `&mut transaction` | the event |
+//! | functions with a parameter `impl Acquire<'_>`: pass `&*pool` or `connection.as_mut()` | the event |
+//! | `migrate!().run(..)`, and libraries that hold a `sqlx::PgPool`, such as sea-orm: pass `&*pool`, or `(*pool).clone()` | the event |
+//! | `PgListener`, advisory locks: pass `&*pool` or `&mut **connection` | the event |
+//! | `COPY` | neither |
+//! | statements with which sqlx sets up a connection, such as `SET` and `PRAGMA` | the event |
+//!
+//! An event tells neither errors nor the database, and on SQLite's threads only spans of `tracing` are known as parents;
+//! `telemark::tracing` describes the limits. A span named `telemark.context` takes the context of a call to SQLite's threads, so that
+//! its event is recognized there, and log records of the driver belong to the call.
 //!
 //! # Comments
 //! A [`Commenter`] adds the trace to the text of `raw_sql`, of a plain string that is given to an executor, and of

@@ -6,11 +6,11 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::SystemTime;
 
 use futures_core::stream::{BoxStream, Stream};
-use opentelemetry::{Context, ContextGuard};
 use sqlx_core::Either;
 use sqlx_core::error::Error;
-use telemark_db::{Call, Database as Described, DbClientInstrumentation, End, Operation};
+use telemark_db::{Call, CurrentCall, Database as Described, DbClientInstrumentation, End, Operation};
 use telemark_kit::guarded;
+use tracing::Span;
 
 use crate::driver::{Driver, failure};
 use crate::query::Parts;
@@ -64,7 +64,7 @@ impl Client {
     {
         let operation = self.begin_query(&mut query);
         let future = {
-            let _current = attach(operation.as_ref());
+            let _current = CurrentCall::enter(operation.as_ref());
             start(query)
         };
         self.watch::<DB, _>(operation, future, |row: &Option<T>| u64::from(row.is_some())).await
@@ -76,12 +76,14 @@ impl Client {
         future: impl Future<Output = Result<T, Error>>,
         rows: impl FnOnce(&T) -> u64,
     ) -> Result<T, Error> {
-        let mut future = pin!(future);
-        let result = poll_fn(|task| {
-            let _current = attach(operation.as_ref());
-            future.as_mut().poll(task)
-        })
-        .await;
+        let result = {
+            let mut driven = Driven {
+                future: pin!(Some(future)),
+                operation: operation.as_ref(),
+                carrier: carrier::<DB>(operation.as_ref()),
+            };
+            poll_fn(|task| driven.poll(task)).await
+        };
         if let Some(operation) = &mut operation {
             match &result {
                 Ok(value) => {
@@ -95,11 +97,48 @@ impl Client {
     }
 }
 
-/// Makes the span of a call current, so that events of the driver belong to it.
-fn attach(operation: Option<&Operation>) -> Option<ContextGuard> {
-    let context: &Context = operation?.context();
-    // The API panics if the thread is ending and its context has been destroyed.
-    guarded(|| context.clone().attach())
+/// Returns a span of `tracing` that takes the context of a call to the thread of the driver, which enters the span that is current
+/// when it receives a statement. Returns `None` if the driver works on the caller's thread, or if nothing there needs the context.
+///
+/// The target is that of the statements' events, and the level is the highest: a filter that keeps the events also keeps the span.
+fn carrier<DB: Driver>(operation: Option<&Operation>) -> Option<Span> {
+    if !DB::HAS_THREAD {
+        return None;
+    }
+    let context = CurrentCall::for_other_thread(operation)?;
+    guarded(|| {
+        let _current = context.attach();
+        // The layer for `tracing` knows this name.
+        tracing::error_span!(target: "sqlx::query", "telemark.context")
+    })
+}
+
+/// A future of the driver, which is polled and dropped within its call.
+struct Driven<'a, F> {
+    /// `None` once it has been dropped.
+    future: Pin<&'a mut Option<F>>,
+    operation: Option<&'a Operation>,
+    carrier: Option<Span>,
+}
+
+impl<T, F: Future<Output = T>> Driven<'_, F> {
+    fn poll(&mut self, task: &mut Task<'_>) -> Poll<T> {
+        let _current = CurrentCall::enter(self.operation);
+        // The driver takes the current span along on the first poll.
+        let carrier = self.carrier.take();
+        let _entered = carrier.as_ref().map(Span::enter);
+        match self.future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(task),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for Driven<'_, F> {
+    fn drop(&mut self) {
+        let _current = CurrentCall::enter(self.operation);
+        self.future.set(None);
+    }
 }
 
 /// A row, or the end of one of the statements.
@@ -140,14 +179,17 @@ where
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        let mut carrier = None;
         if let Some((mut query, start)) = this.start.take() {
             this.operation = this.client.begin_query(&mut query);
-            let _current = attach(this.operation.as_ref());
+            let _current = CurrentCall::enter(this.operation.as_ref());
             this.stream = Some(start(query));
+            carrier = self::carrier::<DB>(this.operation.as_ref());
         }
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         let next = {
-            let _current = attach(this.operation.as_ref());
+            let _current = CurrentCall::enter(this.operation.as_ref());
+            let _entered = carrier.as_ref().map(Span::enter);
             ready!(stream.as_mut().poll_next(task))
         };
         let Some(operation) = &mut this.operation else { return Poll::Ready(next) };
@@ -169,5 +211,7 @@ impl<DB: Driver, F> Drop for Rows<'_, DB, F> {
         if let Some(operation) = self.operation.as_mut().filter(|_| self.is_complete) {
             operation.end(End::Completed);
         }
+        let _current = CurrentCall::enter(self.operation.as_ref());
+        self.stream = None;
     }
 }

@@ -68,26 +68,24 @@ impl<DB: Driver, T: Telemetry> Pool<DB, T> {
     /// # Errors
     /// Fails with [`Error::PoolTimedOut`] if the wait takes too long, and like `acquire` of sqlx otherwise.
     pub fn acquire(&self) -> impl Future<Output = Result<PoolConnection<DB, T>, Error>> + Send + 'static {
-        let acquired = self.acquire_dated();
-        async move { acquired.await.map_err(|refused| refused.error) }
+        let pool = self.clone();
+        async move { pool.into_connection().await.map_err(|refused| refused.error) }
     }
 
     /// Returns a connection, or the reason why there is none.
-    pub(crate) fn acquire_dated(
-        &self,
-    ) -> impl Future<Output = Result<PoolConnection<DB, T>, Refused>> + Send + 'static {
-        let (bare, client, measurements) = (self.bare.clone(), self.client.clone(), self.measurements.clone());
-        async move {
-            let waiting = measurements.wait();
-            let started = waiting.started();
-            match bare.acquire().await {
-                Ok(connection) => Ok(PoolConnection(Connection::pooled(connection, waiting.connected(), client))),
-                Err(error) => {
-                    if matches!(error, Error::PoolTimedOut) {
-                        waiting.timed_out();
-                    }
-                    Err(Refused { error, started, client })
+    ///
+    /// Consumes a clone of the pool, because a future that captures this one would be twice as large.
+    pub(crate) async fn into_connection(self) -> Result<PoolConnection<DB, T>, Refused> {
+        let Pool { bare, client, measurements, .. } = self;
+        let waiting = measurements.wait();
+        let started = waiting.started();
+        match bare.acquire().await {
+            Ok(connection) => Ok(PoolConnection(Connection::pooled(connection, waiting.connected(), client))),
+            Err(error) => {
+                if matches!(error, Error::PoolTimedOut) {
+                    waiting.timed_out();
                 }
+                Err(Refused { error, started, client })
             }
         }
     }
@@ -118,7 +116,7 @@ impl<DB: Driver, T: Telemetry> Pool<DB, T> {
     }
 
     async fn begin_on(&self, statement: Option<SqlStr>) -> Result<Transaction<'static, DB, T>, Error> {
-        let connection = match self.acquire_dated().await {
+        let connection = match self.clone().into_connection().await {
             Ok(connection) => connection,
             Err(refused) => {
                 return Err(refused.record::<DB>(match &statement {

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, TryLockError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::config::Env;
-use crate::process::{is_forked_child, write_to_standard_error};
-use crate::sync::unpoisoned;
+use crate::error::catch;
+use crate::process::{unless_stuck, write_to_standard_error};
 use crate::text;
 use crate::time::Deadline;
 
@@ -107,7 +107,7 @@ pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
 
 /// Sends messages to `sink` instead of standard error. Only the first sink takes effect; returns false if one was already set.
 ///
-/// The sink may be called on any thread and must not block.
+/// The sink may be called on any thread and must not block. If it panics, the message is lost.
 pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {
     SINK.set(Box::new(sink)).is_ok()
 }
@@ -158,7 +158,7 @@ fn write(level: Level, text: &str) {
     // The last line of defence: foreign text has already been cleaned and truncated where it was reported.
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
-        Some(sink) => sink(level, text),
+        Some(sink) => tell(sink, level, text),
         None => {
             let lost = LOST.swap(0, Ordering::Relaxed);
             let line = match lost {
@@ -173,6 +173,12 @@ fn write(level: Level, text: &str) {
     }
 }
 
+/// Passes a message to the sink, which is code of the program. A panic loses the message: it must not reach the thread of the host
+/// that happened to cause the message, nor end a thread of the SDK.
+fn tell(sink: &Sink, level: Level, text: &str) {
+    let _ = catch(|| sink(level, text));
+}
+
 /// The number of messages that standard error has rejected since it last accepted one.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
@@ -185,7 +191,7 @@ pub(crate) fn end_is_abandoned() {
         return;
     }
     match SINK.get() {
-        Some(sink) => sink(Level::Error, LINE.trim_start_matches("telemark error: ").trim_end()),
+        Some(sink) => tell(sink, Level::Error, LINE.trim_start_matches("telemark error: ").trim_end()),
         None => {
             write_to_standard_error(LINE);
         }
@@ -203,12 +209,7 @@ type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 fn pass(level: Level, topic: &'static str) -> Option<u64> {
     static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
     let topics = TOPICS.get_or_init(Mutex::default);
-    let mut topics = match topics.try_lock() {
-        Ok(topics) => topics,
-        // At the time of the fork, the lock may have been held by a thread that does not exist in the child.
-        Err(TryLockError::WouldBlock) if is_forked_child() => return None,
-        Err(_) => unpoisoned(topics.lock()),
-    };
+    let mut topics = unless_stuck(topics.try_lock(), || topics.lock())?;
     let topic = (level as u8, topic);
     match topics.get_mut(&topic) {
         Some((until, held_back)) if !until.has_passed() => {

@@ -1,11 +1,10 @@
 //! Counts the lost items that no message has reported yet. Each pipeline has its own tallies, so that neither another signal nor
 //! another reason holds its messages back.
 
-use std::sync::{Mutex, TryLockError};
+use std::sync::Mutex;
 
 use super::message::{INTERVAL, Level, is_shown, log_always};
-use crate::process::is_forked_child;
-use crate::sync::unpoisoned;
+use crate::process::unless_stuck;
 use crate::time::Deadline;
 
 /// The items that were lost for one reason and are not reported yet. Its messages are at least a minute apart, and each
@@ -76,15 +75,7 @@ impl Tally {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
-        match self.0.try_lock() {
-            Ok(mut state) => Some(work(&mut state)),
-            // At the time of the fork, the lock may have been held by a thread that does not exist in the child.
-            Err(TryLockError::WouldBlock) if is_forked_child() => None,
-            Err(_) => {
-                let mut state = unpoisoned(self.0.lock());
-                Some(work(&mut state))
-            }
-        }
+        unless_stuck(self.0.try_lock(), || self.0.lock()).map(|mut state| work(&mut state))
     }
 }
 

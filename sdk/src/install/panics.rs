@@ -6,7 +6,7 @@
 use std::backtrace::Backtrace;
 use std::fmt::{self, Write};
 use std::panic::{self, PanicHookInfo};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -62,9 +62,38 @@ struct Hook {
     aborts: bool,
     /// The minute of the latest stack trace, and the number of stack traces in it, as `minute << 8 | number`.
     stack_traces: AtomicU64,
-    /// Shared with the records on their way. Contains the number of panics that were not recorded because there were too many of
-    /// those, and that no message has reported.
-    places: Arc<AtomicU64>,
+    places: Arc<Places>,
+}
+
+/// The places for records on their way.
+#[derive(Debug, Default)]
+struct Places {
+    taken: AtomicUsize,
+    /// The number of panics that found no place, and that no message has reported.
+    missed: AtomicU64,
+}
+
+/// A place that is taken until this is dropped.
+struct Place(Arc<Places>);
+
+impl Places {
+    /// Takes a place, or counts the panic as missed. Threads that find no place do not keep others from taking one.
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let next = |taken| (taken < MAX_ON_THEIR_WAY).then_some(taken + 1);
+        match self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
+            Ok(_) => Some(Place(self.clone())),
+            Err(_) => {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Hook {
@@ -80,12 +109,7 @@ impl Hook {
         if is_off || is_background() || is_emitting() {
             return;
         }
-        let place = self.places.clone();
-        // The hook has a reference too, and this one counts before it is known to be allowed.
-        if Arc::strong_count(&place) > MAX_ON_THEIR_WAY + 1 {
-            place.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
+        let Some(place) = self.places.take() else { return };
         let context = context::current();
         let provider = active::provider(&context).unwrap_or(&self.handle.providers.logs).clone();
         let record = self.describe(SdkLogRecord::new(provider.limits()), info, &context);
@@ -102,7 +126,10 @@ impl Hook {
                 if let Some(handle) = flushed {
                     let _ = handle.flush(handle.flush_timeout);
                 }
-                report_missed(place.swap(0, Ordering::Relaxed));
+                // A panic is missed while all places are taken, so one of their holders comes to this line afterwards.
+                let places = place.0.clone();
+                drop(place);
+                report_missed(places.missed.swap(0, Ordering::Relaxed));
             });
             let _ = done.send(());
         };
@@ -262,6 +289,18 @@ mod tests {
             (0..200).filter(|_| hook.takes_stack_trace(now)).count() as u64
         };
         assert_eq!([taken(7), taken(7), taken(8)], [STACK_TRACES, 0, STACK_TRACES]);
+    }
+
+    #[test]
+    fn a_place_is_free_again_however_many_panics_find_none() {
+        let places = Arc::new(Places::default());
+        let mut taken: Vec<_> = (0..MAX_ON_THEIR_WAY).map(|_| places.take().unwrap()).collect();
+        // Held, as by threads that are still busy with their refusal.
+        let refused: Vec<_> = (0..100).map(|_| (places.clone(), places.take())).collect();
+        assert!(refused.iter().all(|(_, place)| place.is_none()));
+        assert_eq!(places.missed.load(Ordering::Relaxed), 100);
+        drop(taken.pop());
+        assert!(places.take().is_some());
     }
 
     #[test]

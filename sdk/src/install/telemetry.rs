@@ -1,6 +1,5 @@
 //! A program's telemetry, and how it is installed globally, flushed and shut down.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use opentelemetry::global;
@@ -13,7 +12,7 @@ use super::signals::Health;
 use super::{TelemetryBuilder, ending, panics, termination};
 use crate::config::Env;
 use crate::diag::{self, Level};
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, ExportError, catch};
 use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
 
@@ -82,7 +81,7 @@ impl Telemetry {
         termination::watch(&self.handle);
         panics::watch(&self.handle);
         for Instrumentation(start) in std::mem::take(&mut self.instrumentations) {
-            if catch_unwind(AssertUnwindSafe(|| start(&self))).is_err() {
+            if catch(|| start(&self)).is_err() {
                 diag::log(Level::Error, "instrumentation", format_args!("an instrumentation panicked when it started"));
             }
         }

@@ -15,6 +15,7 @@ use super::exception;
 use super::shield::shielded;
 use super::spans::outcome;
 use crate::context;
+pub use crate::process::PerProcess;
 use crate::runtime::is_background;
 use crate::sync::{Mutex, lock};
 use crate::time::{Clock, Timestamp};

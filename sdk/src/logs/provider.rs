@@ -77,12 +77,12 @@ impl SdkLoggerProvider {
 
     /// Returns the counts of exported and dropped records for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
-        self.0.processors.iter().flat_map(|processor| processor.health()).collect()
+        self.0.processors.iter().flat_map(|processor| catch(|| processor.health()).unwrap_or_default()).collect()
     }
 
     /// Returns the counters of each exporter.
     pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
-        self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
+        self.0.processors.iter().flat_map(|processor| catch(|| processor.all_counters()).unwrap_or_default()).collect()
     }
 
     /// Returns the count of emitted records, if they are counted.
@@ -226,7 +226,7 @@ impl LoggerProviderBuilder {
     pub fn build(self) -> SdkLoggerProvider {
         let volume = Control::new(self.volume).map(Arc::new);
         if let Some(volume) = &volume {
-            let counters = |processor: &dyn LogRecordProcessor| processor.all_counters();
+            let counters = |processor: &dyn LogRecordProcessor| catch(|| processor.all_counters()).unwrap_or_default();
             for counters in self.processors.iter().flat_map(|processor| counters(&**processor)) {
                 let volume = volume.clone();
                 counters.set_suppressed(move || volume.suppressed());
@@ -235,8 +235,9 @@ impl LoggerProviderBuilder {
         let inner = ProviderInner {
             volume,
             baggage: self.baggage,
-            wants_context: self.processors.iter().any(|processor| processor.wants_context()),
-            is_selective: self.processors.iter().all(|processor| processor.is_selective()),
+            // A processor that panics gets every record and its context.
+            wants_context: self.processors.iter().any(|processor| catch(|| processor.wants_context()).unwrap_or(true)),
+            is_selective: self.processors.iter().all(|processor| catch(|| processor.is_selective()).unwrap_or(false)),
             off: AtomicBool::new(false),
             note: AtomicU8::new(Note::None as u8),
             count: self.counts_records.then(|| Arc::new(LogCount::new())),
@@ -346,6 +347,17 @@ impl ProviderInner {
             result = result.and(caught(|| call(&**processor)));
         }
         result
+    }
+}
+
+impl Drop for ProviderInner {
+    /// Drops each processor by itself: its destructor is code of the program.
+    fn drop(&mut self) {
+        for processor in std::mem::take(&mut self.processors) {
+            if catch(|| drop(processor)).is_err() {
+                crate::__warn!("processor.panic", "a log record processor panicked when it was dropped");
+            }
+        }
     }
 }
 

@@ -29,7 +29,8 @@ mod system;
 
 mod fork;
 
-pub(crate) use fork::{Generation, after_fork, is_forked_child};
+pub use fork::PerProcess;
+pub(crate) use fork::{Generation, after_fork, unless_stuck};
 pub(crate) use system::{
     Event, Signals, TerminationSignal, at_exit, with_signals_left_to_the_host, write_to_standard_error,
 };

@@ -34,6 +34,9 @@ const ACCEPTED: &str = "target=level, a target or a level: off, error, warn, inf
 /// directive without a target replaces all of these defaults. Unlike in `RUST_LOG`, a directive with a target keeps
 /// them: `shop::cart=debug` adds spans and removes none.
 ///
+/// A filter of log records keeps the events of `sqlx::query` only if a directive names that target, because they contain
+/// statements as they are written; see [`records`](super::records).
+///
 /// ```
 /// use telemark_sdk::span_filter::{Level, SpanFilter};
 ///
@@ -50,19 +53,32 @@ pub struct SpanFilter {
     directives: Vec<Directive>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Directive {
     target: Cow<'static, str>,
     level: Option<Level>,
+    /// True for a default, which the program did not write.
+    is_default: bool,
 }
+
+impl PartialEq for Directive {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.target, self.level) == (&other.target, other.level)
+    }
+}
+
+impl Eq for Directive {}
+
+/// The target of the events with which sqlx reports statements, as they are written.
+const STATEMENTS: &str = "sqlx::query";
 
 /// The targets that are kept at a level other than [`Level::Info`] by default.
 const KNOWN: [(&str, Level); 3] =
-    [("tower_http", Level::Debug), ("sqlx::query", Level::Debug), ("telemark", Level::Debug)];
+    [("tower_http", Level::Debug), (STATEMENTS, Level::Debug), ("telemark", Level::Debug)];
 
 impl Default for SpanFilter {
     fn default() -> Self {
-        let known = |(target, level)| Directive { target: Cow::Borrowed(target), level: Some(level) };
+        let known = |(target, level)| Directive { target: Cow::Borrowed(target), level: Some(level), is_default: true };
         let mut filter = SpanFilter { rest: Some(Level::Info), directives: KNOWN.map(known).into() };
         filter.sort();
         filter
@@ -77,7 +93,25 @@ impl SpanFilter {
 
     /// Keeps the spans of targets that start with `target` up to `level`, or none of them if `level` is `None`.
     pub fn with_target(mut self, target: impl Into<Cow<'static, str>>, level: impl Into<Option<Level>>) -> Self {
-        self.put(Directive { target: target.into(), level: level.into() });
+        self.put(Directive { target: target.into(), level: level.into(), is_default: false });
+        self.sort();
+        self
+    }
+
+    /// Returns this filter of log records without the statements of sqlx, whose text contains values, unless a directive names their
+    /// target.
+    pub(super) fn without_unnamed_statements(mut self) -> Self {
+        let names = |directive: &Directive| !directive.is_default && STATEMENTS.starts_with(&*directive.target);
+        if !self.directives.iter().any(names) {
+            return self.without_statements();
+        }
+        self.directives.retain(|directive| !directive.is_default || directive.target != STATEMENTS);
+        self
+    }
+
+    /// Returns this filter of spans as one of log records: without the statements of sqlx, which become spans.
+    pub(super) fn without_statements(mut self) -> Self {
+        self.put(Directive { target: STATEMENTS.into(), level: None, is_default: true });
         self.sort();
         self
     }
@@ -110,7 +144,9 @@ impl SpanFilter {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             match parsed(part) {
                 Some((None, level)) => rest = Some(level),
-                Some((Some(target), level)) => given.push(Directive { target: target.to_owned().into(), level }),
+                Some((Some(target), level)) => {
+                    given.push(Directive { target: target.to_owned().into(), level, is_default: false });
+                }
                 None => report(ConfigError::invalid(setting, part, ACCEPTED)),
             }
         }
@@ -247,6 +283,21 @@ mod tests {
         for word in ["warn", "warp", "shop", "api", "info_service", "app", "web"] {
             assert!(!is_misspelt_level(word) && SpanFilter::parse(word).is_ok(), "{word}");
         }
+    }
+
+    #[test]
+    fn records_of_statements_are_kept_only_if_a_directive_names_them() {
+        let check = |given: &str, expected: &str| {
+            let filter = SpanFilter::parse(given).unwrap().without_unnamed_statements();
+            assert_eq!(filter.to_string(), expected, "{given}");
+        };
+        check("debug", "debug,sqlx::query=off");
+        check("shop=off", "info,sqlx::query=off,tower_http=debug,telemark=debug,shop=off");
+        check("info,sqlx::query=debug", "info,sqlx::query=debug");
+        check("sqlx=warn", "info,tower_http=debug,telemark=debug,sqlx=warn");
+        check("info,sqlx::pool=debug", "info,sqlx::query=off,sqlx::pool=debug");
+        let spans = SpanFilter::parse("info,sqlx::query=debug").unwrap();
+        assert_eq!(spans.without_statements().to_string(), "info,sqlx::query=off");
     }
 
     #[test]

@@ -17,7 +17,7 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 struct Filters {
     /// `None` represents the default filter.
     spans: Option<Arc<SpanFilter>>,
-    /// `None` represents the filter of spans.
+    /// `None` represents the filter of spans, without the statements of sqlx.
     records: Option<Arc<SpanFilter>>,
 }
 
@@ -28,11 +28,14 @@ impl Filters {
     }
 
     fn of(&self, kind: Kind) -> Arc<SpanFilter> {
-        let own = match kind {
-            Kind::Spans => None,
-            Kind::Records => self.records.clone(),
-        };
-        own.or_else(|| self.spans.clone()).unwrap_or_default()
+        let spans = || self.spans.clone().unwrap_or_default();
+        match kind {
+            Kind::Spans => spans(),
+            Kind::Records => match &self.records {
+                Some(own) => own.clone(),
+                None => Arc::new(Arc::unwrap_or_clone(spans()).without_statements()),
+            },
+        }
     }
 }
 
@@ -83,6 +86,9 @@ pub fn set(filter: SpanFilter) {
 
 /// The filter that selects the events of `tracing` that become log records. Until [`set`](records::set) is called or
 /// `OTEL_RUST_LOGS` is set, it is the filter of spans.
+///
+/// The events of the target `sqlx::query`, which contain statements as they are written, become records only if a directive of this
+/// filter names that target, as in `info,sqlx::query=debug`.
 pub mod records {
     use std::sync::Arc;
 
@@ -105,7 +111,7 @@ pub mod records {
     /// # Ok::<(), telemark_sdk::ConfigError>(())
     /// ```
     pub fn set(filter: Option<SpanFilter>) {
-        replace(|filters| filters.records = filter.map(Arc::new));
+        replace(|filters| filters.records = filter.map(|filter| Arc::new(filter.without_unnamed_statements())));
     }
 
     /// Reads `OTEL_RUST_LOGS`, which has the grammar of `OTEL_RUST_SPANS`. Reports and skips directives that do not follow the
@@ -250,7 +256,7 @@ mod tests {
         set(SpanFilter::default());
         assert!(!FINE.is_on() && COARSE.is_on() && RECORD.is_on());
         records::set(None);
-        assert!(!RECORD.is_on() && records::current() == current());
+        assert!(!RECORD.is_on() && *records::current() == SpanFilter::default().with_target("sqlx::query", None));
         assert_eq!(CALLS.load(Ordering::Relaxed), 5);
     }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::error::catch;
+
 /// Nanoseconds since the Unix epoch.
 ///
 /// The range ends in the year 2554. Times before 1970 are mapped to the epoch.
@@ -50,7 +52,8 @@ impl fmt::Debug for Timestamp {
 
 /// A source of wall-clock time, for tests and simulations.
 ///
-/// Called on the thread that starts or ends a span, once for each of the two events. Must not block.
+/// Called on the thread that starts or ends a span, once for each of the two events. Must not block. If it panics, the time is that
+/// of the system.
 pub trait TimeSource: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
@@ -76,7 +79,8 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             None => tsc::now().map_or_else(system_now, Timestamp),
-            Some(source) => source.now(),
+            // The source is code of the program, and is asked in the middle of the program's own work.
+            Some(source) => catch(|| source.now()).unwrap_or_else(|_| system_now()),
         }
     }
 }

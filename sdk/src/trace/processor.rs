@@ -1,6 +1,7 @@
 //! The span processor, which observes the start and end of spans.
 
 use std::fmt::Debug;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use opentelemetry::Context;
@@ -166,6 +167,83 @@ impl Processor<Traces> for Behind {
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.0.all_counters()
+    }
+}
+
+/// The processors of a provider, which are code of the program: whatever they say about themselves may panic.
+#[derive(Debug)]
+pub(super) struct Processors {
+    all: Box<[Box<dyn SpanProcessor>]>,
+    /// The index of the first processor that receives ended spans, as do all after it.
+    first_at_end: usize,
+}
+
+impl Processors {
+    /// Puts the processors that do not receive ended spans first, and otherwise keeps the order. One that panics receives them.
+    pub(super) fn new(processors: Vec<Box<dyn SpanProcessor>>) -> Self {
+        let wants_end = |processor: &Box<dyn SpanProcessor>| catch(|| processor.wants_end()).unwrap_or(true);
+        let (at_end, mut all): (Vec<_>, Vec<_>) = processors.into_iter().partition(wants_end);
+        let first_at_end = all.len();
+        all.extend(at_end);
+        Processors { all: all.into_boxed_slice(), first_at_end }
+    }
+
+    /// Returns the processors that receive ended spans.
+    #[inline]
+    pub(super) fn at_end(&self) -> &[Box<dyn SpanProcessor>] {
+        self.all.get(self.first_at_end..).unwrap_or_default()
+    }
+
+    /// Returns true if a processor wants something. One that panics is called.
+    pub(super) fn want(&self, wants: impl Fn(&dyn SpanProcessor) -> bool) -> bool {
+        self.iter().any(|processor| catch(|| wants(&**processor)).unwrap_or(true))
+    }
+
+    /// Returns the counts of exported and dropped spans for each exporter.
+    pub(super) fn health(&self) -> Vec<SignalHealth> {
+        let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
+            // A processor may report its health without having counters.
+            [] | [_] => processor.health().into_iter().collect(),
+            several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
+        };
+        self.iter().flat_map(|processor| catch(|| health(&**processor)).unwrap_or_default()).collect()
+    }
+
+    /// Calls the exporting processors first, so that their spans are not lost if a processor of another kind hangs.
+    pub(super) fn each(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
+        let mut processors: Vec<_> = self.iter().collect();
+        processors.sort_by_key(|processor| catch(|| processor.all_counters().is_empty()).unwrap_or(true));
+        let mut result = Ok(());
+        for processor in processors {
+            // Call all processors, and keep the first error.
+            result = result.and(caught(|| call(&**processor)));
+        }
+        result
+    }
+
+    /// Returns the counters of each exporter.
+    pub(super) fn counters(&self) -> Vec<Arc<Counters>> {
+        self.iter().flat_map(|processor| catch(|| processor.all_counters()).unwrap_or_default()).collect()
+    }
+}
+
+impl Deref for Processors {
+    type Target = [Box<dyn SpanProcessor>];
+
+    #[inline]
+    fn deref(&self) -> &[Box<dyn SpanProcessor>] {
+        &self.all
+    }
+}
+
+impl Drop for Processors {
+    /// Drops each processor by itself.
+    fn drop(&mut self) {
+        for processor in std::mem::take(&mut self.all) {
+            if catch(|| drop(processor)).is_err() {
+                crate::__warn!("processor.panic", "a span processor panicked when it was dropped");
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::processor::{caught, staged};
+use super::processor::{Processors, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
@@ -49,7 +49,7 @@ impl SdkTracerProvider {
     /// # Errors
     /// Returns the first error from a processor. All processors are flushed regardless.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.0.each_processor(|processor| processor.flush(deadline))
+        self.0.processors.each(|processor| processor.flush(deadline))
     }
 
     /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second
@@ -60,29 +60,24 @@ impl SdkTracerProvider {
     /// Returns the first error from a processor or the sampler. All of them are shut down regardless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
-            return self.0.each_processor(|processor| match processor.flush(deadline) {
+            return self.0.processors.each(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
                 result => result,
             });
         }
-        let processors = self.0.each_processor(|processor| processor.shutdown(deadline));
+        let processors = self.0.processors.each(|processor| processor.shutdown(deadline));
         // Shut the sampler down last, so that a hanging sampler does not lose any spans.
         processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
-        let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
-            // A processor may report its health without having counters.
-            [] | [_] => processor.health().into_iter().collect(),
-            several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
-        };
-        self.0.processors.iter().flat_map(|processor| health(&**processor)).collect()
+        self.0.processors.health()
     }
 
     /// Returns the counters of each exporter.
     pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
-        self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
+        self.0.processors.counters()
     }
 
     /// Returns the counts of started and ended spans, if they are counted.
@@ -251,18 +246,18 @@ impl TracerProviderBuilder {
     }
 
     /// Builds the provider.
-    pub fn build(mut self) -> SdkTracerProvider {
-        // Stable, so the order of the others is as they were added.
-        self.processors.sort_by_key(|processor| processor.wants_end());
+    pub fn build(self) -> SdkTracerProvider {
         // Without a processor, nothing would read a span's contents, so none are stored. The span still counts as recording:
         // according to the specification, a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
+        let processors = Processors::new(self.processors);
         let inner = ProviderInner {
-            drops_below_unsampled: sampler.drops_below_unsampled_parents(),
-            wants_start: !self.baggage.is_empty() || self.processors.iter().any(|processor| processor.wants_start()),
-            wants_ending: self.processors.iter().any(|processor| processor.wants_ending()),
-            samples_below_sampled: sampler.samples_below_sampled_parents(),
+            // A sampler that panics is asked about each span.
+            drops_below_unsampled: catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false),
+            wants_start: !self.baggage.is_empty() || processors.want(|processor| processor.wants_start()),
+            wants_ending: processors.want(|processor| processor.wants_ending()),
+            samples_below_sampled: catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false),
             off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
@@ -273,8 +268,7 @@ impl TracerProviderBuilder {
             limits,
             exceptions: self.exceptions,
             baggage: self.baggage,
-            first_at_end: self.processors.partition_point(|processor| !processor.wants_end()),
-            processors: self.processors.into_boxed_slice(),
+            processors,
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
     }
@@ -296,9 +290,7 @@ pub(super) struct ProviderInner {
     pub(super) limits: SpanLimits,
     pub(super) exceptions: ExceptionSignal,
     pub(super) baggage: BaggageAttributes,
-    pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
-    /// The index of the first processor that receives ended spans, as do all after it.
-    pub(super) first_at_end: usize,
+    pub(super) processors: Processors,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
     /// True if no spans are created, because the provider is disabled or has been shut down.
@@ -370,23 +362,11 @@ impl ProviderInner {
     #[cold]
     pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
         self.baggage.in_context(parent).for_each(|entry| span.set_if_missing(entry));
-        for processor in &self.processors {
+        for processor in self.processors.iter() {
             if catch(|| processor.on_start(span, parent)).is_err() {
                 crate::__warn!("processor.panic", "a span processor panicked when a span started");
             }
         }
-    }
-
-    /// Calls the exporting processors first, so that their spans are not lost if a processor of another kind hangs.
-    fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        let mut processors: Vec<_> = self.processors.iter().collect();
-        processors.sort_by_key(|processor| catch(|| processor.all_counters().is_empty()).unwrap_or(true));
-        let mut result = Ok(());
-        for processor in processors {
-            // Call all processors, and keep the first error.
-            result = result.and(caught(|| call(&**processor)));
-        }
-        result
     }
 }
 

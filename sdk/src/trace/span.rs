@@ -112,7 +112,7 @@ impl Recording {
         if provider.wants_ending && !provider.is_off() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
-        if let Some((last, others)) = provider.processors.get(provider.first_at_end..).and_then(<[_]>::split_last) {
+        if let Some((last, others)) = provider.processors.at_end().split_last() {
             others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
             contained(|| last.on_end(data));
         }

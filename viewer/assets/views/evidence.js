@@ -20,8 +20,14 @@ export function evidence({ kind, title, evidence: facts = {} }, service, width) 
 
 const note = (x, text, anchor = 'start') => s('text', { x, y: 32, 'text-anchor': anchor }, text);
 
-function past({ median, mad, recent = [] }, width) {
-  if (!median || !recent.length) return undefined;
+// Cuts a text to a width, at about six pixels a character.
+function shortened(text, width) {
+  return text.length * 6.5 > width ? `${text.slice(0, Math.floor(width / 6.5) - 1)}…` : text;
+}
+
+function past({ median, mad, recent: before = [], lost_ns: lost = 0 }, width) {
+  if (!median) return undefined;
+  const recent = [median + lost, ...before];
   const longest = Math.max(...recent);
   const top = Math.max(longest, median + 6 * mad) * 1.04;
   const x = (value) => (value / top) * (width - 12) + 6;
@@ -32,7 +38,7 @@ function past({ median, mad, recent = [] }, width) {
     recent.slice(0, MOST_DOTS).map((value) => (slow(value) ? undefined : s('circle', { class: 'evidence-dot', cx: x(value), cy: 11, r: 2 }))),
     s('line', { class: 'evidence-median', x1: x(median), x2: x(median), y1: 2, y2: 20 }),
     recent.slice(0, MOST_DOTS).map((value) => (slow(value) ? s('path', { d: diamond(x(value), 11, 5), fill: 'var(--err)' }) : undefined)),
-    note(Math.max(0, Math.min(x(median) - 20, width - 170)), `median ${duration(median)}`), note(width, duration(longest), 'end'),
+    note(Math.max(0, Math.min(x(median) - 20, width - 170)), `median ${duration(median)}`), note(width, `now ${duration(median + lost)}`, 'end'),
   ];
 }
 
@@ -51,7 +57,7 @@ function repeats({ repeats: number, each, name }, service, width) {
   return [
     s('rect', { class: 'share2', x: 0, y: 0, width, height: 3 }),
     Array.from({ length: shown }, (_, index) => s('rect', { class: `evidence-part ${hueClass(service)}`, x: 2 + index * size, y: 6, width: Math.max(2, size * 0.84), height: 12 })),
-    note(0, `${count(number)} × ${name ? (name.length > 28 ? `${name.slice(0, 27)}…` : name) : 'the same call'}${each ? `, ${duration(each)} each` : ''}`),
+    note(0, `${count(number)} × ${name ? shortened(name, 180) : 'the same call'}${each ? `, ${duration(each)} each` : ''}`),
   ];
 }
 
@@ -60,7 +66,7 @@ function orphan(service, width) {
     s('rect', { class: 'evidence-band', x: 0.02 * width, y: 6, width: 0.34 * width, height: 12 }),
     s('line', { class: 'evidence-gap', x1: 0.38 * width, x2: 0.6 * width, y1: 12, y2: 12 }),
     s('rect', { class: `evidence-part ${hueClass(service)}`, x: 0.61 * width, y: 6, width: 0.34 * width, height: 12 }),
-    note(0.02 * width, 'parent not held'), note(0.61 * width, service ?? 'span'),
+    note(0.02 * width, 'parent not held'), note(0.61 * width, shortened(service ?? 'span', 0.36 * width)),
   ];
 }
 
@@ -73,7 +79,7 @@ function shares(parts, width) {
     const wide = (size / all) * width;
     return [
       s('rect', { class: `share${index}`, x, y: 6, width: Math.max(1, wide - 1), height: 12 }),
-      wide > 60 && note(x, name.length * 6 > wide ? `${name.slice(0, Math.floor(wide / 6.5))}…` : name),
+      wide > 60 && note(x, shortened(name, wide)),
     ];
   });
 }

@@ -203,7 +203,7 @@ function kindName(kind) {
 function seriesName({ labels }) {
   const entries = Object.entries(labels ?? {});
   if (!entries.length) return 'all';
-  return entries.length === 1 ? String(entries[0][1]) : entries.map(([key, value]) => `${key}=${value}`).join(' ');
+  return entries.length === 1 ? String(entries[0][1]) || 'not set' : entries.map(([key, value]) => `${key}=${value}`).join(' ');
 }
 
 function spark(values) {

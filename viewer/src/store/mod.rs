@@ -14,189 +14,26 @@
 //! | `metrics`, `series` | the instruments; the history of one series |
 //! | `services`, `rate` | hues and numbers of spans for each service; spans a second |
 //! | `running` | the spans of this process that have not ended |
-//! | `cut`, `limits` | the bounds of one item; the bounds of the store |
+//! | `shared` | `Store`, with its limits |
+//! | `cut` | the bounds of one item |
 
 mod cut;
 mod held;
-mod limits;
 mod metrics;
 mod rate;
 mod records;
 mod running;
 mod series;
 mod services;
+mod shared;
 mod trace;
 mod traces;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use crate::analysis::Baselines;
-use crate::model::{Interner, Metric, Record, Span};
-
 pub(crate) use cut::is_cut;
 pub(crate) use held::Held;
-pub use limits::Limits;
 pub(crate) use metrics::{Instrument, MAX_SERIES, kind_name};
 pub use running::{Running, RunningSpan};
 pub(crate) use series::{Sample, Series};
 pub(crate) use services::fnv1a;
+pub use shared::{Limits, Store};
 pub(crate) use trace::{Trace, is_error};
-
-/// Holds telemetry for the viewer. When it is full, the oldest items make room: whole traces, log records, and points of
-/// metrics.
-///
-/// All memory counts: items, names, and what searches remember. Log records and metrics take at most a quarter each. A
-/// trace takes at most a quarter, and at most 100,000 spans; its other spans are counted and dropped. Values longer than
-/// 16 KiB are cut.
-#[derive(Debug)]
-pub struct Store {
-    limits: Limits,
-    interner: Interner,
-    /// The size of the interner after its last sweep.
-    swept: AtomicUsize,
-    /// The bytes of the items that have left since the last sweep.
-    left: AtomicUsize,
-    /// The bytes that readers hold for later.
-    charged: AtomicUsize,
-    running: Running,
-    baselines: Mutex<Baselines>,
-    held: Mutex<Held>,
-}
-
-impl Store {
-    /// Creates an empty store.
-    pub fn new(limits: Limits) -> Arc<Store> {
-        Arc::new(Store {
-            interner: Interner::default(),
-            swept: AtomicUsize::new(0),
-            left: AtomicUsize::new(0),
-            charged: AtomicUsize::new(0),
-            running: Running::new(limits.clock.clone()),
-            baselines: Mutex::new(Baselines::new()),
-            held: Mutex::new(Held::new(limits.bytes)),
-            limits,
-        })
-    }
-
-    /// Adds spans.
-    pub fn add_spans(&self, mut spans: Vec<Span>) {
-        for span in &mut spans {
-            cut::span(&self.interner, span);
-        }
-        // Baselines are statistics, so it does no harm if they miss the spans that arrive while they are read.
-        if let Ok(mut baselines) = self.baselines.try_lock() {
-            for span in spans.iter().filter(|span| span.end != 0) {
-                baselines.record(span);
-            }
-        }
-        let spans = spans.into_iter().map(Arc::new).collect();
-        self.change(|held, now| held.add_spans(spans, now));
-    }
-
-    /// Adds log records.
-    pub fn add_records(&self, mut records: Vec<Record>) {
-        for record in &mut records {
-            cut::record(&self.interner, record);
-        }
-        let records = records.into_iter().map(Arc::new).collect();
-        self.change(|held, _| held.add_records(records));
-    }
-
-    /// Adds metrics.
-    pub fn add_metrics(&self, mut metrics: Vec<Metric>) {
-        for metric in &mut metrics {
-            cut::metric(&self.interner, metric);
-        }
-        self.change(|held, _| held.add_metrics(metrics));
-    }
-
-    /// Returns the interner for the names, resources and scopes of new items. Names that do not come from it count in full
-    /// for each item.
-    pub fn interner(&self) -> &Interner {
-        &self.interner
-    }
-
-    /// Returns the spans that have not ended yet.
-    pub fn running(&self) -> &Running {
-        &self.running
-    }
-
-    /// Returns all spans by the arrival of their traces, for saving them.
-    pub fn spans(&self) -> Vec<Arc<Span>> {
-        let held = self.lock();
-        let mut traces: Vec<_> = held.traces.newest().cloned().collect();
-        drop(held);
-        traces.reverse();
-        traces.iter().flat_map(|trace| trace.spans.iter().cloned()).collect()
-    }
-
-    /// Returns all log records by arrival, for saving them.
-    pub fn records(&self) -> Vec<Arc<Record>> {
-        self.lock().records.iter().cloned().collect()
-    }
-
-    /// Returns the points of all metrics, for saving them.
-    pub fn metrics(&self) -> Vec<Metric> {
-        self.lock().metrics.to_metrics()
-    }
-
-    /// Adds items, and makes room for them.
-    fn change(&self, add: impl FnOnce(&mut Held, u64)) {
-        let now = self.now();
-        let others = self.other_bytes();
-        let mut held = self.lock();
-        add(&mut held, now);
-        let full = held.bytes();
-        let garbage = held.make_room(others, now);
-        let left = full.saturating_sub(held.bytes());
-        drop(held);
-        drop(garbage);
-        self.sweep(left);
-    }
-
-    /// Removes unused names, if there are many new ones since the last time, or if many items have left.
-    fn sweep(&self, left: usize) {
-        let left = self.left.fetch_add(left, Ordering::Relaxed) + left;
-        let limit = self.swept.load(Ordering::Relaxed).saturating_add(self.limits.bytes / 16);
-        if left > self.limits.bytes / 4 || self.interner.bytes() > limit {
-            self.interner.sweep();
-            self.swept.store(self.interner.bytes(), Ordering::Relaxed);
-            self.left.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns the bytes of all that is not behind the lock.
-    fn other_bytes(&self) -> usize {
-        self.interner.bytes() + self.charged.load(Ordering::Relaxed)
-    }
-
-    /// Sets the bytes that readers hold for later requests.
-    pub(crate) fn charge(&self, bytes: usize) {
-        self.charged.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Returns the bytes that are held, and the limit.
-    pub(crate) fn usage(&self) -> (usize, usize) {
-        (self.lock().bytes() + self.other_bytes(), self.limits.bytes)
-    }
-
-    /// Returns the current time, in nanoseconds since the Unix epoch.
-    pub(crate) fn now(&self) -> u64 {
-        self.limits.clock.now().as_nanos()
-    }
-
-    /// Calls `read` with the contents. It must be short: clone what is needed, and render it afterwards.
-    pub(crate) fn read<R>(&self, read: impl FnOnce(&Held) -> R) -> R {
-        read(&self.lock())
-    }
-
-    /// Calls `read` with the usual durations of operations. Spans that arrive during the call are not recorded there.
-    pub(crate) fn with_baselines<R>(&self, read: impl FnOnce(&Baselines) -> R) -> R {
-        read(&self.baselines.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}

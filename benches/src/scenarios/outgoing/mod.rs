@@ -26,6 +26,7 @@ use crate::Failure;
 use crate::allocations::count;
 use crate::clock::stay_on_core;
 use crate::load::{Bursts, Load, Pause};
+use crate::lockstep::median;
 use crate::meters::Recorded;
 use crate::reading::{PRODUCED, Reading};
 use crate::subjects::{self, Settings};
@@ -36,9 +37,10 @@ const REGIMES: &[&str] = &[SPINNING, SLEEPING];
 
 /// The number of calls per burst.
 const CALLS: u64 = 100;
-/// The bursts in one turn. The bare and the observed calls take turns.
-const BURSTS: Bursts = Bursts { warm_up: 2, measured: 25 };
-const TURNS: u64 = 8;
+/// The bursts in one turn. The bare and the observed calls take turns, and the medians of their costs and differences count, because
+/// the calls cost much more than the library under test. Shorter turns would disturb more of each other.
+const BURSTS: Bursts = Bursts { warm_up: 2, measured: 8 };
+const TURNS: u64 = 24;
 
 /// The same calls without and with the library under test.
 struct Sides {
@@ -62,12 +64,13 @@ fn measure(run: &Run<'_>, sides: &Sides) -> Result<Vec<Reading>, Failure> {
     };
     let (load, bursts) = (Load { producers: 1, pause }, run.shortened(BURSTS));
     let turn = |burst: &Burst| -> Result<f64, Failure> { Ok(load.run(bursts, burst, &sides.flush)?.process) };
-    let (mut without, mut with) = (0.0, 0.0);
+    let (mut added, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        without += turn(&sides.bare)?;
-        with += turn(&sides.observed)?;
+        let (without, with) = (turn(&sides.bare)?, turn(&sides.observed)?);
+        added.push(with - without);
+        bare.push(without);
     }
-    let (bare, observed) = (allocations(&sides.bare), allocations(&sides.observed));
+    let allocations = allocations(&sides.observed) - allocations(&sides.bare);
     (sides.flush)();
     if let Some((expected, recorded)) = &sides.metrics {
         let recorded = recorded();
@@ -75,12 +78,12 @@ fn measure(run: &Run<'_>, sides: &Sides) -> Result<Vec<Reading>, Failure> {
             return Err(format!("{} has recorded {recorded} metrics instead of {expected}", run.subject).into());
         }
     }
-    let calls = (TURNS * bursts.measured * CALLS) as f64;
+    let per_call = |costs: Vec<f64>| median(costs.into_iter()) / (bursts.measured * CALLS) as f64;
     let produced = (TURNS * (bursts.warm_up + bursts.measured) + ALLOCATION_BURSTS) * CALLS;
     Ok(vec![
-        Reading::new("added, ns/call", (with - without) / calls),
-        Reading::new("added, allocations/call", (observed - bare) / CALLS as f64),
-        Reading::new("bare, ns/call", without / calls),
+        Reading::new("added, ns/call", per_call(added)),
+        Reading::new("added, allocations/call", allocations / CALLS as f64),
+        Reading::new("bare, ns/call", per_call(bare)),
         Reading::new(PRODUCED, produced as f64),
     ])
 }

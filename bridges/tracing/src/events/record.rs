@@ -14,6 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::fields::EventFields;
+use super::handlers::Handler;
 use crate::data;
 use crate::layer::change;
 use crate::options::Options;
@@ -31,9 +32,15 @@ where
     if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
         return;
     }
+    let handler = options.handlers.find(event.metadata().target());
+    if let Some(handler) = handler.filter(|_| options.keeps_spans(site, event.metadata())) {
+        handle(event, handler, ctx, layer);
+    }
     let is_error = options.errors && *event.metadata().level() == Level::ERROR;
-    let others = options.may_concern_spans(site.level) && options.keeps_for_spans(site, event);
-    let keeps_record = options.log_records && options.keeps_records(site, event);
+    let others = handler.is_none() && options.may_concern_spans(site.level) && options.keeps_for_spans(site, event);
+    // The layer's own filter does not tell records and spans apart.
+    let is_replaced = handler.is_some() && options.filter.is_some();
+    let keeps_record = options.log_records && !is_replaced && options.keeps_records(site, event);
     if keeps_record && !others && event.is_contextual() && options.span_fields.is_empty() {
         site.logger.with(|logger| record_only(event, site, logger));
         return;
@@ -89,6 +96,23 @@ where
     } else if let (Some(message), Some(kind), true) = (exception, kind, signal.has_log_records()) {
         bridge::log_exception(message, site.scope(), kind, &context);
     }
+}
+
+/// Lets a handler record an event, in the event's context.
+fn handle<S>(event: &Event<'_>, handler: &Handler, ctx: &Context<'_, S>, layer: usize)
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if bridge::is_suppressed() {
+        return;
+    }
+    let mut explicit = None;
+    if !event.is_contextual() {
+        let span = ctx.event_span(event).and_then(|span| data::nearest(&span, layer));
+        explicit = bridge::attach(&span.and_then(|span| data::context(&span, layer)).unwrap_or_default());
+    }
+    contained(|| handler(event));
+    explicit.into_iter().for_each(bridge::detach);
 }
 
 /// Records an event that becomes a log record of the current context and has no other effect, which most events do.

@@ -108,11 +108,19 @@ impl Operation {
 
     /// Ends the span and records the metrics. Only the first call has an effect.
     pub fn end(&mut self, end: End<'_>) {
+        if !self.has_ended {
+            // The clock is user code, and the thread may be unwinding.
+            self.end_at(end, guarded(|| self.instrumentation.now()).unwrap_or(self.started));
+        }
+    }
+
+    /// Does the same for a call that has ended before now. An end before the start counts as the start.
+    pub fn end_at(&mut self, end: End<'_>, ended: SystemTime) {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
         }
-        // The clock, the meter and span processors are user code, and the thread may be unwinding.
-        let ended = guarded(|| self.instrumentation.now().max(self.started)).unwrap_or(self.started);
+        let ended = ended.max(self.started);
+        // The meter and span processors are user code.
         guarded(|| self.record_metrics(&end, ended));
         if self.is_recording {
             guarded(|| self.record_span(&end, ended));

@@ -4,7 +4,7 @@ use std::array;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock, TryLockError, TryLockResult};
 
 use super::dialect::Dialect;
 use super::statement::Statement;
@@ -52,17 +52,17 @@ impl Statements {
         Statements { max_bytes, seed, generations: RwLock::new(generations) }
     }
 
-    /// Returns the statement, which is read if it is not in the cache. With `is_parameterized`, the text is recorded as it
-    /// is.
+    /// Returns the statement, which is read if it is not in the cache, or if another thread is changing the cache. Waits for no lock,
+    /// which may be locked forever in a forked child. With `is_parameterized`, the text is recorded as it is.
     pub fn get(&self, sql: &str, dialect: Dialect, is_parameterized: bool) -> Arc<Statement> {
         let table = 2 * dialect as usize + usize::from(is_parameterized);
-        let old = {
-            let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        let mut old = None;
+        if let Some(generations) = free(self.generations.try_read()) {
             if let Some(statement) = generations.young[table].get(sql) {
                 return Arc::clone(statement);
             }
-            generations.old[table].get(sql).map(Arc::clone)
-        };
+            old = generations.old[table].get(sql).map(Arc::clone);
+        }
         // Reads the statement without the lock.
         let statement = old.unwrap_or_else(|| Arc::new(Statement::new(sql, dialect, is_parameterized)));
         if sql.len() <= MAX_KEPT_BYTES {
@@ -74,7 +74,7 @@ impl Statements {
     #[cold]
     fn add(&self, sql: &str, table: usize, statement: &Arc<Statement>) {
         let bytes = ENTRY_BYTES + sql.len() + statement.text().len();
-        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut generations) = free(self.generations.try_write()) else { return };
         let mut dropped = None;
         if generations.young_bytes + bytes > self.max_bytes {
             let full = std::mem::replace(&mut generations.young, tables(self.seed));
@@ -90,6 +90,15 @@ impl Statements {
         // Frees up to thousands of statements, for which no other call must wait.
         drop(generations);
         drop(dropped);
+    }
+}
+
+/// Returns the guard of a lock unless the lock is held. Ignores poisoning.
+fn free<G>(attempt: TryLockResult<G>) -> Option<G> {
+    match attempt {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
@@ -179,6 +188,19 @@ mod tests {
             let entries = |tables: &Tables| tables.iter().map(Table::len).sum::<usize>();
             assert!(entries(&generations.young) <= 20 && entries(&generations.old) <= 20);
         }
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_not_waited_for() {
+        let statements = Statements::new();
+        let first = statements.get("SELECT 1 FROM t", Dialect::Sqlite, false);
+        let held = statements.generations.write().unwrap();
+        assert_eq!(statements.get("SELECT 1 FROM t", Dialect::Sqlite, false).text(), first.text());
+        drop(held);
+        assert!(Arc::ptr_eq(&first, &statements.get("SELECT 1 FROM t", Dialect::Sqlite, false)));
+        let held = statements.generations.read().unwrap();
+        assert_eq!(statements.get("SELECT 2 FROM u", Dialect::Sqlite, false).summary(), Some("SELECT u"));
+        assert!(held.young.iter().all(|table| !table.contains_key("SELECT 2 FROM u")));
     }
 
     #[test]

@@ -177,8 +177,10 @@ pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
 
 impl Injector for HeaderInjector<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // `HeaderName::from_bytes` lower-cases.
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::try_from(value)) {
+        // `HeaderName::from_bytes` lower-cases. The name of a common field is static, so neither it nor its copies, such as those that
+        // reqwest makes of all headers, allocate.
+        let name = field(key).map_or_else(|| HeaderName::from_bytes(key.as_bytes()), |name| Ok(name.clone()));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
             self.0.insert(name, value);
         }
     }
@@ -303,6 +305,15 @@ mod tests {
         carrier.set("bad name", "x".to_owned());
         carrier.set("bad-value", "x\ny".to_owned());
         assert_eq!(map, headers(&[("traceparent", b"new")]));
+    }
+
+    #[test]
+    fn the_name_of_a_common_field_is_not_allocated() {
+        let mut map = HeaderMap::with_capacity(8);
+        let (known, unknown) = ("1".to_owned(), "1".to_owned());
+        let mut set =
+            |key: &str, value| allocation_counter::measure(|| HeaderInjector(&mut map).set(key, value)).count_total;
+        assert_eq!((set("traceparent", known), set("x-tenant", unknown)), (0, 1));
     }
 
     #[test]

@@ -150,7 +150,8 @@ impl Control {
     #[inline]
     pub(in crate::logs) fn is_report_due(&self, now: Timestamp) -> bool {
         let next = self.next_report.load(Ordering::Relaxed);
-        let is_due = next != 0 && (next <= now.as_nanos() || next > now.as_nanos().saturating_add(INTERVAL));
+        // A time far in the future was set before the clock was turned back, or else by a thread that has read the clock later.
+        let is_due = next != 0 && (next <= now.as_nanos() || next > now.as_nanos().saturating_add(2 * INTERVAL));
         is_due && self.next_report.compare_exchange(next, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 

@@ -9,8 +9,9 @@ use crate::limits::LogRecordLimits;
 use crate::logs::{Scope, SdkLogRecord};
 use crate::time::Timestamp;
 
-/// The number of bytes of a body that a report quotes.
-const BODY: usize = 200;
+/// The number of bytes of each text that a report quotes. A description is kept until the next report, so texts of any length
+/// would take memory without a limit.
+const TEXT: usize = 256;
 
 /// A call site, as its report describes it.
 #[derive(Debug, Default)]
@@ -29,10 +30,10 @@ impl Description {
     pub(super) fn of_request(request: &Request<'_>) -> Self {
         let target = request.target;
         Description {
-            target: Some(target.to_owned()).filter(|target| !target.is_empty() && target != request.scope.name()),
+            target: Some(target).filter(|target| !target.is_empty() && *target != request.scope.name()).map(quoted),
             scope: Some(request.scope.clone()),
             severity: Some(request.severity),
-            event_name: request.event_name.map(str::to_owned),
+            event_name: request.event_name.map(quoted),
             ..Description::at(request.site)
         }
     }
@@ -40,16 +41,16 @@ impl Description {
     pub(super) fn of_record(record: &SdkLogRecord, scope: &Scope, site: Option<&LogSite>) -> Self {
         let place = Description::at(site);
         let body = match record.body() {
-            Some(AnyValue::String(body)) => Some(start_of(body.as_str(), BODY).to_owned()),
+            Some(AnyValue::String(body)) => Some(quoted(body.as_str())),
             _ => None,
         };
         Description {
             scope: Some(scope.clone()),
-            target: record.target().map(str::to_owned),
+            target: record.target().map(quoted),
             severity: record.severity_number(),
-            event_name: record.event_name().map(str::to_owned),
-            file: place.file.or_else(|| record.attribute("code.file.path").cloned()),
-            line: place.line.or_else(|| record.attribute("code.line.number").cloned()),
+            event_name: record.event_name().map(quoted),
+            file: place.file.or_else(|| record.attribute("code.file.path").and_then(bounded)),
+            line: place.line.or_else(|| record.attribute("code.line.number").and_then(bounded)),
             body,
         }
     }
@@ -61,6 +62,19 @@ impl Description {
             line: Some(i64::from(site.line)).filter(|line| *line > 0).map(AnyValue::from),
             ..Description::default()
         }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    start_of(text, TEXT).to_owned()
+}
+
+/// Returns a copy of a bounded size, or `None` for a value that no place has.
+fn bounded(value: &AnyValue) -> Option<AnyValue> {
+    match value {
+        AnyValue::String(text) => Some(quoted(text.as_str()).into()),
+        AnyValue::Int(_) => Some(value.clone()),
+        _ => None,
     }
 }
 

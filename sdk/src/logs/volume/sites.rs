@@ -33,8 +33,9 @@ impl Site {
     pub(super) fn takes(&self, now: Timestamp, cost: u64) -> bool {
         let now = now.as_nanos();
         let next = |full_at: u64| {
-            // A time beyond the next minute was set before the clock was turned back.
-            let from = if full_at > now.saturating_add(MINUTE) { now } else { full_at.max(now) };
+            // A time far beyond the next minute was set before the clock was turned back. A time slightly beyond it is that of a
+            // thread that has read the clock later than this one.
+            let from = if full_at > now.saturating_add(2 * MINUTE) { now } else { full_at.max(now) };
             Some(from.saturating_add(cost)).filter(|next| *next <= now.saturating_add(MINUTE))
         };
         self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
@@ -150,6 +151,14 @@ mod tests {
         assert_eq!([taken(at(0)), taken(at(0)), taken(at(1)), taken(at(11)), taken(at(500))], [60, 0, 1, 10, 60]);
         // The clock is turned back.
         assert_eq!([taken(at(100)), taken(at(101))], [60, 1]);
+    }
+
+    /// A thread may have read the clock, and then been held up, before another thread used up the allowance.
+    #[test]
+    fn a_thread_whose_time_is_slightly_older_gets_no_second_allowance() {
+        let (site, cost) = (Site::default(), MINUTE / 60);
+        let taken = |now| (0..1000).filter(|_| site.takes(now, cost)).count();
+        assert_eq!([taken(at(100)), taken(at(99)), taken(at(60)), taken(at(102))], [60, 0, 0, 2]);
     }
 
     #[test]

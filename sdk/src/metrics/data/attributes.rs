@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, Value};
 
 use crate::attributes::has_key;
 
@@ -50,6 +50,20 @@ impl Attributes {
         attributes.dedup_by(|a, b| a.key == b.key);
         Attributes(Some(attributes.into()))
     }
+}
+
+/// Returns about how many bytes a list of attributes takes.
+pub(crate) fn bytes(attributes: &[KeyValue]) -> usize {
+    let own = |one: &KeyValue| {
+        let value = match &one.value {
+            Value::Bool(_) | Value::I64(_) | Value::F64(_) => 0,
+            Value::String(text) => text.as_str().len(),
+            // The length of its text is a good estimate.
+            other => other.as_str().len(),
+        };
+        size_of::<KeyValue>() + one.key.as_str().len() + value
+    };
+    attributes.iter().map(own).sum()
 }
 
 impl Deref for Attributes {

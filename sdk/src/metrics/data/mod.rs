@@ -15,6 +15,7 @@ pub use metric::{Metric, MetricData, ScopeMetrics, Temporality};
 pub use number::Number;
 pub use point::{Buckets, ExponentialHistogramPoint, HistogramPoint, NumberPoint};
 
+pub(crate) use attributes::bytes;
 pub(crate) use buckets::bucket_of;
 pub(crate) use fingerprint::{Fingerprint, Secrets, is_same_set, is_same_value};
 pub(crate) use number::{Measured, NumberType, limited};

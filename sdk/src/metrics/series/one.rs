@@ -49,6 +49,15 @@ fn offer_to(custom: &CustomReservoir, offer: &Offer<'_>) {
     }
 }
 
+impl Drop for Series {
+    /// Contains a panic of the reservoir's destructor: a series may be dropped by a thread that measures.
+    fn drop(&mut self) {
+        if let Some(custom) = self.custom.take() {
+            let _ = catch(|| drop(custom));
+        }
+    }
+}
+
 impl Series {
     pub(crate) fn new(config: &StreamConfig, attributes: Attributes, check: u64, owner: Owner) -> Self {
         let custom = config.reservoir.as_ref().and_then(|make| catch(&**make).ok());

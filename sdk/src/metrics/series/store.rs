@@ -13,7 +13,7 @@ use super::one::Series;
 use super::striped::Owner;
 use super::table::Table;
 use crate::metrics::config::StreamConfig;
-use crate::metrics::data::{Attributes, Fingerprint, is_same_set};
+use crate::metrics::data::{Attributes, Fingerprint, bytes, is_same_set};
 use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
@@ -22,6 +22,14 @@ use crate::time::Timestamp;
 /// because saving memory matters more in such a large stream, and two threads rarely record into the same series at
 /// the same time.
 const WITH_OWN_CELLS: usize = 1024;
+
+/// Number of bytes that the attributes of a series may take on average. The attributes themselves have no limits, and peers may
+/// choose their values, so a stream is full if all of its series together exceed this.
+///
+/// spec: common/README.md#exempt-entities
+const BYTES_OF_A_SERIES: usize = 4096;
+/// Number of bytes that the attributes of a stream may take in any case.
+const MIN_BYTES: usize = 1 << 20;
 
 pub(crate) struct Store {
     pub(crate) slot: Slot,
@@ -34,6 +42,8 @@ pub(crate) struct Store {
 struct Maps {
     /// Series of the current epoch.
     current: Table,
+    /// Number of bytes of the attributes of these series.
+    bytes: usize,
     /// Series of the previous epoch, revived when a thread looks them up. Used only by delta streams.
     previous: Table,
     /// Evicted series that a thread may still hold.
@@ -57,6 +67,7 @@ impl Store {
             epoch: AtomicU64::new(local::next_epoch()),
             maps: Mutex::new(Maps {
                 current: Table::default(),
+                bytes: 0,
                 previous: Table::default(),
                 retired: Vec::new(),
                 overflow: None,
@@ -88,14 +99,14 @@ impl Store {
         let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
         let fingerprint = config.secrets.fingerprint(&*attributes);
         let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
-        let known = {
+        let (known, is_full) = {
             let mut maps = lock(&self.maps);
             if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
                 return found;
             }
-            maps.current.len()
+            (maps.current.len(), maps.is_full(config))
         };
-        if known >= config.limit {
+        if is_full {
             return self.overflow(config);
         }
         let owner = if known < WITH_OWN_CELLS { Owner::thread(thread) } else { Owner::EVERYBODY };
@@ -110,7 +121,7 @@ impl Store {
             return self.overflow(config);
         }
         made.epoch.store(self.epoch(), Ordering::Relaxed);
-        maps.current.insert(fingerprint.place, made.clone());
+        maps.insert(fingerprint.place, made.clone());
         made
     }
 
@@ -133,9 +144,11 @@ impl Store {
         let made = Arc::new(Series::new(config, attributes, check, Owner::EVERYBODY));
         crate::__warn!(
             "metrics.overflow",
-            "{} has more than {} series; further ones are counted as one, with otel.metric.overflow=true",
+            "{} has more than {} series, or their attributes take more than {} KiB; further ones are counted as one, with \
+             otel.metric.overflow=true",
             config.name,
-            config.limit
+            config.limit,
+            max_bytes(config) >> 10
         );
         lock(&self.maps).overflow.get_or_insert(made).clone()
     }
@@ -174,10 +187,12 @@ impl Store {
         let begun = local::next_epoch();
         self.epoch.store(begun, Ordering::Relaxed);
         let older = std::mem::replace(&mut maps.previous, std::mem::take(&mut maps.current));
+        maps.bytes = 0;
         let mut harvest: Vec<_> = maps.previous.series().collect();
-        for (place, series) in maps.previous.iter().filter(|(_, series)| series.is_bound()) {
+        let bound: Vec<_> = maps.previous.iter().filter(|(_, series)| series.is_bound()).cloned().collect();
+        for (place, series) in bound {
             series.epoch.store(begun, Ordering::Relaxed);
-            maps.current.insert(*place, series.clone());
+            maps.insert(place, series);
         }
         // Series that were revived from the previous epoch are already in the current table.
         let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
@@ -192,9 +207,19 @@ impl Store {
     }
 }
 
+/// Returns the number of bytes that the attributes of all series together may take.
+fn max_bytes(config: &StreamConfig) -> usize {
+    config.limit.saturating_mul(BYTES_OF_A_SERIES).max(MIN_BYTES)
+}
+
 impl Maps {
     fn is_full(&self, config: &StreamConfig) -> bool {
-        self.current.len() >= config.limit
+        self.current.len() >= config.limit || self.bytes >= max_bytes(config)
+    }
+
+    fn insert(&mut self, place: u64, series: Arc<Series>) {
+        self.bytes = self.bytes.saturating_add(bytes(&series.attributes));
+        self.current.insert(place, series);
     }
 
     fn find(
@@ -212,7 +237,7 @@ impl Maps {
         }
         let again = self.previous.find(fingerprint.place, &is_it)?.clone();
         again.epoch.store(epoch, Ordering::Relaxed);
-        self.current.insert(fingerprint.place, again.clone());
+        self.insert(fingerprint.place, again.clone());
         Some(again)
     }
 }

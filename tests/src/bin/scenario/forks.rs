@@ -204,6 +204,49 @@ pub(crate) fn child_that_measures() {
     });
 }
 
+/// Events at many call sites, so that threads look them up in the table that they share.
+macro_rules! say {
+    ($($word:literal)*) => { $(tracing::info!(said = $word, "said");)* };
+}
+
+fn say_much() {
+    say!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+    say!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+    say!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+}
+
+/// Forks while several threads emit events. Each child emits events at call sites that the program has not used before.
+pub(crate) fn child_that_says() {
+    let _telemetry = telemark::builder()
+        .with_span_exporter(Nowhere)
+        .with_log_exporter(Nowhere)
+        .with_flush_timeout(Duration::from_millis(100))
+        .with_instrumentation(telemark::tracing::install)
+        .init()
+        .expect("the first init of the process");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    say_much();
+                }
+            });
+        }
+        let ended_well = (0..200).take_while(|_| {
+            let status = fork(|| {
+                // SAFETY: ends a child that waits forever.
+                unsafe { libc::alarm(10) };
+                say!(0 1 2 3 4 5 6 7 8 9);
+                tracing::info_span!("child").in_scope(say_much);
+            });
+            status == 0
+        });
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 struct Nowhere;
 
 impl<S: Signal> Exporter<S> for Nowhere {

@@ -77,8 +77,10 @@ fn pairs(series: &Series, last: usize) -> impl Iterator<Item = (Option<&Sample>,
             return is_complete.then_some((None, &**sample));
         }
         match last {
-            Some(last) if number(&sample.data) >= number(&last.data) && sample.start <= last.time.max(last.start) => {
-                (sample.time > last.time).then_some((Some(last), &**sample))
+            Some(last) if sample.start == last.start => {
+                // A sum that falls without a new start is not one that can be read.
+                let continues = sample.time > last.time && number(&sample.data) >= number(&last.data);
+                continues.then_some((Some(last), &**sample))
             }
             _ => {
                 let is_recent = sample.start > 0 && sample.time.saturating_sub(sample.start) <= MAX_FIRST;
@@ -196,9 +198,20 @@ mod tests {
 
     #[test]
     fn cumulative_sums_become_rates_across_restarts() {
-        let samples = [(100, 110, 50), (100, 120, 80), (125, 130, 10), (125, 140, 10)];
+        let samples = [
+            (100, 110, 50),
+            (100, 120, 80),
+            (125, 130, 10),
+            (125, 140, 10),
+            (125, 150, 4),
+            (125, 160, 8),
+            (165, 170, 100),
+        ];
         let rates = rates(&series(Temporality::Cumulative, &samples), 9);
-        assert_eq!(rates, [(110 * S, 5.0), (120 * S, 3.0), (130 * S, 2.0), (140 * S, 0.0)]);
+        assert_eq!(
+            rates,
+            [(110 * S, 5.0), (120 * S, 3.0), (130 * S, 2.0), (140 * S, 0.0), (160 * S, 0.4), (170 * S, 20.0)]
+        );
     }
 
     #[test]

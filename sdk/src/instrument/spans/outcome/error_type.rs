@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock, RwLock};
 
 use super::chain::{MAX_CAUSES, source};
 use crate::instrument::shield::shielded;
-use crate::sync::unpoisoned;
+use crate::process::unless_stuck;
 
 /// Names an error for the `error.type` attribute of spans and of the `#[traced(metrics)]` metric.
 ///
@@ -259,8 +259,8 @@ impl fmt::Write for Head {
 /// `None` once the type or the program has reached its maximum number of names.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
     static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
-    let known = unpoisoned(NAMES.read()).find(path, rest);
-    known.or_else(|| unpoisoned(NAMES.write()).add(path, rest))
+    let known = unless_stuck(NAMES.try_read(), || NAMES.read())?.find(path, rest);
+    known.or_else(|| unless_stuck(NAMES.try_write(), || NAMES.write())?.add(path, rest))
 }
 
 #[derive(Default)]

@@ -13,17 +13,10 @@
 //! # }
 //! ```
 //!
-//! `&*pool` is sqlx's own pool, for migrations and for crates that take one; its calls are not observed. `SqlitePool::from(pool)` wraps a pool that other code opened. `telemark-sqlx` lists the calls that are observed; the variables
-//! `OTEL_RUST_DB_CLIENT_*` are the settings.
+//! `&*pool` is sqlx's own pool, for migrations and for crates that take one; these types do not observe its calls, but the layer of
+//! `telemark::tracing` does. `SqlitePool::from(pool)` wraps a pool that other code opened. `telemark-sqlx` lists
+//! the calls that are observed in either way; the variables `OTEL_RUST_DB_CLIENT_*` are the settings.
 
-use std::sync::OnceLock;
-
-use opentelemetry::Context;
-use opentelemetry::metrics::MeterProvider;
-use telemark_sdk::config::Env;
-use telemark_sdk::time::Clock;
-use telemark_sdk::trace::active::{self, ActiveTracer};
-use telemark_sdk::{diag, metrics};
 pub use telemark_sqlx::{
     ClientConfig, Commenter, ConfigProblem, DbClientInstrumentation, Driver, Options, QueryText, System, Telemetry,
     scope,
@@ -37,35 +30,8 @@ pub struct Installed;
 
 impl Telemetry for Installed {
     fn instrumentation() -> DbClientInstrumentation {
-        static INSTALLED: OnceLock<DbClientInstrumentation> = OnceLock::new();
-        let context = Context::current();
-        match (active::clock_in_context(&context), metrics::active::in_context(&context)) {
-            (None, None) => INSTALLED.get_or_init(|| instrumentation(Clock::system())).clone(),
-            (clock, of_test) => {
-                let client = instrumentation(clock.unwrap_or_else(Clock::system));
-                match of_test {
-                    Some(of_test) => client.with_meter(&of_test.meter_with_scope(telemark_sqlx::scope())),
-                    None => client,
-                }
-            }
-        }
+        super::instrumentation()
     }
-}
-
-/// Returns the instrumentation, which may be used before the telemetry is installed.
-fn instrumentation(clock: Clock) -> DbClientInstrumentation {
-    let scope = telemark_sqlx::scope();
-    let config = config(&Env::process()).with_clock(move || clock.now().into());
-    DbClientInstrumentation::new(config, ActiveTracer::new(scope.clone())).with_global_meter(scope)
-}
-
-fn config(env: &Env) -> ClientConfig {
-    let is_enabled = crate::enabled::is_enabled("sqlx", env);
-    let config = ClientConfig::from_env_fn(|name| env.string(name)).with_enabled(is_enabled);
-    for problem in config.problems() {
-        diag::log(diag::Level::Warn, "db.config", format_args!("{problem}"));
-    }
-    config
 }
 
 /// A pool of sqlx whose calls are spans and measurements.
@@ -120,15 +86,5 @@ mod tests {
         });
         let names: Vec<_> = telemetry.spans().iter().map(|span| span.name.to_string()).collect();
         assert_eq!(names, ["BEGIN", "COMMIT"]);
-    }
-
-    #[test]
-    fn the_environment_disables_and_configures() {
-        let config =
-            |pairs: &[(&'static str, &'static str)]| format!("{:?}", config(&Env::from_pairs(pairs.iter().copied())));
-        let default = config(&[]);
-        assert_eq!(default, format!("{:?}", ClientConfig::new()));
-        assert_ne!(config(&[("OTEL_RUST_INSTRUMENTATION_SQLX_ENABLED", "false")]), default);
-        assert_ne!(config(&[("OTEL_RUST_DB_CLIENT_QUERY_TEXT", "none")]), default);
     }
 }
