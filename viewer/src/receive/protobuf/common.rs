@@ -233,3 +233,22 @@ pub(super) fn trace_id(field: Wire<'_>) -> Result<TraceId, Malformed> {
 pub(super) fn span_id(field: Wire<'_>) -> Result<SpanId, Malformed> {
     Ok(SpanId(field.bytes()?.try_into().map_or(0, u64::from_be_bytes)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Limits, Store};
+
+    #[test]
+    fn an_item_has_a_bounded_number_of_elements() {
+        let store = Store::new(Limits::default());
+        let mut decoder = Decoder::new(Sink::new(&store));
+        for _ in 0..2 {
+            decoder.begin();
+            assert_eq!((0..MAX_ELEMENTS + 10).filter(|_| decoder.take()).count(), MAX_ELEMENTS);
+        }
+        let (mut attributes, mut dropped) = (Vec::new(), 0);
+        decoder.attribute(&mut attributes, &mut dropped, b"").unwrap();
+        assert_eq!((attributes.len(), dropped), (0, 1));
+    }
+}
