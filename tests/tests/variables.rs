@@ -99,6 +99,7 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES", db_client, &[], "true"),
     ("OTEL_RUST_DB_CLIENT_SQLCOMMENTER", db_client, &[], "true"),
     ("OTEL_RUST_HTTP_CLIENT_METRICS", http_client, &[], "none"),
+    ("OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES", http_client, &[], "true"),
     ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
     ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
