@@ -8,6 +8,9 @@ const SPARE = 10;
 const TALLEST = 10e6;
 const MOST_BARS = 200;
 
+/** Returns all members, or evenly spaced ones if there are too many to draw. */
+const sample = (members) => members.length <= MOST_BARS ? members : members.filter((_, at) => at % Math.ceil(members.length / MOST_BARS) === 0);
+
 /** Builds the waterfall. `view` holds `tree`, `selected`, `from`, `to`, `showPath`, `showLogs`; `pick(index)` selects. */
 export function waterfall(view, { pick, changed }) {
   const rows = h('div', { class: 'rows', role: 'presentation' });
@@ -91,7 +94,7 @@ export function waterfall(view, { pick, changed }) {
     }, nameCell({ index, grouped, members, failed, open, text, flags }),
     h('div', { class: 'time', role: 'gridcell' },
       lines.map((time) => h('i', { class: 'tick', set: { left: `${x(time)}%` } })),
-      h('div', { class: 'lane' }, bars(members), view.showPath && members.map(path), view.showLogs && members.slice(0, MOST_BARS).map(pins)),
+      h('div', { class: 'lane' }, bars(members), view.showPath && sample(members).map(path), view.showLogs && sample(members).map(pins)),
       label(left, right, text)));
   }
 
@@ -129,7 +132,7 @@ export function waterfall(view, { pick, changed }) {
   function bars(members) {
     const { columns } = view.tree;
     const one = members.length > 1;
-    const shown = members.length <= MOST_BARS ? members : members.filter((_, at) => at % Math.ceil(members.length / MOST_BARS) === 0);
+    const shown = sample(members);
     return shown.map((member) => {
       const flags = columns.flags[member];
       const service = view.tree.data.services[view.tree.colour[member]] ?? {};

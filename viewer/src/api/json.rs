@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::model::cut::is_cut;
 use crate::model::{Attribute, Kind, Value};
 use crate::query::text_of;
-use crate::store::is_cut;
 
 /// The largest integer that JavaScript represents exactly.
 const MAX_EXACT: u64 = 1 << 53;

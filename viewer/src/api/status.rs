@@ -13,7 +13,7 @@ const FINDINGS_AGE: u64 = 5_000_000_000;
 impl Api {
     pub(super) fn status(&self) -> Json {
         // A page is open, so that spans of this process are followed.
-        let running = self.store.running().spans().len();
+        let running = self.store.running().count();
         let now = self.store.now();
         let (used, limit) = self.store.usage();
         let findings = self.findings_within(FINDINGS_AGE).get("findings").and_then(Json::as_array).map_or(0, Vec::len);

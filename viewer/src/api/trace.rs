@@ -9,9 +9,10 @@ use super::Api;
 use super::json::micros;
 use super::params::Refused;
 use crate::analysis::{Peer, Times, Tree, critical_path, equal_siblings, origin, peer, skew, tree};
+use crate::model::cut::is_cut;
 use crate::model::{Attribute, Event, Kind, Record, Span, TraceId};
 use crate::query::text_of;
-use crate::store::{Trace, is_cut, is_error};
+use crate::store::{Trace, is_error};
 
 /// The maximum number of log records and of events that a trace shows.
 const MAX_MARKS: usize = 5_000;

@@ -8,6 +8,7 @@ use telemark_sdk::trace::{SdkSpan, SpanData, SpanProcessor};
 use super::spans::{kind, span_id, trace_id};
 use super::values;
 use crate::model::Resource;
+use crate::model::cut::short;
 use crate::store::{RunningSpan, Store};
 
 /// A span processor that copies ids, name and start of each sampled span, and forgets the span when it ends. While no page asks for
@@ -37,7 +38,8 @@ impl SpanProcessor for RunningSpans {
             trace_id: trace_id(span.trace_id()),
             span_id: span_id(span.span_id()),
             parent: span_id(span.parent_span_id),
-            name: self.store.interner().text(&span.name),
+            // Not interned: application threads must not wait for the interner's sweeps.
+            name: short(&span.name).into(),
             kind: kind(&span.kind),
             start: span.start.as_nanos(),
             resource: self.resource.clone(),

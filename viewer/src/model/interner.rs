@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::size::{ALLOCATION, Size};
-use super::{Resource, Scope, Text};
+use super::{Resource, Scope, Text, cut};
 
 /// The bytes that an entry of a pool occupies besides its content: the slot of the table, which is about half full, and
 /// the allocation.
@@ -58,8 +58,9 @@ impl<T: ?Sized + Eq + Hash> Pool<T> {
 }
 
 impl Interner {
-    /// Returns the shared copy of a text.
+    /// Returns the shared copy of a text, which is cut if it has more than 1 KiB.
     pub fn text(&self, text: &str) -> Text {
+        let text = &*cut::short(text);
         let mut texts = lock(&self.texts);
         match texts.entries.get_key_value(text) {
             Some((text, _)) => text.clone(),
@@ -67,8 +68,10 @@ impl Interner {
         }
     }
 
-    /// Returns the shared copy of a resource.
-    pub fn resource(&self, resource: Resource) -> Arc<Resource> {
+    /// Returns the shared copy of a resource. At most 256 of its attributes are kept, cut to 16 KiB in total.
+    pub fn resource(&self, mut resource: Resource) -> Arc<Resource> {
+        resource.service = self.text(&resource.service);
+        cut::shared_attributes(self, &mut resource.attributes);
         let mut resources = lock(&self.resources);
         match resources.entries.get_key_value(&resource) {
             Some((resource, _)) => resource.clone(),
@@ -79,8 +82,10 @@ impl Interner {
         }
     }
 
-    /// Returns the shared copy of a scope.
-    pub fn scope(&self, scope: Scope) -> Arc<Scope> {
+    /// Returns the shared copy of a scope, cut like a resource.
+    pub fn scope(&self, mut scope: Scope) -> Arc<Scope> {
+        (scope.name, scope.version) = (self.text(&scope.name), self.text(&scope.version));
+        cut::shared_attributes(self, &mut scope.attributes);
         let mut scopes = lock(&self.scopes);
         match scopes.entries.get_key_value(&scope) {
             Some((scope, _)) => scope.clone(),
@@ -126,6 +131,20 @@ mod tests {
         let nan = || interner.resource(resource("shop", Value::Double(f64::NAN)));
         assert!(Arc::ptr_eq(&nan(), &nan()));
         assert!(!Arc::ptr_eq(&nan(), &interner.resource(resource("shop", Value::Int(1)))));
+    }
+
+    #[test]
+    fn nothing_that_items_share_is_large() {
+        let interner = Interner::default();
+        let large = "x".repeat(1 << 20);
+        let attribute = |key: &str| Attribute { key: key.into(), value: Value::String((&*large).into()) };
+        let attributes: Vec<_> = (0..1_000).map(|_| attribute(&large)).collect();
+        let resource = interner.resource(Resource { service: (&*large).into(), attributes: attributes.clone().into() });
+        let scope = interner.scope(Scope { name: (&*large).into(), version: "".into(), attributes: attributes.into() });
+        assert!(resource.service.len() < 1_100 && scope.name.len() < 1_100);
+        assert!(resource.attributes.len() == 256 && resource.attributes.iter().all(|one| one.key.len() < 1_100));
+        assert!(interner.bytes() < 100_000, "{}", interner.bytes());
+        assert!(Arc::ptr_eq(&interner.text(&large), &interner.text(&large)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Owned telemetry, as the store holds it. No behaviour except for its size in bytes.
 
+pub(crate) mod cut;
 mod id;
 mod interner;
 mod metric;

@@ -14,7 +14,7 @@ pub(crate) use records::{Level, RecordMatch, RecordSearch};
 pub(crate) use traces::{TraceMatch, TraceSearch};
 
 /// The maximum number of searches of each type that are remembered.
-const MAX_SEARCHES: usize = 3;
+const MAX_SEARCHES: usize = 12;
 /// The maximum number of items that are cloned under the store's lock at once.
 const STEP: usize = 1_000;
 

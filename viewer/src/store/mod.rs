@@ -15,9 +15,7 @@
 //! | `services`, `rate` | hues and numbers of spans for each service; spans a second |
 //! | `running` | the spans of this process that have not ended |
 //! | `shared` | `Store`, with its limits |
-//! | `cut` | the bounds of one item |
 
-mod cut;
 mod held;
 mod metrics;
 mod rate;
@@ -29,7 +27,6 @@ mod shared;
 mod trace;
 mod traces;
 
-pub(crate) use cut::is_cut;
 pub(crate) use held::Held;
 pub(crate) use metrics::{Instrument, MAX_SERIES, kind_name};
 pub use running::{Running, RunningSpan};

@@ -79,11 +79,18 @@ impl Running {
         spans
     }
 
+    /// Returns the number of running spans, and keeps them wanted.
+    pub(crate) fn count(&self) -> usize {
+        self.asked.store(self.clock.now().as_nanos().max(1), Ordering::Relaxed);
+        self.lock().len()
+    }
+
     fn is_recent(&self, asked: u64) -> bool {
         let is_recent = self.clock.now().as_nanos().saturating_sub(asked) < WANTED;
         // The first caller to notice clears the spans, since their ends will not be reported.
         if !is_recent && self.asked.compare_exchange(asked, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            *self.lock() = HashMap::new();
+            let old = std::mem::take(&mut *self.lock());
+            drop(old);
         }
         is_recent
     }

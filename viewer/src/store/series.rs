@@ -1,6 +1,7 @@
 //! The history of one series of a metric.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::model::{Attribute, Exemplar, Point, PointData, Resource, Scope, Size, Temporality};
@@ -14,13 +15,29 @@ const OVERHEAD: usize = size_of::<Series>() + 24 + 2 * size_of::<SeriesKey>() + 
 /// The size of a sample without its content.
 const SAMPLE_OVERHEAD: usize = size_of::<Sample>() + 24 + 2 * size_of::<Arc<Sample>>();
 
-/// What tells series of an instrument apart.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What tells series of an instrument apart. Resources and scopes are interned, so their addresses suffice.
+#[derive(Clone, Debug)]
 pub(crate) struct SeriesKey {
     pub(crate) resource: Arc<Resource>,
     pub(crate) scope: Arc<Scope>,
     /// Sorted by key.
     pub(crate) attributes: Arc<[Attribute]>,
+}
+
+impl PartialEq for SeriesKey {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.resource, &other.resource)
+            && Arc::ptr_eq(&self.scope, &other.scope)
+            && self.attributes == other.attributes
+    }
+}
+
+impl Eq for SeriesKey {}
+
+impl Hash for SeriesKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.resource), Arc::as_ptr(&self.scope), &self.attributes).hash(state);
+    }
 }
 
 impl SeriesKey {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use telemark_sdk::time::Clock;
 
+use super::Running;
 use super::held::Held;
-use super::{Running, cut};
 use crate::analysis::Baselines;
-use crate::model::{Interner, Metric, Record, Span};
+use crate::model::{Interner, Metric, Record, Span, cut};
 
 /// Holds telemetry for the viewer. When it is full, the oldest items make room: whole traces, log records, and points of
 /// metrics.
@@ -111,6 +111,8 @@ impl Store {
     /// Adds items, and makes room for them.
     fn change(&self, add: impl FnOnce(&mut Held, u64)) {
         let now = self.now();
+        // Unused names must not push out items.
+        self.sweep(0);
         let others = self.other_bytes();
         let mut held = self.lock();
         add(&mut held, now);

@@ -1,9 +1,11 @@
 //! What costs the most bytes: by route, and by attribute.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::super::text::first_attribute;
 use super::Trace;
+use crate::model::cut::short;
 use crate::model::{Attribute, Kind, Span, Text, Value};
 
 /// The number of rows that a page shows.
@@ -45,7 +47,7 @@ struct Route {
 
 impl Costs {
     pub(super) fn add(&mut self, trace: &Trace<'_>) {
-        let mut routes: Vec<String> = Vec::with_capacity(trace.spans.len());
+        let mut routes: Vec<Rc<str>> = Vec::with_capacity(trace.spans.len());
         for position in trace.positions() {
             let span = trace.span(position);
             let parent = trace.tree.parent_of(position);
@@ -53,7 +55,7 @@ impl Costs {
                 || parent.is_none_or(|parent| trace.span(parent).resource.service != span.resource.service);
             let route = match (is_entry, parent) {
                 (false, Some(parent)) => routes[parent].clone(),
-                _ => format!("{} {}", span.resource.service, route(span)),
+                _ => short(&format!("{} {}", span.resource.service, route(span))).into(),
             };
             self.count(&route, span);
             routes.push(route);

@@ -1,5 +1,7 @@
 //! Attempts that failed before one succeeded.
 
+use std::collections::HashMap;
+
 use super::super::origin::retried;
 use super::super::peer::peer;
 use super::super::text::{count, duration, failure};
@@ -11,30 +13,20 @@ const SHOWN: usize = 20;
 
 pub(super) fn find(trace: &Trace<'_>, found: &mut Found) {
     let retried = retried(&trace.spans, &trace.tree, &trace.times);
-    let is_failed_attempt = |position: usize| retried[position] && is_call(trace.span(position));
-    for position in trace.positions().filter(|&position| is_failed_attempt(position)) {
-        let first = trace.span(position);
-        let same = |other: usize| {
-            let span = trace.span(other);
-            trace.tree.parent[other] == trace.tree.parent[position]
-                && span.name == first.name
-                && span.kind == first.kind
-                && span.resource.service == first.resource.service
-        };
-        // The first failure of the story tells it. Siblings before it are at earlier positions.
-        let begins = trace.tree.parent_of(position).map_or(0, |parent| parent + 1);
-        if (begins..position).any(|other| is_failed_attempt(other) && same(other)) {
-            continue;
-        }
-        let end = trace.tree.parent_of(position).map_or(trace.spans.len(), |parent| trace.tree.end_of(parent));
-        let mut attempts = Vec::new();
-        for other in (position..end).filter(|&other| same(other)) {
-            attempts.push(other);
-            if !matches!(trace.span(other).status, Status::Error(_)) || attempts.len() == SHOWN {
-                break;
-            }
-        }
-        add(trace, &attempts, found);
+    // Equal calls below one parent, by start.
+    let mut stories: HashMap<_, Vec<usize>> = HashMap::new();
+    for position in trace.positions().filter(|&position| is_call(trace.span(position))) {
+        let span = trace.span(position);
+        let story = (trace.tree.parent[position], &*span.resource.service, &*span.name, span.kind == Kind::Client);
+        stories.entry(story).or_default().push(position);
+    }
+    for calls in stories.into_values() {
+        // The first failure tells the story, up to the success.
+        let first = calls.iter().position(|&call| retried[call]);
+        let from_first = first.and_then(|first| calls.get(first..)).unwrap_or_default();
+        let is_success = |&call: &usize| !matches!(trace.span(call).status, Status::Error(_));
+        let end = from_first.iter().position(is_success).map_or(from_first.len(), |success| success + 1);
+        add(trace, &from_first[..end.min(SHOWN)], found);
     }
 }
 

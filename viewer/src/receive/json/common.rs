@@ -150,10 +150,18 @@ pub(super) fn value(message: Option<Fields<'_>>, sink: &Sink<'_>) -> Result<Valu
     })
 }
 
+/// Returns the attributes of a resource or scope that may be kept, because an empty one takes three bytes of a request and far more here.
+fn bounded(attributes: &[Json]) -> &[Json] {
+    attributes.get(..MAX_SHARED).unwrap_or(attributes)
+}
+
+/// Twice what the store keeps.
+const MAX_SHARED: usize = 512;
+
 fn resource(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Arc<Resource>, Malformed> {
     let json = raw.map(parse).transpose()?.filter(|json| !json.is_null());
     let attributes = match &json {
-        Some(json) => attributes(Fields::new(json)?.list("attributes")?, sink)?,
+        Some(json) => attributes(bounded(Fields::new(json)?.list("attributes")?), sink)?,
         None => Box::default(),
     };
     Ok(sink.store().interner().resource(Resource::new(attributes)))
@@ -165,7 +173,7 @@ fn scope(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Arc<Scope>, Malforme
     let scope = match &json {
         Some(json) => {
             let fields = Fields::new(json)?;
-            let attributes = attributes(fields.list("attributes")?, sink)?;
+            let attributes = attributes(bounded(fields.list("attributes")?), sink)?;
             let (name, version) = (fields.text("name")?, fields.text("version")?);
             Scope { name: interner.text(name), version: interner.text(version), attributes }
         }

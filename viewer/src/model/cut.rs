@@ -1,6 +1,8 @@
 //! Cuts items that are too large, so that one of them cannot take the place of many.
 
-use crate::model::{Attribute, Interner, Metric, Record, Span, Status, Text, Value};
+use std::borrow::Cow;
+
+use super::{Attribute, Interner, Metric, Record, Span, Status, Text, Value};
 
 /// The maximum size of a value in bytes. A value that was cut is longer than this, because its mark is added.
 const MAX_VALUE: usize = 16 << 10;
@@ -10,6 +12,8 @@ const MAX_NAME: usize = 1 << 10;
 const MAX_DEPTH: usize = 16;
 /// The maximum number of attributes, events, links or exemplars of an item.
 const MAX_ITEMS: usize = 4_096;
+/// The maximum number of attributes of a resource or a scope.
+const MAX_SHARED: usize = 256;
 /// The end of a value that was cut.
 const MARK: &str = "\u{2026} cut";
 
@@ -25,7 +29,7 @@ pub(crate) fn is_cut(value: &Value) -> bool {
 }
 
 /// Cuts the parts of a span.
-pub(super) fn span(interner: &Interner, span: &mut Span) {
+pub(crate) fn span(interner: &Interner, span: &mut Span) {
     name(interner, &mut span.name);
     name(interner, &mut span.trace_state);
     if let Status::Error(message) = &mut span.status {
@@ -45,7 +49,7 @@ pub(super) fn span(interner: &Interner, span: &mut Span) {
 }
 
 /// Cuts the parts of a log record.
-pub(super) fn record(interner: &Interner, record: &mut Record) {
+pub(crate) fn record(interner: &Interner, record: &mut Record) {
     name(interner, &mut record.severity_text);
     name(interner, &mut record.event_name);
     value(&mut record.body);
@@ -53,7 +57,7 @@ pub(super) fn record(interner: &Interner, record: &mut Record) {
 }
 
 /// Cuts the parts of a metric.
-pub(super) fn metric(interner: &Interner, metric: &mut Metric) {
+pub(crate) fn metric(interner: &Interner, metric: &mut Metric) {
     for text in [&mut metric.name, &mut metric.unit, &mut metric.description] {
         name(interner, text);
     }
@@ -66,9 +70,27 @@ pub(super) fn metric(interner: &Interner, metric: &mut Metric) {
     }
 }
 
+/// Returns a name, cut if it is too long.
+pub(crate) fn short(name: &str) -> Cow<'_, str> {
+    if name.len() > MAX_NAME { Cow::Owned(shortened(name, MAX_NAME)) } else { Cow::Borrowed(name) }
+}
+
 fn name(interner: &Interner, text: &mut Text) {
     if text.len() > MAX_NAME {
-        *text = interner.text(&shortened(text, MAX_NAME));
+        *text = interner.text(text);
+    }
+}
+
+/// Cuts the attributes of a resource or a scope, which all of its items share.
+pub(super) fn shared_attributes(interner: &Interner, list: &mut Box<[Attribute]>) {
+    if list.len() > MAX_SHARED {
+        *list = std::mem::take(list).into_iter().take(MAX_SHARED).collect();
+    }
+    // Together they take no more than one value of an item.
+    let mut budget = MAX_VALUE;
+    for attribute in list {
+        name(interner, &mut attribute.key);
+        limit(&mut attribute.value, &mut budget, 0);
     }
 }
 
@@ -111,28 +133,32 @@ fn limit(value: &mut Value, budget: &mut usize, depth: usize) {
             *budget = budget.saturating_sub(bytes.len());
         }
         Value::Array(values) => {
-            let kept = fitting(values, budget, depth, |value| value);
+            let kept = fitting(values, budget, depth, |value| (0, value));
             shorten(values, kept, || Value::String(MARK.into()));
         }
         Value::Map(entries) => {
-            let kept = fitting(entries, budget, depth, |entry| &mut entry.value);
+            let kept = fitting(entries, budget, depth, |entry| (entry.key.len(), &mut entry.value));
             shorten(entries, kept, || Attribute { key: MARK.into(), value: Value::Null });
         }
     }
 }
 
-/// Limits the elements of a list, and returns how many of them may stay.
-fn fitting<T>(list: &mut [T], budget: &mut usize, depth: usize, value: impl Fn(&mut T) -> &mut Value) -> usize {
+/// Limits the elements of a list, each the length of its key and its value, and returns how many of them may stay.
+fn fitting<T>(
+    list: &mut [T],
+    budget: &mut usize,
+    depth: usize,
+    parts: impl Fn(&mut T) -> (usize, &mut Value),
+) -> usize {
     if depth >= MAX_DEPTH {
         return 0;
     }
     let mut kept = 0;
     for item in list {
-        if *budget < size_of::<Value>() {
-            break;
-        }
-        *budget -= size_of::<Value>();
-        limit(value(item), budget, depth + 1);
+        let (key, value) = parts(item);
+        let Some(left) = budget.checked_sub(size_of::<Value>() + key) else { break };
+        *budget = left;
+        limit(value, budget, depth + 1);
         kept += 1;
     }
     kept
@@ -167,7 +193,7 @@ mod tests {
             Value::String(text) => text.len(),
             Value::Bytes(bytes) => bytes.len(),
             Value::Array(values) => values.iter().map(size).sum(),
-            Value::Map(entries) => entries.iter().map(|entry| size(&entry.value)).sum(),
+            Value::Map(entries) => entries.iter().map(|entry| entry.key.len() + size(&entry.value)).sum(),
             _ => 8,
         }
     }
@@ -181,6 +207,7 @@ mod tests {
             Value::Array(vec![Value::Int(1); 1 << 20].into()),
             Value::Array(vec![Value::String(long.clone().into()), Value::Int(1)].into()),
             Value::Map(vec![Attribute { key: "a".into(), value: Value::Int(1) }; 1 << 20].into()),
+            Value::Map(vec![Attribute { key: "k".repeat(1 << 10).into(), value: Value::Int(1) }; 1 << 10].into()),
         ] {
             let value = cut(value);
             assert!(is_cut(&value));
