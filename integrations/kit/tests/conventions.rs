@@ -10,7 +10,7 @@ macro_rules! published {
     };
 }
 
-const PUBLISHED: [(&str, &str, &str); 42] = published![
+const PUBLISHED: [(&str, &str, &str); 43] = published![
     CLIENT_ADDRESS
     CLIENT_PORT
     CPU_MODE
@@ -28,6 +28,7 @@ const PUBLISHED: [(&str, &str, &str); 42] = published![
     DB_SYSTEM_NAME
     DISK_IO_DIRECTION
     ERROR_TYPE
+    HTTP_CONNECTION_STATE
     HTTP_REQUEST_BODY_SIZE
     HTTP_REQUEST_METHOD
     HTTP_REQUEST_METHOD_ORIGINAL
@@ -63,7 +64,11 @@ const NEWER: [(&str, &str); 3] = [
 ];
 
 /// Telemark's own names.
-const OWN: [(&str, &str); 2] = [("TELEMARK_OUTCOME", "telemark.outcome"), ("TELEMARK_TRUNCATED", "telemark.truncated")];
+const OWN: [(&str, &str); 3] = [
+    ("TELEMARK_OUTCOME", "telemark.outcome"),
+    ("TELEMARK_PHASE_DURATION", "telemark.phase.duration"),
+    ("TELEMARK_TRUNCATED", "telemark.truncated"),
+];
 
 /// Returns the names and values of the constants in a source file.
 fn constants(source: &str) -> Vec<(&str, &str)> {

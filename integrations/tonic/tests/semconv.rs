@@ -353,7 +353,7 @@ async fn samplers_see_what_the_conventions_want<S: Spans>() {
          test.Semconv/Sampled: rpc.method rpc.system.name server.address server.port"
     );
     let peers = spans.finished().iter().filter(|span| span.attributes.contains_key("network.peer.port")).count();
-    assert_eq!(peers, 2, "added afterwards");
+    assert_eq!(peers, 3, "added afterwards");
 }
 
 async fn the_metric_is_the_duration_of_the_span<S: Spans>() {
