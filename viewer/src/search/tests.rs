@@ -115,7 +115,7 @@ fn searches_count_as_memory_of_the_store_and_are_few() {
     searches.traces(&store, "").unwrap();
     let one = store.usage().0 - before;
     assert!(one >= 100 * size_of::<TraceMatch>(), "{one}");
-    for number in 0..10 {
+    for number in 0..2 * MAX_SEARCHES {
         searches.traces(&store, &format!("<{}s", number + 1)).unwrap();
     }
     assert_eq!(searches.traces.len(), MAX_SEARCHES);
