@@ -35,6 +35,7 @@ async function route() {
   stop.abort();
   stop = mine;
   name = wanted;
+  const before = { field: searchInput(), focused: document.activeElement };
   frame(true);
   const context = {
     id: decode(second ?? ''), status: () => store.status, live: () => live && !store.lost, signal: mine.signal, pause: () => setLive(false), root: main,
@@ -51,10 +52,23 @@ async function route() {
   }
   if (mine.signal.aborted) return;
   current = view;
+  // Who searched while the view loaded typed into the old one.
+  const typed = before.field && document.activeElement === before.field && before.focused !== before.field ? before.field.value : undefined;
   fill(main, view.element);
   view.shown?.();
+  if (typed !== undefined) goOnTyping(typed);
   document.title = `${view.title ?? TABS.find(([key]) => key === wanted)?.[1]} · Telemark`;
   frame(true);
+}
+
+const searchInput = () => main.querySelector('.query input');
+
+function goOnTyping(text) {
+  const input = searchInput();
+  if (!input) return;
+  input.value = text;
+  input.focus();
+  input.dispatchEvent(new Event('input', { bubbles: true }));
 }
 
 function decode(text) {
@@ -134,7 +148,7 @@ document.addEventListener('click', (event) => {
 });
 
 const PAGE_KEYS = {
-  '/': () => { document.querySelector('.query input')?.focus(); },
+  '/': () => { searchInput()?.focus(); },
   '?': () => sheet.showModal(),
   ' ': () => setLive(!live),
   y: () => copy(permanent(store.status?.now ?? Date.now() * 1000, current?.range)),
