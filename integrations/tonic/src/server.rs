@@ -65,10 +65,10 @@ impl<T> GrpcServerLayer<T> {
     }
 
     /// Changes the settings. `change` receives the layer's settings, including those from the environment, and returns new ones.
-    pub fn map_config(mut self, change: impl FnOnce(GrpcConfig) -> GrpcConfig) -> Self {
-        self.config = change(self.config);
-        self.server = Arc::default();
-        self
+    /// The clock is kept unless the new settings have their own.
+    pub fn map_config(self, change: impl FnOnce(GrpcConfig) -> GrpcConfig) -> Self {
+        let config = change(self.config.clone());
+        self.with_config(config)
     }
 
     /// Replaces the tracer, usually with a concrete provider's tracer; see [`scope`].

@@ -30,6 +30,7 @@ on_every_provider!(
     spans_and_metrics_say_what_the_conventions_want,
     samplers_see_what_the_conventions_want,
     the_metric_is_the_duration_of_the_span,
+    replaced_settings_keep_the_clock,
     an_error_recorder_that_panics_does_not_move_the_end,
     a_name_that_is_cut_is_listed,
 );
@@ -369,6 +370,21 @@ async fn the_metric_is_the_duration_of_the_span<S: Spans>() {
         "rpc.client.call.duration[s]{rpc.method=test.Semconv/Timed,rpc.status_code=OK,rpc.system.name=grpc,\
          server.address=shop.example,server.port=443} histogram count=1 sum=0.25 min=0.25 max=0.25 <=0.25:1\n"
     );
+}
+
+async fn replaced_settings_keep_the_clock<S: Spans>() {
+    let config = || GrpcConfig::new().with_clock(support::ticking());
+    let service = || service_fn(|_request: Request<()>| answer(Ending::Trailers(0)));
+    let request = || request("test.Semconv/Clock", "1S");
+    let spans = S::new();
+    let client = GrpcClientLayer::new("shop.example:443").with_config(config()).map_config(|_| GrpcConfig::new());
+    let client = client.with_tracer(spans.tracer()).with_meter(&spans.meter());
+    exchange(client.layer(service()), request(), Ending::Trailers(0)).await;
+    let server = GrpcServerLayer::new().with_config(config()).map_config(|_| GrpcConfig::new());
+    let server = server.with_tracer(spans.tracer()).with_meter(&spans.meter());
+    exchange(server.layer(service()), request(), Ending::Trailers(0)).await;
+    let durations: Vec<_> = spans.finished().iter().map(|span| span.duration).collect();
+    assert_eq!(durations, [Duration::from_millis(250); 2]);
 }
 
 async fn an_error_recorder_that_panics_does_not_move_the_end<S: Spans>() {

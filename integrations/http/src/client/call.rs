@@ -207,7 +207,8 @@ impl ClientCall {
         if !matches!(end, End::Responded(_)) {
             // An outer call's phases are not this call's.
             if let Some(phases) = context.get::<PhaseLog>().filter(|_| self.client.config.has_connection_phases) {
-                phases.cut_off(context);
+                // The clock may be user code, and the span must end with its outcome.
+                guarded(|| phases.cut_off(context, ended));
             }
         }
         span.set_attributes(attributes.list);
