@@ -15,7 +15,6 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::future::ClientFuture;
-use crate::panics::watched;
 use crate::scope;
 use crate::semantics::address::ServerAddress;
 use crate::semantics::config::GrpcConfig;
@@ -149,7 +148,7 @@ where
             Some(call) => {
                 // Attach the context, because a service may start its work before it returns the future.
                 let _current = call.context().clone().attach();
-                watched(call, || self.inner.call(request))
+                call.watch(|| self.inner.call(request))
             }
         };
         ClientFuture::new(future, call)

@@ -15,7 +15,6 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::future::ServerFuture;
-use crate::panics::watched;
 use crate::scope;
 use crate::semantics::config::GrpcConfig;
 use crate::semantics::instrumentation::Instrumentation;
@@ -155,7 +154,7 @@ where
             Some(call) => {
                 // Attach the context, because a service may start its work before it returns the future.
                 let _current = call.context().clone().attach();
-                watched(call, || self.inner.call(request))
+                call.watch(|| self.inner.call(request))
             }
         };
         ServerFuture::new(future, call)

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
-use telemark_kit::{Clock, guarded, keys, lock};
+use telemark_kit::{Clock, guarded, is_current, keys, lock};
 
 use crate::client::current;
 use crate::client::failure::io_error_type;
@@ -169,7 +169,7 @@ impl Started {
     fn end(&self, end: End) {
         let waits = self.leave();
         // The request may use another connection that became available first.
-        if !waits || !current::is_current(&self.context) {
+        if !waits || !is_current(&self.context) {
             return;
         }
         if !matches!(end, End::Connected) {
@@ -200,7 +200,7 @@ impl Timer {
 
     /// Forgets a phase that continues without the request, which uses another connection.
     fn check(&mut self) {
-        let continues = |started: &Started| guarded(|| current::is_current(&started.context)).unwrap_or_default();
+        let continues = |started: &Started| guarded(|| is_current(&started.context)).unwrap_or_default();
         if self.0.as_ref().is_some_and(|started| !continues(started)) {
             if let Some(started) = self.0.take() {
                 started.leave();
