@@ -10,6 +10,8 @@ use crate::model::{Kind, Span, Status};
 
 /// The number of nodes that a picture can show. Those with the most calls are kept.
 const NODES: usize = 200;
+/// The number of edges that a picture can show. Those with the most calls are kept.
+const EDGES: usize = 1_000;
 
 /// Services with what they call.
 #[derive(Debug, Default, PartialEq)]
@@ -19,6 +21,8 @@ pub(crate) struct Map {
     pub(crate) edges: Vec<Edge>,
     /// The number of nodes that are left out because there are too many.
     pub(crate) omitted: usize,
+    /// The number of edges between the nodes that are left out because there are too many.
+    pub(crate) omitted_edges: usize,
 }
 
 /// A service, or something that services call and that sends no spans.
@@ -96,10 +100,13 @@ pub(crate) fn map<'a>(traces: impl Iterator<Item = &'a [Arc<Span>]>, seconds: f6
         Some(Edge { from: *index.get(&from)?, to: *index.get(&to)?, calls: seen.calls(seconds) })
     });
     let mut edges: Vec<_> = edges.collect();
+    edges.sort_by_key(|edge| (std::cmp::Reverse(edge.calls.count), edge.from, edge.to));
+    let omitted_edges = edges.len().saturating_sub(EDGES);
+    edges.truncate(EDGES);
     edges.sort_by_key(|edge| (edge.from, edge.to));
     let omitted = all - nodes.len();
     let nodes = nodes.into_iter().map(|((name, peer), seen)| Node { name, peer, calls: seen.calls(seconds) });
-    Map { nodes: nodes.collect(), edges, omitted }
+    Map { nodes: nodes.collect(), edges, omitted, omitted_edges }
 }
 
 fn add(trace: &[Arc<Span>], nodes: &mut HashMap<Key, Seen>, edges: &mut HashMap<(Key, Key), Seen>) {
@@ -185,5 +192,20 @@ mod tests {
         let spans = (1..=300).map(|id| span(id, 0, "work", 1, 2).of(&format!("service {id}"))).collect();
         let map = map_of(spans);
         assert_eq!((map.nodes.len(), map.omitted), (NODES, 100));
+    }
+
+    #[test]
+    fn a_picture_has_a_bounded_number_of_edges() {
+        // 40 services that call each other, and one call that is made twice.
+        let mut spans = Vec::new();
+        for (from, to) in (0..40).flat_map(|from| (0..40).map(move |to| (from, to))).chain([(39, 38)]) {
+            let id = spans.len() as u64 + 1;
+            spans.push(span(id, 0, "call", 1, 9).of(&format!("service {from}")));
+            spans.push(span(id + 1, id, "work", 2, 3).of(&format!("service {to}")));
+        }
+        let map = map_of(spans);
+        assert_eq!((map.edges.len(), map.omitted_edges), (EDGES, 40 * 39 - EDGES));
+        assert!(map.edges.iter().any(|edge| edge.calls.count == 2), "the edge with the most calls is kept");
+        assert!(map.edges.is_sorted_by_key(|edge| (edge.from, edge.to)));
     }
 }
