@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{NOW, attribute, get, record, request, resource, scope, span, start, store, text};
 use serde_json::json;
 use telemark_sdk::testing::ManualClock;
-use telemark_viewer::model::{Metric, MetricKind, Point, PointData, SpanId, Temporality, TraceId, Value};
+use telemark_viewer::model::{Event, Metric, MetricKind, Point, PointData, SpanId, Temporality, TraceId, Value};
 use telemark_viewer::{Limits, Store};
 
 const MIB: usize = 1 << 20;
@@ -103,6 +103,26 @@ fn values_of_a_megabyte_are_cut_and_say_so() {
     let span = get(&viewer, &format!("/trace/{}/span/{}.json", TraceId(1), SpanId(1)));
     assert_eq!(span["attributes"][0][2], "string, cut");
     assert!(span["attributes"][0][1].as_str().unwrap().len() < 17_000);
+}
+
+#[test]
+fn an_item_has_a_bounded_size_and_says_what_was_dropped() {
+    let store = store(64 * MIB);
+    let attributes =
+        |count: usize| (0..count).map(|at| attribute(&store, &format!("key {at}"), text(&"x".repeat(16_000))));
+    let mut large = span(&store, "shop", 1, 1, 0, "large", 0, 1);
+    large.attributes = attributes(40).collect();
+    let name = store.interner().text("event");
+    let event = |_| Event { time: NOW, name: name.clone(), attributes: attributes(1).collect(), dropped_attributes: 0 };
+    large.events = (0..100).map(event).collect();
+    store.add_spans(vec![large]);
+    let mut large = record(&store, 1, 1, 9, 0, "large");
+    large.attributes = attributes(100).collect();
+    store.add_records(vec![large]);
+    let (spans, records) = (store.spans(), store.records());
+    assert_eq!((spans[0].attributes.len(), spans[0].dropped.attributes), (40, 0));
+    assert_eq!((spans[0].events.len(), spans[0].dropped.events), (25, 75));
+    assert_eq!((records[0].attributes.len(), records[0].dropped_attributes), (65, 35));
 }
 
 #[test]

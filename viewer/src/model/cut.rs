@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Attribute, Interner, Metric, Record, Size, Span, Status, Text, Value};
+use super::{Attribute, Event, Interner, Link, Metric, Record, Size, Span, Status, Text, Value};
 
 /// The maximum size of a value in bytes. A value that was cut is longer than this, because its mark is added.
 const MAX_VALUE: usize = 16 << 10;
@@ -12,6 +12,8 @@ const MAX_NAME: usize = 1 << 10;
 const MAX_DEPTH: usize = 16;
 /// The maximum number of attributes, events, links or exemplars of an item.
 const MAX_ITEMS: usize = 4_096;
+/// The maximum size of all attributes, events and links of an item in bytes.
+const MAX_BYTES: usize = 1 << 20;
 /// The maximum number of attributes of a resource or a scope.
 const MAX_SHARED: usize = 256;
 /// The maximum size of all attributes of a resource or a scope in bytes.
@@ -50,6 +52,13 @@ pub(crate) fn span(interner: &Interner, span: &mut Span) {
     for link in &mut span.links {
         attributes(interner, &mut link.attributes, &mut 0);
     }
+    let mut room = MAX_BYTES;
+    let list = |attributes: &[Attribute]| attributes.iter().map(size).sum::<usize>();
+    fit(&mut span.attributes, &mut dropped.attributes, &mut room, size);
+    fit(&mut span.events, &mut dropped.events, &mut room, |event| {
+        size_of::<Event>() + event.name.len() + list(&event.attributes)
+    });
+    fit(&mut span.links, &mut dropped.links, &mut room, |link| size_of::<Link>() + list(&link.attributes));
 }
 
 /// Cuts the parts of a log record.
@@ -58,6 +67,7 @@ pub(crate) fn record(interner: &Interner, record: &mut Record) {
     name(interner, &mut record.event_name);
     value(&mut record.body);
     attributes(interner, &mut record.attributes, &mut record.dropped_attributes);
+    fit(&mut record.attributes, &mut record.dropped_attributes, &mut { MAX_BYTES }, size);
 }
 
 /// Cuts the parts of a metric.
@@ -131,10 +141,26 @@ fn attributes(interner: &Interner, list: &mut Box<[Attribute]>, dropped: &mut u3
 }
 
 fn items<T>(list: &mut Box<[T]>, dropped: &mut u32) {
-    if list.len() > MAX_ITEMS {
+    truncate(list, dropped, MAX_ITEMS);
+}
+
+/// Keeps as many items as fit into `room`, and subtracts what they take.
+fn fit<T>(list: &mut Box<[T]>, dropped: &mut u32, room: &mut usize, size: impl Fn(&T) -> usize) {
+    let fitting = list.iter().take_while(|item| {
+        let left = room.checked_sub(size(item));
+        *room = left.unwrap_or(*room);
+        left.is_some()
+    });
+    let fitting = fitting.count();
+    truncate(list, dropped, fitting);
+}
+
+/// Keeps the first items of a list, and counts the others as dropped.
+fn truncate<T>(list: &mut Box<[T]>, dropped: &mut u32, kept: usize) {
+    if list.len() > kept {
         let mut items = std::mem::take(list).into_vec();
-        *dropped = dropped.saturating_add(u32::try_from(items.len() - MAX_ITEMS).unwrap_or(u32::MAX));
-        items.truncate(MAX_ITEMS);
+        *dropped = dropped.saturating_add(u32::try_from(items.len() - kept).unwrap_or(u32::MAX));
+        items.truncate(kept);
         *list = items.into_boxed_slice();
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{Interner, Metric, Record, Span, cut};
 ///
 /// All memory counts: items, names, and what searches remember. Log records and metrics take at most a quarter each. A
 /// trace takes at most a quarter, and at most 100,000 spans; its other spans are counted and dropped. Values longer than
-/// 16 KiB are cut.
+/// 16 KiB are cut, and an item keeps up to 1 MiB of attributes, events and links. Values of resources and scopes are cut to 2 KiB.
 #[derive(Debug)]
 pub struct Store {
     limits: Limits,
