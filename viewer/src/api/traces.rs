@@ -11,7 +11,7 @@ use super::params::{Params, Refused};
 use crate::model::{Span, Text, TraceId};
 use crate::query::TraceFacts;
 use crate::search::{Searches, TraceMatch};
-use crate::store::{Held, Trace};
+use crate::store::Trace;
 
 /// The maximum number of points.
 const MAX_POINTS: usize = 2_000;
@@ -54,11 +54,10 @@ impl Api {
         drop(searches);
 
         // Traces may have left the store since the search.
-        let find = |arrival| move |held: &Held| held.traces.by_arrival(arrival).cloned();
         let (traces, ids, cursor, held) = self.store.read(|held| {
-            let traces: Vec<Arc<Trace>> = listed.iter().filter_map(|&arrival| find(arrival)(held)).collect();
-            let ids: Vec<_> = points.iter().map(|point| find(point.arrival)(held).map(|trace| trace.id)).collect();
-            (traces, ids, held.traces.version(), held.traces.len())
+            let traces = listed.iter().filter_map(|&arrival| held.traces.by_arrival(arrival).cloned());
+            let ids = points.iter().map(|point| held.traces.id(point.arrival));
+            (traces.collect::<Vec<Arc<Trace>>>(), ids.collect::<Vec<_>>(), held.traces.version(), held.traces.len())
         });
         let only_running = running.iter().filter(|(_, found)| found.matches && !found.is_held);
         let mut only_running: Vec<Arc<Trace>> = only_running

@@ -27,7 +27,7 @@ mod shared;
 mod trace;
 mod traces;
 
-pub(crate) use held::{EvictedCounts, Held};
+pub(crate) use held::EvictedCounts;
 pub(crate) use metrics::{Instrument, MAX_SERIES, kind_name};
 pub use running::{Running, RunningSpan};
 pub(crate) use series::{Sample, Series};

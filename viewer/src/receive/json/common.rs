@@ -196,14 +196,6 @@ pub(super) fn value(message: Option<Fields<'_>>, sink: &Sink<'_>) -> Result<Valu
     })
 }
 
-/// Returns the attributes of a resource or scope that may be kept, because an empty one takes three bytes of a request and far more here.
-fn bounded(attributes: &[Json]) -> &[Json] {
-    attributes.get(..MAX_SHARED).unwrap_or(attributes)
-}
-
-/// Twice what the store keeps.
-const MAX_SHARED: usize = 512;
-
 /// Parses a resource or a scope. Returns `None` if it is too large, which is found out before it is parsed.
 fn origin(raw: Option<&RawValue>) -> Result<Option<Json>, Malformed> {
     match raw {
@@ -215,14 +207,14 @@ fn origin(raw: Option<&RawValue>) -> Result<Option<Json>, Malformed> {
 
 fn resource(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Option<Arc<Resource>>, Malformed> {
     let Some(json) = origin(raw)? else { return Ok(None) };
-    let attributes = attributes(bounded(Fields::new(&json)?.list("attributes")?), sink)?;
+    let attributes = attributes(Fields::new(&json)?.list("attributes")?, sink)?;
     Ok(Some(sink.store().interner().resource(Resource::new(attributes))))
 }
 
 fn scope(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Option<Arc<Scope>>, Malformed> {
     let Some(json) = origin(raw)? else { return Ok(None) };
     let (fields, interner) = (Fields::new(&json)?, sink.store().interner());
-    let attributes = attributes(bounded(fields.list("attributes")?), sink)?;
+    let attributes = attributes(fields.list("attributes")?, sink)?;
     let (name, version) = (interner.text(fields.text("name")?), interner.text(fields.text("version")?));
     Ok(Some(interner.scope(Scope { name, version, attributes })))
 }
@@ -266,6 +258,19 @@ mod tests {
         request(Signal::Traces, &json!({ "resourceSpans": [first, second] }).to_string(), &mut sink).unwrap();
         sink.finish();
         (store.spans().iter().map(|span| span.name.to_string()).collect(), sink.rejected)
+    }
+
+    #[test]
+    fn a_resource_names_all_attributes_that_the_store_leaves_out() {
+        let attributes: Vec<Json> = (0..1_000).map(|at| json!({ "key": format!("key {at}") })).collect();
+        let text = json!({ "attributes": attributes }).to_string();
+        let store = Store::new(Limits::default());
+        let resource = resource(Some(serde_json::from_str(&text).unwrap()), &Sink::new(&store)).unwrap().unwrap();
+        let last = resource.attributes.last().map(|last| &last.value);
+        assert!(
+            matches!(last, Some(Value::String(text)) if text.starts_with("745 attributes: key 255, key 256")),
+            "{last:?}"
+        );
     }
 
     #[test]
