@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+pub(crate) use caught::Contained;
 #[doc(hidden)]
 pub use caught::{Panicked, catch};
 

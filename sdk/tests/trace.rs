@@ -13,6 +13,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::{Counters, SignalHealth};
+use telemark_sdk::id::IdGenerator;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::limits::{AttributeLimits, SpanLimits};
 use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
@@ -363,10 +364,42 @@ impl Sampler for ShySampler {
     }
 }
 
+impl Drop for ShySampler {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb)
+    }
+}
+
 struct BrokenClock;
 
 impl TimeSource for BrokenClock {
     fn now(&self) -> Timestamp {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+impl Drop for BrokenClock {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+/// An id generator that panics whenever it is asked, and when it is dropped.
+#[derive(Debug)]
+struct ShyIds;
+
+impl IdGenerator for ShyIds {
+    fn trace_id(&self) -> TraceId {
+        std::panic::panic_any(Bomb)
+    }
+
+    fn span_id(&self) -> SpanId {
+        std::panic::panic_any(Bomb)
+    }
+}
+
+impl Drop for ShyIds {
+    fn drop(&mut self) {
         std::panic::panic_any(Bomb)
     }
 }
@@ -377,7 +410,8 @@ fn what_a_processor_a_sampler_or_a_clock_says_about_itself_never_panics_into_the
     let provider = SdkTracerProvider::builder()
         .with_processor(Shy)
         .with_processor(witness.clone())
-        .with_sampler(ShySampler)
+        .with_sampler(ParentBased::new(ShySampler).with_local_parent_sampled(ShySampler))
+        .with_id_generator(ShyIds)
         .with_clock(Clock::from_source(BrokenClock))
         .build();
     drop(provider.tracer("test").start("s"));

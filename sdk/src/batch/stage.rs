@@ -9,7 +9,7 @@ use super::inlet::Inlet;
 use super::queue::{Pushed, Queue};
 use super::{Held, Processor};
 use crate::diag::Counters;
-use crate::error::{ConfigError, ExportError, catch};
+use crate::error::{ConfigError, Contained, ExportError, catch};
 use crate::runtime::{Next, Runtime, Task, Wake};
 use crate::signal::{Chunk, Signal};
 use crate::time::Deadline;
@@ -116,10 +116,11 @@ where
     ) -> Result<Self, ConfigError> {
         let queue = Arc::new(Queue::for_config(config));
         let counters = processors.iter().flat_map(|processor| processor.all_counters()).collect();
+        let processors = processors.into_iter().map(Contained::new).collect();
         let outlets = Arc::new(Outlets { processors, counters });
         let worker = Worker {
             queue: queue.clone(),
-            stages,
+            stages: stages.into_iter().map(Contained::new).collect(),
             outlets: outlets.clone(),
             delay: (config.schedule_delay() / 5).max(MIN_DELAY),
             drained: Vec::new(),
@@ -166,7 +167,7 @@ impl<S: Signal> fmt::Debug for StagedProcessor<S> {
 
 /// The processors behind the stages, and the counters of all their exporters.
 pub(super) struct Outlets<S: Signal> {
-    processors: Vec<Box<dyn Processor<S>>>,
+    processors: Vec<Contained<Box<dyn Processor<S>>>>,
     counters: Vec<Arc<Counters>>,
 }
 
@@ -179,7 +180,7 @@ impl<S: Signal> Outlets<S> {
     fn each(&self, call: impl Fn(&dyn Processor<S>) -> Result<(), ExportError>) -> Result<(), ExportError> {
         let mut result = Ok(());
         for processor in &self.processors {
-            result = result.and(call(&**processor));
+            result = result.and(call(&***processor));
         }
         result
     }
@@ -187,7 +188,7 @@ impl<S: Signal> Outlets<S> {
 
 struct Worker<S: Signal> {
     queue: Arc<Queue<S>>,
-    stages: Vec<Box<dyn Stage<S>>>,
+    stages: Vec<Contained<Box<dyn Stage<S>>>>,
     outlets: Arc<Outlets<S>>,
     delay: Duration,
     /// Empty between two runs. Kept to reuse its memory.
@@ -256,7 +257,7 @@ where
     /// all of them keep it.
     fn advance(&mut self, from: usize, mut item: S::Item) {
         for stage in self.stages.iter_mut().skip(from) {
-            match verdict(&mut **stage, &mut item) {
+            match verdict(&mut ***stage, &mut item) {
                 Verdict::Keep => {}
                 Verdict::Drop => return self.outlets.count(Counters::dropped_by_stage),
                 Verdict::Hold => {
@@ -270,8 +271,8 @@ where
         }
         match self.outlets.processors.split_last() {
             Some((last, others)) => {
-                others.iter().for_each(|processor| add(&**processor, item.clone()));
-                add(&**last, item);
+                others.iter().for_each(|processor| add(&***processor, item.clone()));
+                add(&***last, item);
             }
             None => self.outlets.count(Counters::dropped_by_stage),
         }

@@ -1,6 +1,8 @@
 //! Catches panics in foreign code.
 
 use std::any::Any;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Marks a caught panic. The payload has been dropped.
@@ -27,6 +29,55 @@ fn discard(payload: Box<dyn Any + Send>) -> Panicked {
     Panicked
 }
 
+/// A component of the program, such as a sampler, whose destructor may panic. The panic ends here: neither does it reach the thread
+/// that drops the component, nor does it meet the panic of another component's destructor, which would abort the program.
+pub(crate) struct Contained<T>(
+    /// `None` only while it is dropped.
+    Option<T>,
+);
+
+impl<T> Contained<T> {
+    pub(crate) fn new(component: T) -> Self {
+        Contained(Some(component))
+    }
+}
+
+impl<T> Deref for Contained<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(component) => component,
+            None => unreachable!("a component is there until it is dropped"),
+        }
+    }
+}
+
+impl<T> DerefMut for Contained<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut self.0 {
+            Some(component) => component,
+            None => unreachable!("a component is there until it is dropped"),
+        }
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        let component = self.0.take();
+        // The program's panic hook has already reported a panic.
+        let _ = catch(|| drop(component));
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Contained<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +94,18 @@ mod tests {
     fn a_payload_that_panics_when_it_is_dropped_is_contained() {
         assert_eq!(catch(|| 7), Ok(7));
         assert_eq!(catch(|| std::panic::panic_any(Bomb)), Err::<(), _>(Panicked));
+    }
+
+    #[test]
+    fn components_that_panic_when_they_are_dropped_are_contained_together() {
+        drop([Contained::new(Bomb), Contained::new(Bomb)]);
+        // Nor does it matter that the thread is panicking already.
+        let bomb = Contained::new(Bomb);
+        let panics = move || {
+            let _bomb = bomb;
+            panic!("the host")
+        };
+        assert_eq!(catch(panics), Err::<(), _>(Panicked));
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::{Batch, Exporter};
 use crate::diag::{Counters, Queue};
 use crate::error::report::ExportReport;
-use crate::error::{ExportError, ResponseStatus, catch};
+use crate::error::{Contained, ExportError, ResponseStatus, catch};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
 /// Wraps an exporter: converts panics into errors, measures exports, and counts items.
 pub(crate) struct Guarded<S: Signal> {
-    exporter: Box<dyn Exporter<S>>,
+    exporter: Contained<Box<dyn Exporter<S>>>,
     counters: Arc<Counters>,
 }
 
@@ -20,13 +20,13 @@ impl<S: Signal> Guarded<S> {
     /// Wraps an exporter for direct use by a reader or a test.
     pub(crate) fn new(exporter: impl Exporter<S>) -> Self {
         let counters = counters_for(&exporter);
-        Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
+        Guarded { exporter: Contained::new(Box::new(exporter)), counters: Arc::new(counters) }
     }
 
     /// Wraps an exporter that runs behind a processor of this kind: `batching` (which has a queue) or `simple`.
     pub(crate) fn behind(kind: &'static str, queue: Option<Queue>, exporter: impl Exporter<S>) -> Self {
         let counters = counters_for(&exporter).with_processor(kind, queue);
-        Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
+        Guarded { exporter: Contained::new(Box::new(exporter)), counters: Arc::new(counters) }
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
@@ -142,10 +142,10 @@ mod tests {
     ) {
         let counters = guarded.counters.clone();
         let during = counters.clone();
-        guarded.exporter = Box::new(Scripted(Box::new(move || {
+        guarded.exporter = Contained::new(Box::new(Scripted(Box::new(move || {
             assert_eq!(during.in_flight(), 10);
             result()
-        })));
+        }))));
         let _ = export(guarded);
         assert_eq!((counters.in_flight(), &counters.concluded()[..]), (0, expected));
     }

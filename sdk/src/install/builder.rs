@@ -12,7 +12,7 @@ use super::signals::{Components, Foundation};
 use super::{Telemetry, TelemetryHandle};
 use crate::config::{self, Env};
 use crate::diag;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Contained};
 use crate::process::Generation;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
@@ -106,7 +106,7 @@ impl TelemetryBuilder {
 
     /// Sets the propagator, which replaces those listed in `OTEL_PROPAGATORS`.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.model.propagator = Some(Box::new(propagator));
+        self.model.propagator = Some(Contained::new(Box::new(propagator)));
         self
     }
 

@@ -7,7 +7,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use super::registry::Node;
 use super::signals::{Components, Models};
 use crate::config::Env;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Contained};
 use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::time::Clock;
@@ -19,7 +19,7 @@ pub(super) struct Model {
     pub(super) is_disabled: Option<bool>,
     pub(super) resource: Resource,
     pub(super) clock: Clock,
-    pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    pub(super) propagator: Option<Contained<Box<dyn TextMapPropagator + Send + Sync>>>,
     pub(super) flush_timeout: Duration,
     pub(super) handles_termination: Option<bool>,
     pub(super) self_metrics: Option<bool>,
@@ -56,7 +56,7 @@ impl Model {
         components: &Components,
         handles_termination: bool,
     ) -> Result<(), ConfigError> {
-        self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env(env)));
+        self.propagator.get_or_insert_with(|| Contained::new(Box::new(Propagators::from_env(env))));
         self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
         self.records_panics.get_or_insert_with(|| env.boolean("OTEL_RUST_PANICS"));
         self.handles_termination

@@ -6,7 +6,7 @@ use std::fmt::{self, Debug};
 use super::registry::{Factory, Node};
 use crate::config::Env;
 use crate::diag;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Contained};
 use crate::export::Exporter;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
@@ -81,7 +81,7 @@ impl<S: PipelineSignal> Pipeline<S> {
 
     /// Adds a server that serves this pipeline's page. It is dropped with the telemetry, after the last export.
     pub fn with_server(mut self, server: impl Send + Sync + 'static) -> Self {
-        self.companions.push(Box::new(server));
+        self.companions.push(Box::new(Contained::new(server)));
         self
     }
 }

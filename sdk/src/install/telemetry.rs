@@ -12,7 +12,7 @@ use super::signals::Health;
 use super::{TelemetryBuilder, ending, panics, termination};
 use crate::config::Env;
 use crate::diag::{self, Level};
-use crate::error::{ConfigError, ExportError, catch};
+use crate::error::{ConfigError, Contained, ExportError, catch};
 use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
 
@@ -38,7 +38,7 @@ use crate::time::Deadline;
 #[must_use = "telemetry ends when this is dropped, with `let _ =` at once: keep it in a named variable until the end of main"]
 pub struct Telemetry {
     pub(super) handle: TelemetryHandle,
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    propagator: Option<Contained<Box<dyn TextMapPropagator + Send + Sync>>>,
     instrumentations: Vec<Instrumentation>,
     is_installed: bool,
     _companions: Vec<Companion>,
@@ -52,7 +52,7 @@ impl Telemetry {
 
     pub(super) fn new(
         handle: TelemetryHandle,
-        propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+        propagator: Option<Contained<Box<dyn TextMapPropagator + Send + Sync>>>,
         instrumentations: Vec<Instrumentation>,
         companions: Vec<Companion>,
     ) -> Self {
@@ -130,6 +130,10 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
+        // Those that were never started, each by itself.
+        for instrumentation in std::mem::take(&mut self.instrumentations) {
+            let _ = catch(|| drop(instrumentation));
+        }
         if self.is_installed {
             ending::end(&self.handle);
         } else {

@@ -13,7 +13,7 @@ use super::volume::Control;
 use super::{LogRecordProcessor, LogVolume, LoggerConfig, Scope, SdkLogger};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::diag::{self, Counters, LogCount, SignalHealth};
-use crate::error::{ExportError, catch};
+use crate::error::{Contained, ExportError, catch};
 use crate::limits::LogRecordLimits;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
@@ -193,7 +193,7 @@ impl LoggerProviderBuilder {
         mut self,
         configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
     ) -> Self {
-        self.configure = Some(Configure(Box::new(configure)));
+        self.configure = Some(Configure(Contained::new(Box::new(configure))));
         self
     }
 
@@ -252,7 +252,7 @@ impl LoggerProviderBuilder {
 }
 
 /// Returns the rules of the logger with a scope.
-struct Configure(Box<dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync>);
+struct Configure(Contained<Box<dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync>>);
 
 impl fmt::Debug for Configure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::{Context, global};
 
 use super::Propagators;
+use crate::error::Contained;
 
 type Propagator = dyn TextMapPropagator + Send + Sync;
 
@@ -40,7 +41,7 @@ pub fn with_propagator(context: &Context, propagator: Arc<Propagator>) -> Contex
     static GLOBAL: Once = Once::new();
     GLOBAL.call_once(|| {
         if global::get_text_map_propagator(|propagator| propagator.fields().next().is_none()) {
-            global::set_text_map_propagator(ContextPropagator::new(Box::new(Propagators::none())));
+            global::set_text_map_propagator(ContextPropagator::new(Contained::new(Box::new(Propagators::none()))));
         }
     });
     IN_CONTEXTS.fetch_add(1, Ordering::Relaxed);
@@ -66,15 +67,15 @@ impl Drop for Scoped {
 /// The propagator that `install` makes global. It uses the propagator of a test if the context contains one, and
 /// otherwise the program's propagator.
 #[derive(Debug)]
-pub(crate) struct ContextPropagator(Box<Propagator>);
+pub(crate) struct ContextPropagator(Contained<Box<Propagator>>);
 
 impl ContextPropagator {
-    pub(crate) fn new(of_the_program: Box<Propagator>) -> Self {
+    pub(crate) fn new(of_the_program: Contained<Box<Propagator>>) -> Self {
         ContextPropagator(of_the_program)
     }
 
     fn find<'c>(&'c self, context: &'c Context) -> &'c Propagator {
-        in_context(context).unwrap_or(&*self.0)
+        in_context(context).unwrap_or(&**self.0)
     }
 }
 

@@ -7,7 +7,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
 use super::{B3Propagator, BaggagePropagator, TraceContextPropagator};
 use crate::config::Env;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Contained};
 
 /// A chain of propagators, each of which extracts into the context returned by the previous one.
 ///
@@ -23,7 +23,7 @@ enum Member {
     /// A separate variant, because baggage usually comes last and is usually absent, in which case the context need
     /// not be copied.
     Baggage(BaggagePropagator),
-    Other(Box<dyn TextMapPropagator + Send + Sync>),
+    Other(Contained<Box<dyn TextMapPropagator + Send + Sync>>),
 }
 
 impl Propagators {
@@ -57,7 +57,7 @@ impl Propagators {
 
     /// Appends a propagator to the chain.
     pub fn with_propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.with_member(Member::Other(Box::new(propagator)))
+        self.with_member(Member::other(propagator))
     }
 
     fn with_member(mut self, member: Member) -> Self {
@@ -73,10 +73,14 @@ impl Propagators {
 }
 
 impl Member {
+    fn other(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        Member::Other(Contained::new(Box::new(propagator)))
+    }
+
     fn propagator(&self) -> &dyn TextMapPropagator {
         match self {
             Member::Baggage(baggage) => baggage,
-            Member::Other(other) => &**other,
+            Member::Other(other) => &***other,
         }
     }
 
@@ -121,10 +125,10 @@ type Factory = fn() -> Member;
 
 /// The list of propagators, with one row per name.
 const PROPAGATORS: &[(&str, Factory)] = &[
-    ("tracecontext", || Member::Other(Box::new(TraceContextPropagator::new()))),
+    ("tracecontext", || Member::other(TraceContextPropagator::new())),
     ("baggage", || Member::Baggage(BaggagePropagator::new())),
-    ("b3", || Member::Other(Box::new(B3Propagator::single()))),
-    ("b3multi", || Member::Other(Box::new(B3Propagator::multi()))),
+    ("b3", || Member::other(B3Propagator::single())),
+    ("b3multi", || Member::other(B3Propagator::multi())),
 ];
 
 #[cfg(test)]

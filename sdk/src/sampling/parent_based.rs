@@ -6,7 +6,7 @@ use opentelemetry::trace::TraceContextExt;
 
 use super::sampler::shut_down;
 use super::{AlwaysOff, AlwaysOn, Sampler, SamplingRequest, SamplingResult};
-use crate::error::ExportError;
+use crate::error::{Contained, ExportError};
 use crate::time::Deadline;
 
 /// Follows the decision made for the parent, and uses another sampler for root spans, so that a trace is recorded completely
@@ -25,46 +25,52 @@ use crate::time::Deadline;
 /// spec: trace/sdk.md#parentbased
 #[derive(Debug)]
 pub struct ParentBased {
-    root: Box<dyn Sampler>,
-    remote_parent_sampled: Box<dyn Sampler>,
-    remote_parent_not_sampled: Box<dyn Sampler>,
-    local_parent_sampled: Box<dyn Sampler>,
-    local_parent_not_sampled: Box<dyn Sampler>,
+    root: Branch,
+    remote_parent_sampled: Branch,
+    remote_parent_not_sampled: Branch,
+    local_parent_sampled: Branch,
+    local_parent_not_sampled: Branch,
+}
+
+type Branch = Contained<Box<dyn Sampler>>;
+
+fn branch(sampler: impl Sampler) -> Branch {
+    Contained::new(Box::new(sampler))
 }
 
 impl ParentBased {
     /// Creates a sampler that uses `root` for spans without a parent. Other spans follow their parent.
     pub fn new(root: impl Sampler) -> Self {
         ParentBased {
-            root: Box::new(root),
-            remote_parent_sampled: Box::new(AlwaysOn),
-            remote_parent_not_sampled: Box::new(AlwaysOff),
-            local_parent_sampled: Box::new(AlwaysOn),
-            local_parent_not_sampled: Box::new(AlwaysOff),
+            root: branch(root),
+            remote_parent_sampled: branch(AlwaysOn),
+            remote_parent_not_sampled: branch(AlwaysOff),
+            local_parent_sampled: branch(AlwaysOn),
+            local_parent_not_sampled: branch(AlwaysOff),
         }
     }
 
     /// Sets the sampler for spans whose parent is remote and sampled, instead of [`AlwaysOn`].
     pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler) -> Self {
-        self.remote_parent_sampled = Box::new(sampler);
+        self.remote_parent_sampled = branch(sampler);
         self
     }
 
     /// Sets the sampler for spans whose parent is remote and not sampled, instead of [`AlwaysOff`].
     pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
-        self.remote_parent_not_sampled = Box::new(sampler);
+        self.remote_parent_not_sampled = branch(sampler);
         self
     }
 
     /// Sets the sampler for spans whose parent is local and sampled, instead of [`AlwaysOn`].
     pub fn with_local_parent_sampled(mut self, sampler: impl Sampler) -> Self {
-        self.local_parent_sampled = Box::new(sampler);
+        self.local_parent_sampled = branch(sampler);
         self
     }
 
     /// Sets the sampler for spans whose parent is local and not sampled, instead of [`AlwaysOff`].
     pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
-        self.local_parent_not_sampled = Box::new(sampler);
+        self.local_parent_not_sampled = branch(sampler);
         self
     }
 }
@@ -114,7 +120,7 @@ impl Sampler for ParentBased {
         ];
         let mut result = Ok(());
         for branch in branches {
-            result = result.and(shut_down(&**branch, deadline));
+            result = result.and(shut_down(&***branch, deadline));
         }
         result
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::error::catch;
+use crate::error::{Contained, catch};
 
 /// Nanoseconds since the Unix epoch.
 ///
@@ -61,7 +61,7 @@ pub trait TimeSource: Send + Sync + 'static {
 
 /// The clock of a provider: either the system clock or a [`TimeSource`].
 #[derive(Clone, Default)]
-pub struct Clock(Option<Arc<dyn TimeSource>>);
+pub struct Clock(Option<Arc<Contained<Box<dyn TimeSource>>>>);
 
 impl Clock {
     /// Returns the system's wall-clock time.
@@ -71,7 +71,7 @@ impl Clock {
 
     /// Creates a clock that reads `source`.
     pub fn from_source(source: impl TimeSource) -> Self {
-        Clock(Some(Arc::new(source)))
+        Clock(Some(Arc::new(Contained::new(Box::new(source)))))
     }
 
     /// Returns the current time.

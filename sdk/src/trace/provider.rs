@@ -13,12 +13,12 @@ use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecor
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
-use crate::error::{ConfigError, ExportError, catch};
+use crate::error::{ConfigError, Contained, ExportError, catch};
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
-use crate::sampling::Sampler;
+use crate::sampling::{ParentBased, Sampler};
 use crate::signal::Traces;
 use crate::time::{Clock, Deadline};
 
@@ -67,7 +67,7 @@ impl SdkTracerProvider {
         }
         let processors = self.0.processors.each(|processor| processor.shutdown(deadline));
         // Shut the sampler down last, so that a hanging sampler does not lose any spans.
-        processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
+        processors.and(crate::sampling::shut_down(&**self.0.sampler, deadline))
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.
@@ -135,8 +135,8 @@ impl TracerProvider for SdkTracerProvider {
 #[derive(Debug)]
 pub struct TracerProviderBuilder {
     resource: Resource,
-    sampler: Option<Box<dyn Sampler>>,
-    ids: Option<Box<dyn IdGenerator>>,
+    sampler: Option<Contained<Box<dyn Sampler>>>,
+    ids: Option<Contained<Box<dyn IdGenerator>>>,
     clock: Clock,
     limits: SpanLimits,
     pub(super) exceptions: ExceptionSignal,
@@ -176,13 +176,13 @@ impl TracerProviderBuilder {
     }
 
     pub(crate) fn with_boxed_sampler(mut self, sampler: Box<dyn Sampler>) -> Self {
-        self.sampler = Some(sampler);
+        self.sampler = Some(Contained::new(sampler));
         self
     }
 
     /// Sets the id generator. The default generates random ids.
     pub fn with_id_generator(mut self, ids: impl IdGenerator) -> Self {
-        self.ids = Some(Box::new(ids));
+        self.ids = Some(Contained::new(Box::new(ids)));
         self
     }
 
@@ -250,7 +250,7 @@ impl TracerProviderBuilder {
         // Without a processor, nothing would read a span's contents, so none are stored. The span still counts as recording:
         // according to the specification, a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
-        let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
+        let sampler = self.sampler.unwrap_or_else(|| Contained::new(Box::new(ParentBased::default())));
         let processors = Processors::new(self.processors);
         let inner = ProviderInner {
             // A sampler that panics is asked about each span.
@@ -277,7 +277,7 @@ impl TracerProviderBuilder {
 #[derive(Debug)]
 pub(super) struct ProviderInner {
     pub(super) resource: Resource,
-    pub(super) sampler: Box<dyn Sampler>,
+    pub(super) sampler: Contained<Box<dyn Sampler>>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
     /// True if spans need their parent's context when they start, either for a processor or to copy baggage.
@@ -285,7 +285,7 @@ pub(super) struct ProviderInner {
     /// True if a processor needs to be called before spans end.
     pub(super) wants_ending: bool,
     /// `None` if ids are random.
-    pub(super) ids: Option<Box<dyn IdGenerator>>,
+    pub(super) ids: Option<Contained<Box<dyn IdGenerator>>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
     pub(super) exceptions: ExceptionSignal,

@@ -209,7 +209,7 @@ impl SdkTracer {
     /// Returns an id from the custom generator, or `None` if there is no custom generator or if it panics.
     fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
         let ids = self.provider.ids.as_deref()?;
-        let made = catch(|| make(ids));
+        let made = catch(|| make(&**ids));
         if made.is_err() {
             crate::__warn!("ids.panic", "the id generator panicked; the id is a random one");
         }

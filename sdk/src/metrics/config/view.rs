@@ -7,6 +7,7 @@ use opentelemetry::{InstrumentationScope, Key};
 use super::identity::Instrument;
 use super::kind::{Aggregation, InstrumentKind};
 use super::stream::{AttributeFilter, ReservoirFactory};
+use crate::error::Contained;
 use crate::metrics::exemplar::ExemplarReservoir;
 
 /// Changes the metrics of the instruments that it selects. An instrument produces one metric for each view that
@@ -130,6 +131,7 @@ impl View {
         mut self,
         make: impl Fn() -> R + Send + Sync + 'static,
     ) -> Self {
+        let make = Contained::new(make);
         self.reservoir = Some(Arc::new(move || Box::new(make())));
         self
     }

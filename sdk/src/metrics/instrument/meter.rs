@@ -13,6 +13,7 @@ use opentelemetry::metrics::{
 use super::observable::{CallbackHandle, ForReader, Observable, ObservedNumber, ObservedStreams, Observer};
 use super::shared::Shared;
 use super::synchronous::{Checks, SdkInstrument};
+use crate::error::Contained;
 use crate::metrics::config::{Instrument, InstrumentKind};
 use crate::metrics::data::Measured;
 
@@ -58,6 +59,7 @@ impl SdkMeter {
     ///
     /// spec: metrics/api.md#asynchronous-instrument-api
     pub fn register_callback(&self, callback: impl Fn(&Observer) + Send + Sync + 'static) -> CallbackHandle {
+        let callback = Contained::new(callback);
         let callback: Arc<crate::metrics::reader::pipeline::Callback> =
             Arc::new(move |reader| callback(&Observer { reader }));
         // After shutdown, the callback would never be called or freed.
@@ -119,6 +121,7 @@ impl SdkMeter {
         texts: (Cow<'static, str>, Text, Text),
         callbacks: Vec<ApiCallback<T>>,
     ) {
+        let callbacks: Vec<_> = callbacks.into_iter().map(Contained::new).collect();
         let observed = Arc::new(self.observed::<T>(kind, texts));
         if observed.streams.is_empty() {
             return;

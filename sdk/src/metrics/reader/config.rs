@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::producer::MetricProducer;
+use crate::error::Contained;
 use crate::metrics::config::{Aggregation, InstrumentKind, PerKind, TemporalityPreference};
 use crate::metrics::data::Temporality;
 
@@ -15,7 +16,7 @@ pub struct ReaderConfig {
     pub(crate) temporality: PerKind<Temporality>,
     pub(crate) aggregation: PerKind<Aggregation>,
     pub(crate) limit: PerKind<usize>,
-    pub(crate) producers: Vec<Arc<dyn MetricProducer>>,
+    pub(crate) producers: Vec<Arc<Contained<Box<dyn MetricProducer>>>>,
     pub(crate) component_type: Option<&'static str>,
 }
 
@@ -81,7 +82,7 @@ impl ReaderConfig {
 
     /// Adds a producer, whose metrics become part of each collection.
     pub fn with_producer(mut self, producer: impl MetricProducer) -> Self {
-        self.producers.push(Arc::new(producer));
+        self.producers.push(Arc::new(Contained::new(Box::new(producer))));
         self
     }
 }
