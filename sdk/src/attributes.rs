@@ -1,5 +1,5 @@
 //! Attribute collections: keys are unique and non-empty, the last value wins, the number and length of attributes are
-//! limited, and drops are counted.
+//! limited, and drops are counted. Also computes the memory that attributes occupy.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 
@@ -137,6 +137,50 @@ pub(crate) fn truncate_string(string: &mut StringValue, limit: usize) {
     }
     if let Some((end, _)) = string.as_str().char_indices().nth(limit) {
         *string = StringValue::from(string.as_str()[..end].to_owned());
+    }
+}
+
+/// Returns the number of bytes that an allocation of `len` bytes occupies, including the allocator's overhead for
+/// headers, rounding and the minimum block size.
+#[inline]
+pub(crate) fn heap(len: usize) -> usize {
+    len.saturating_add(32)
+}
+
+/// Returns the number of bytes that a list with this `capacity` occupies. A list without capacity allocates nothing.
+#[inline]
+pub(crate) fn list<T>(capacity: usize) -> usize {
+    if capacity == 0 { 0 } else { heap(capacity.saturating_mul(size_of::<T>())) }
+}
+
+/// Returns the number of bytes that attributes own in addition to their list. A key or a value does not reveal whether its string is
+/// static, so every string counts as a separate allocation.
+#[inline]
+pub(crate) fn owned_bytes(attributes: &[KeyValue]) -> usize {
+    attributes.iter().map(|attribute| heap(attribute.key.as_str().len()) + owned_by(&attribute.value)).sum()
+}
+
+#[inline]
+fn owned_by(value: &Value) -> usize {
+    match value {
+        Value::Bool(_) | Value::I64(_) | Value::F64(_) => 0,
+        Value::String(text) => heap(text.as_str().len()),
+        other => owned_by_array(other),
+    }
+}
+
+#[cold]
+fn owned_by_array(value: &Value) -> usize {
+    match value {
+        Value::Array(Array::Bool(values)) => list::<bool>(values.capacity()),
+        Value::Array(Array::I64(values)) => list::<i64>(values.capacity()),
+        Value::Array(Array::F64(values)) => list::<f64>(values.capacity()),
+        Value::Array(Array::String(values)) => {
+            let texts: usize = values.iter().map(|text| heap(text.as_str().len())).sum();
+            list::<StringValue>(values.capacity()) + texts
+        }
+        // The enum may get new variants; the length of a value's text is a good estimate of its size.
+        other => heap(other.as_str().len()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Meter, MeterProvider};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use telemark_sdk::ExportError;
 use telemark_sdk::metrics::{
     Aggregation, InstrumentKind, Metric, MetricData, Number, NumberPoint, PullReader, ReaderConfig, ScopeMetrics,
@@ -487,6 +487,20 @@ fn series_with_large_attributes_are_bounded_in_bytes() {
             assert!(total == 200 || total == 200 * (turn + 1), "{total}");
         }
     }
+}
+
+/// The text of an array says little about the memory that it takes.
+#[test]
+fn series_with_arrays_are_bounded_in_bytes() {
+    let telemetry = cumulative();
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    for number in 0..200 {
+        let array = std::iter::once(number).chain(std::iter::repeat(0)).take(12_500).collect::<Vec<i64>>();
+        counter.add(1, &[KeyValue::new("k", Value::Array(array.into()))]);
+    }
+    let collected = telemetry.collect();
+    let MetricData::Sum { points, .. } = &collected[0].metrics[0].data else { panic!("{collected:?}") };
+    assert!((80..=84).contains(&points.len()), "{}", points.len());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use opentelemetry::Key;
 use opentelemetry::logs::AnyValue;
 
 use super::SdkLogRecord;
+use crate::attributes::{heap, list};
 use crate::signal::{Chunk, Logs};
 
 /// The usual maximum number of records in a chunk.
@@ -133,18 +134,6 @@ pub(super) fn size(record: &SdkLogRecord) -> usize {
         + record.body.as_ref().map_or(0, value)
         + list::<(Key, AnyValue)>(record.attributes.capacity())
         + attributes
-}
-
-/// Returns the bytes of an allocation of `len` bytes, with what an allocator adds: a header, rounding, and a smallest block.
-#[inline]
-fn heap(len: usize) -> usize {
-    len.saturating_add(32)
-}
-
-/// Returns the bytes of a list of `capacity` items, which allocates nothing without capacity.
-#[inline]
-fn list<T>(capacity: usize) -> usize {
-    if capacity == 0 { 0 } else { heap(capacity.saturating_mul(size_of::<T>())) }
 }
 
 #[inline]

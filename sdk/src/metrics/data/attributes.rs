@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::KeyValue;
 
-use crate::attributes::has_key;
+use crate::attributes::{has_key, list, owned_bytes};
 
 /// The attributes that identify a series, sorted by key and without duplicate keys. Cheap to clone; an empty set
 /// does not allocate.
@@ -52,18 +52,9 @@ impl Attributes {
     }
 }
 
-/// Returns about how many bytes a list of attributes takes.
+/// Returns the number of bytes that a list of attributes occupies.
 pub(crate) fn bytes(attributes: &[KeyValue]) -> usize {
-    let own = |one: &KeyValue| {
-        let value = match &one.value {
-            Value::Bool(_) | Value::I64(_) | Value::F64(_) => 0,
-            Value::String(text) => text.as_str().len(),
-            // The length of its text is a good estimate.
-            other => other.as_str().len(),
-        };
-        size_of::<KeyValue>() + one.key.as_str().len() + value
-    };
-    attributes.iter().map(own).sum()
+    list::<KeyValue>(attributes.len()) + owned_bytes(attributes)
 }
 
 impl Deref for Attributes {

@@ -1,34 +1,21 @@
-//! Computes the number of bytes that a span occupies: its place in a chunk, and everything that it owns.
-//!
-//! A key or a value does not reveal whether its string is static, so every string counts as a separate allocation.
-//! Spare capacity is included if the type reveals it.
+//! Computes the number of bytes that a span occupies: its place in a chunk, and everything that it owns. Spare capacity is included
+//! if the type reveals it.
 
 use std::borrow::Cow;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Status, TraceState};
-use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::chunk::{Head, Rare};
 use super::{Bounded, SpanEvent, SpanRecord};
-
-/// Returns the number of bytes that an allocation of `len` bytes occupies, including the allocator's overhead for
-/// headers, rounding and the minimum block size.
-#[inline]
-fn heap(len: usize) -> usize {
-    len + 32
-}
-
-/// Returns the number of bytes that a list with this `capacity` occupies. A list without capacity allocates nothing.
-fn list<T>(capacity: usize) -> usize {
-    if capacity == 0 { 0 } else { heap(capacity * size_of::<T>()) }
-}
+use crate::attributes::{heap, list, owned_bytes};
 
 /// Returns the number of bytes that a span occupies in a chunk.
 #[inline]
 pub(in crate::trace) fn size(record: &SpanRecord) -> usize {
     let lists = in_lists(record.own_attributes.len());
     let rare = if Rare::is_needed(record) { rare(record) } else { 0 };
-    lists + name(&record.name) + attributes(&record.own_attributes) + rare
+    lists + name(&record.name) + owned_bytes(&record.own_attributes) + rare
 }
 
 /// Returns the number of bytes that a span with this many attributes occupies in the lists of a chunk.
@@ -43,35 +30,6 @@ fn name(name: &Cow<'static, str>) -> usize {
     match name {
         Cow::Borrowed(_) => 0,
         Cow::Owned(text) => heap(text.capacity()),
-    }
-}
-
-#[inline]
-fn attributes(attributes: &[KeyValue]) -> usize {
-    attributes.iter().map(|attribute| heap(attribute.key.as_str().len()) + value(&attribute.value)).sum()
-}
-
-#[inline]
-fn value(value: &Value) -> usize {
-    match value {
-        Value::Bool(_) | Value::I64(_) | Value::F64(_) => 0,
-        Value::String(text) => heap(text.as_str().len()),
-        other => large_value(other),
-    }
-}
-
-#[cold]
-fn large_value(value: &Value) -> usize {
-    match value {
-        Value::Array(Array::Bool(values)) => list::<bool>(values.capacity()),
-        Value::Array(Array::I64(values)) => list::<i64>(values.capacity()),
-        Value::Array(Array::F64(values)) => list::<f64>(values.capacity()),
-        Value::Array(Array::String(values)) => {
-            let texts: usize = values.iter().map(|text| heap(text.as_str().len())).sum();
-            list::<StringValue>(values.capacity()) + texts
-        }
-        // The enum may get new variants; the length of a value's text is a good estimate of its size.
-        other => heap(other.as_str().len()),
     }
 }
 
@@ -100,12 +58,12 @@ fn bounded<T>(items: &Bounded<T>) -> usize {
 }
 
 fn event(event: &SpanEvent) -> usize {
-    name(&event.name) + list::<KeyValue>(event.attributes.capacity()) + attributes(&event.attributes)
+    name(&event.name) + list::<KeyValue>(event.attributes.capacity()) + owned_bytes(&event.attributes)
 }
 
 fn link(link: &Link) -> usize {
     list::<KeyValue>(link.attributes.capacity())
-        + attributes(&link.attributes)
+        + owned_bytes(&link.attributes)
         + trace_state(link.span_context.trace_state())
 }
 
@@ -119,6 +77,7 @@ fn trace_state(state: &TraceState) -> usize {
 mod tests {
     use opentelemetry::InstrumentationScope;
     use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
+    use opentelemetry::{Array, Value};
 
     use super::*;
     use crate::time::Timestamp;
