@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -436,4 +437,48 @@ fn a_reservoir_that_collects_is_not_waited_for() {
     let counter = provider.meter("test").u64_counter("c").build();
     (0..3).for_each(|_| counter.add(1, &[]));
     assert_eq!(metrics_text(&reader.collect(Deadline::NEVER).unwrap()), "c sum 3 # 1\n");
+}
+
+/// A reservoir that records into its own metric when it is dropped.
+#[derive(Debug)]
+struct Records(Option<Counter<u64>>);
+
+impl ExemplarReservoir for Records {
+    fn offer(&mut self, _: &Offer<'_>) {}
+
+    fn collect(&mut self, _: bool) -> Vec<Exemplar> {
+        Vec::new()
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        if let Some(counter) = self.0.take() {
+            counter.add(4, &[kv("k", "at the end")]);
+        }
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a deadlock must fail the test")]
+fn a_reservoir_of_an_overflow_series_that_comes_second_is_dropped_while_nothing_is_locked() {
+    let (counter, made) = (Arc::new(OnceLock::<Counter<u64>>::new()), AtomicUsize::new(0));
+    let inside = counter.clone();
+    let make = move || {
+        // The second reservoir is that of the overflow series, of which another one exists before this function returns.
+        let is_second = made.fetch_add(1, Ordering::Relaxed) == 1;
+        let counter = is_second.then(|| inside.get().unwrap().clone());
+        counter.iter().for_each(|counter| counter.add(2, &[kv("k", "first")]));
+        Records(counter)
+    };
+    let telemetry = always_on(View::of_all().with_cardinality_limit(1).with_exemplar_reservoir(make));
+    let counter = counter.get_or_init(|| telemetry.meter("test").u64_counter("c").build()).clone();
+    let (done, wait) = channel();
+    std::thread::spawn(move || {
+        counter.add(1, &[kv("k", "own")]);
+        counter.add(1, &[kv("k", "second")]);
+        done.send(()).unwrap();
+    });
+    wait.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(telemetry.metrics(), "c{k=own} sum 1\nc{otel.metric.overflow=true} sum 7\n");
 }

@@ -150,7 +150,10 @@ impl Store {
             config.limit,
             max_bytes(config) >> 10
         );
-        lock(&self.maps).overflow.get_or_insert(made).clone()
+        let kept = lock(&self.maps).overflow.get_or_insert_with(|| made.clone()).clone();
+        // If another thread has been faster, what was made is dropped here, without the lock: its reservoir is code of the program.
+        drop(made);
+        kept
     }
 
     /// Returns the series for these attributes and pins it for a bound instrument, which protects it from
