@@ -125,7 +125,8 @@ impl<S: Signal> Worker<S> {
             // The pause may have begun with the previous batch.
             let pause = self.exporter.pause();
             let limit = deadline.min(Deadline::after(self.config.export_timeout()));
-            if during_pause == Pause::KeepsItems && limit.remaining().is_some_and(|time| pause >= time) {
+            let outlasts = || limit.remaining().is_some_and(|time| pause >= time);
+            if during_pause == Pause::KeepsItems && !pause.is_zero() && outlasts() {
                 let message = format!("the receiver asked for a pause, of which {pause:?} are left");
                 return result.and(Err(ExportError::unavailable(message)));
             }
@@ -311,6 +312,19 @@ mod tests {
         let runtime = Runtime::Manual(ManualRuntime::new());
         let processor = BatchProcessor::start(exporter, Resource::empty(), BatchConfig::SPANS, &runtime).unwrap();
         processor.flush(Deadline::after(Duration::from_secs(1))).unwrap();
+    }
+
+    /// Without a pause, the exporter itself gives up when no time is left, and the spans do not wait for a pause that nobody asked for.
+    #[test]
+    fn no_pause_is_none_that_outlasts_the_time_for_an_export() {
+        let batches = Arc::new(Mutex::default());
+        let exporter = Busy { pause: Arc::default(), batches: batches.clone() };
+        let config = BatchConfig::SPANS.with_export_timeout(Duration::ZERO);
+        let runtime = Runtime::Manual(ManualRuntime::new());
+        let processor = BatchProcessor::start(exporter, Resource::empty(), config, &runtime).unwrap();
+        processor.add(span());
+        let error = processor.flush(Deadline::NEVER).unwrap_err();
+        assert_eq!((error.to_string(), &batches.lock().unwrap()[..]), ("busy".to_owned(), &[1][..]));
     }
 
     /// Wake-ups that find less than a batch leave the timer as it is, so that a partial batch does not wait longer.
