@@ -62,6 +62,9 @@ impl Pipeline<Traces> {
     }
 
     /// Adds a span processor, which observes spans from their start. `make` receives the resource of the provider.
+    ///
+    /// [Stages](crate::batch::Stage) do not apply to the processor: it sees each span as it ended, including what a stage removes or
+    /// drops before the exporters.
     pub fn with_processor<P: SpanProcessor>(
         mut self,
         make: impl FnOnce(&Resource) -> P + Send + Sync + 'static,
