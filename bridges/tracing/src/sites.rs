@@ -147,7 +147,8 @@ pub(crate) fn severity(level: tracing::Level) -> Severity {
 
 /// The sites, keyed by the address of their static metadata. Their number is bounded by the number of macros in the program.
 ///
-/// A thread may fork while another one holds the lock, which is then locked forever in the child.
+/// A thread may fork while another one holds the lock, which is then locked forever in the child. Children have tables of their own, up
+/// to seven forks deep.
 static SITES: PerProcess<Sites> = PerProcess::new([const { Sites::new(None) }; PerProcess::<Sites>::PLACES]);
 
 type Sites = RwLock<Option<HashMap<usize, &'static Site>>>;

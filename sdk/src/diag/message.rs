@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use crate::config::Env;
 use crate::error::catch;
-use crate::process::{unless_stuck, write_to_standard_error};
+use crate::process::{PerProcess, write_to_standard_error};
+use crate::sync::unpoisoned;
 use crate::text;
 use crate::time::Deadline;
 
@@ -207,9 +208,10 @@ type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 
 /// Returns the number of suppressed messages if a message on this topic may be printed now, and `None` otherwise.
 fn pass(level: Level, topic: &'static str) -> Option<u64> {
-    static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
-    let topics = TOPICS.get_or_init(Mutex::default);
-    let mut topics = unless_stuck(topics.try_lock(), || topics.lock())?;
+    static TOPICS: PerProcess<Mutex<Option<Topics>>> =
+        PerProcess::new([const { Mutex::new(None) }; PerProcess::<Mutex<Option<Topics>>>::PLACES]);
+    let mut topics = unpoisoned(TOPICS.get().lock());
+    let topics = topics.get_or_insert_default();
     let topic = (level as u8, topic);
     match topics.get_mut(&topic) {
         Some((until, held_back)) if !until.has_passed() => {

@@ -28,3 +28,4 @@ pub(crate) use losses::Total;
 pub use message::{Level, is_shown, log, set_max_level, set_sink, started};
 pub(crate) use message::{end_is_abandoned, guard_is_gone, level_of, log_always};
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};
+pub(crate) use tally::{Tally, Unreported};

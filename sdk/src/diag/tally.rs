@@ -4,13 +4,24 @@
 use std::sync::Mutex;
 
 use super::message::{INTERVAL, Level, is_shown, log_always};
-use crate::process::unless_stuck;
+use crate::process::Generation;
+use crate::sync::{free, unpoisoned};
 use crate::time::Deadline;
 
 /// The items that were lost for one reason and are not reported yet. Its messages are at least a minute apart, and each
 /// reports the items since the previous one.
-#[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Tally {
+    state: Mutex<State>,
+    /// In a forked child, the lock may stay locked forever.
+    home: Generation,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Tally { state: Mutex::default(), home: Generation::current() }
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -23,16 +34,16 @@ struct State {
 
 /// The items that a message reports.
 #[derive(Debug)]
-pub(super) struct Unreported {
-    pub(super) items: u64,
+pub(crate) struct Unreported {
+    pub(crate) items: u64,
     /// True if an earlier message reported other items.
-    pub(super) is_more: bool,
-    pub(super) reason: String,
+    pub(crate) is_more: bool,
+    pub(crate) reason: String,
 }
 
 impl Tally {
     /// Adds `items`, and reports all items since the last message unless that message is less than a minute old.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         level: Level,
         items: u64,
@@ -56,7 +67,7 @@ impl Tally {
     }
 
     /// Reports the items since the last message, if there are any, however old that message is.
-    pub(super) fn report_rest(&self, level: Level, message: impl FnOnce(&Unreported) -> String) {
+    pub(crate) fn report_rest(&self, level: Level, message: impl FnOnce(&Unreported) -> String) {
         if is_shown(level) {
             self.report(level, |state| (state.items > 0).then(|| state.take()), message);
         }
@@ -75,7 +86,8 @@ impl Tally {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
-        unless_stuck(self.0.try_lock(), || self.0.lock()).map(|mut state| work(&mut state))
+        let state = if self.home.is_past() { free(self.state.try_lock()) } else { Some(unpoisoned(self.state.lock())) };
+        state.map(|mut state| work(&mut state))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::panics;
 use super::signals::{Health, Provider, Providers};
 use crate::diag::{self, Level, Total};
 use crate::error::ExportError;
@@ -81,6 +82,7 @@ impl TelemetryHandle {
             let error = result.as_ref().err();
             provider.counters().1.iter().for_each(|counters| counters.report_rest(error));
         }
+        panics::report_missed();
         let result = first_error(results);
         self.report("shut down", started, &result, true);
         (result, not_exported(true) > before)

@@ -6,8 +6,8 @@
 use std::backtrace::Backtrace;
 use std::fmt::{self, Write};
 use std::panic::{self, PanicHookInfo};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -16,8 +16,11 @@ use opentelemetry::{Context, SpanId, TraceId};
 
 use super::handle::TelemetryHandle;
 use crate::context;
+use crate::diag::{Level, Tally, Unreported};
+use crate::error::ConfigError;
 use crate::logs::{Exception, SdkLogRecord, SdkLoggerProvider, active, is_emitting};
 use crate::runtime::{self, is_background};
+use crate::text::counted;
 use crate::time::{Clock, Timestamp};
 use crate::unsampled;
 
@@ -33,17 +36,28 @@ const GRACE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The maximum number of records on their way. Each has a thread, which stays for as long as a processor hangs.
-const MAX_ON_THEIR_WAY: usize = 16;
+const MAX_ON_THEIR_WAY: u64 = 16;
+
+/// The places of the hook that [`watch`] has set.
+static WATCHED: OnceLock<Arc<Places>> = OnceLock::new();
 
 /// Adds a hook that records panics and then calls the hook that was set before, if the builder requested it and log records are
 /// recorded. Stays for the rest of the program, because a hook that was set later may call it; after the shutdown it only calls
 /// the earlier hook.
 pub(super) fn watch(handle: &TelemetryHandle) {
-    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
     // A thread that panics cannot replace the hook.
     let is_wanted = handle.records_panics && handle.providers.logs.is_recording() && !thread::panicking();
-    if is_wanted && !IS_WATCHED.swap(true, Ordering::AcqRel) {
-        set(Hook::new(handle.clone(), cfg!(panic = "abort")));
+    let hook = Hook::new(handle.clone(), cfg!(panic = "abort"));
+    if is_wanted && WATCHED.set(hook.places.clone()).is_ok() {
+        set(hook);
+    }
+}
+
+/// Reports the panics that were not recorded and that no message has reported.
+pub(super) fn report_missed() {
+    if let Some(places) = WATCHED.get() {
+        places.report_missed();
+        places.unreported.report_rest(Level::Warn, missed);
     }
 }
 
@@ -68,31 +82,77 @@ struct Hook {
 /// The places for records on their way.
 #[derive(Debug, Default)]
 struct Places {
-    taken: AtomicUsize,
-    /// The number of panics that found no place, and that no message has reported.
-    missed: AtomicU64,
+    /// The number of missed panics that are not in `unreported` yet, and the number of places that are taken, as
+    /// `missed << 8 | taken`. One number, so that a panic which finds every place taken is counted before one of them is free.
+    state: AtomicU64,
+    unreported: Tally,
 }
+
+/// The part of the state that is the number of places taken.
+const TAKEN: u64 = 0xff;
+/// One missed panic in the state.
+const MISSED: u64 = TAKEN + 1;
 
 /// A place that is taken until this is dropped.
 struct Place(Arc<Places>);
 
 impl Places {
-    /// Takes a place, or counts the panic as missed. Threads that find no place do not keep others from taking one.
+    /// Takes a place, or counts the panic as missed.
     fn take(self: &Arc<Self>) -> Option<Place> {
-        let next = |taken| (taken < MAX_ON_THEIR_WAY).then_some(taken + 1);
-        match self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
-            Ok(_) => Some(Place(self.clone())),
-            Err(_) => {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+        let next = |state: u64| state + if state & TAKEN < MAX_ON_THEIR_WAY { 1 } else { MISSED };
+        let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| Some(next(state)));
+        before.is_ok_and(|state| state & TAKEN < MAX_ON_THEIR_WAY).then(|| Place(self.clone()))
+    }
+
+    /// Reports the missed panics, at most once a minute. Not called within the hook, because the message sink is code of the program.
+    fn report_missed(&self) {
+        let panics = self.state.fetch_and(TAKEN, Ordering::AcqRel) / MISSED;
+        if panics > 0 {
+            self.unreported.add(Level::Warn, panics, String::new, missed);
+        }
+    }
+}
+
+fn missed(unreported: &Unreported) -> String {
+    let panics = counted(unreported.items, "panics").more(unreported.is_more);
+    let were = panics.were();
+    format!(
+        "{panics} {were} not recorded, because the records of others were still on their way, or because no thread could be started"
+    )
+}
+
+impl Place {
+    /// Does the `work` on a thread that `spawn` starts, on which panics are not recorded, frees the place, and reports the panics that
+    /// were missed. Waits for that, though not longer than `patience`. Without a thread, this panic is missed too.
+    fn use_for(
+        self,
+        work: impl FnOnce() + Send + 'static,
+        spawn: impl FnOnce(Box<dyn FnOnce() + Send>) -> Result<(), ConfigError>,
+        patience: Duration,
+    ) {
+        let places = self.0.clone();
+        let (done, wait) = mpsc::sync_channel(1);
+        let work = move || {
+            runtime::apart(move || {
+                work();
+                // Panics are missed while all places are taken, so one of their holders comes to the next line afterwards.
+                let places = self.0.clone();
+                drop(self);
+                places.report_missed();
+            });
+            let _ = done.send(());
+        };
+        match spawn(Box::new(work)) {
+            Ok(()) => drop(wait.recv_timeout(patience)),
+            // The next holder of a place reports it, or the shutdown.
+            Err(_) => drop(places.state.fetch_add(MISSED, Ordering::AcqRel)),
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.0.state.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -115,27 +175,15 @@ impl Hook {
         let record = self.describe(SdkLogRecord::new(provider.limits()), info, &context);
         let stack_trace = self.takes_stack_trace(Clock::system().now()).then(Backtrace::force_capture);
         let flushed = self.aborts.then(|| self.handle.clone());
-        let patience = self.patience();
-        let (done, wait) = mpsc::sync_channel(1);
         let work = move || {
-            // Marks the thread, so that a panic on it is not recorded.
-            runtime::apart(move || {
-                emit(&provider, record, stack_trace, &context);
-                // Before the thread continues, which may end a span by dropping its last context.
-                drop(context);
-                if let Some(handle) = flushed {
-                    let _ = handle.flush(handle.flush_timeout);
-                }
-                // A panic is missed while all places are taken, so one of their holders comes to this line afterwards.
-                let places = place.0.clone();
-                drop(place);
-                report_missed(places.missed.swap(0, Ordering::Relaxed));
-            });
-            let _ = done.send(());
+            emit(&provider, record, stack_trace, &context);
+            // Before the thread continues, which may end a span by dropping its last context.
+            drop(context);
+            if let Some(handle) = flushed {
+                let _ = handle.flush(handle.flush_timeout);
+            }
         };
-        if runtime::spawn("telemark-panic", work).is_ok() {
-            let _ = wait.recv_timeout(patience);
-        }
+        place.use_for(work, |work| runtime::spawn("telemark-panic", work), self.patience());
     }
 
     fn patience(&self) -> Duration {
@@ -187,16 +235,6 @@ impl Hook {
     }
 }
 
-/// Not called within the hook, because the message sink is code of the program.
-fn report_missed(panics: u64) {
-    if panics > 0 {
-        crate::__warn!(
-            "panics.missed",
-            "{panics} panics were not recorded, because the records of others were still on their way"
-        );
-    }
-}
-
 fn emit(provider: &SdkLoggerProvider, mut record: SdkLogRecord, stack_trace: Option<Backtrace>, context: &Context) {
     if let Some(stack_trace) = stack_trace {
         let mut text = Bounded { text: String::new(), max: MAX_STACK_TRACE };
@@ -232,6 +270,8 @@ impl Write for Bounded {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::config::Env;
     use crate::error::{ExportError, catch};
@@ -295,12 +335,25 @@ mod tests {
     fn a_place_is_free_again_however_many_panics_find_none() {
         let places = Arc::new(Places::default());
         let mut taken: Vec<_> = (0..MAX_ON_THEIR_WAY).map(|_| places.take().unwrap()).collect();
-        // Held, as by threads that are still busy with their refusal.
-        let refused: Vec<_> = (0..100).map(|_| (places.clone(), places.take())).collect();
-        assert!(refused.iter().all(|(_, place)| place.is_none()));
-        assert_eq!(places.missed.load(Ordering::Relaxed), 100);
+        assert!((0..100).all(|_| places.take().is_none()));
+        assert_eq!(places.state.load(Ordering::Relaxed), 100 * MISSED + MAX_ON_THEIR_WAY);
         drop(taken.pop());
         assert!(places.take().is_some());
+    }
+
+    #[test]
+    fn a_panic_for_which_no_thread_starts_is_missed_and_its_place_is_free() {
+        let places = Arc::new(Places::default());
+        let none = |_| Err(ConfigError::state("telemark-panic", "no thread"));
+        places.take().unwrap().use_for(|| panic!("there is no thread"), none, Duration::from_secs(60));
+        assert_eq!(places.state.load(Ordering::Relaxed), MISSED);
+    }
+
+    #[test]
+    fn what_is_missed_is_said_in_singular_and_plural() {
+        let said = |items, is_more| missed(&Unreported { items, is_more, reason: String::new() });
+        assert!(said(1, false).starts_with("1 panic was not recorded, "));
+        assert!(said(2, true).starts_with("2 more panics were not recorded, "));
     }
 
     #[test]

@@ -10,11 +10,12 @@ use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
 use std::io;
 use std::mem::{Discriminant, size_of};
-use std::sync::{Arc, LazyLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 use super::chain::{MAX_CAUSES, source};
 use crate::instrument::shield::shielded;
-use crate::process::unless_stuck;
+use crate::process::PerProcess;
+use crate::sync::unpoisoned;
 
 /// Names an error for the `error.type` attribute of spans and of the `#[traced(metrics)]` metric.
 ///
@@ -258,9 +259,11 @@ impl fmt::Write for Head {
 /// Returns `path::rest`, or only `rest` if the path is `dyn`. Each name is created once and kept forever. Returns
 /// `None` once the type or the program has reached its maximum number of names.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
-    static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
-    let known = unless_stuck(NAMES.try_read(), || NAMES.read())?.find(path, rest);
-    known.or_else(|| unless_stuck(NAMES.try_write(), || NAMES.write())?.add(path, rest))
+    static NAMES: PerProcess<RwLock<Option<Names>>> =
+        PerProcess::new([const { RwLock::new(None) }; PerProcess::<RwLock<Option<Names>>>::PLACES]);
+    let names = NAMES.get();
+    let known = unpoisoned(names.read()).as_ref().and_then(|names| names.find(path, rest));
+    known.or_else(|| unpoisoned(names.write()).get_or_insert_default().add(path, rest))
 }
 
 #[derive(Default)]
