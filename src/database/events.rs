@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ::tracing::Event;
 use ::tracing::field::{Field, Visit};
+use telemark_db::sql::MAX_ANALYZED_BYTES;
 use telemark_db::{Call, CurrentCall, Database, End, System};
 use telemark_sdk::config::Env;
 use telemark_sdk::diag;
@@ -72,12 +73,15 @@ fn system(env: &Env) -> System {
     })
 }
 
-/// The fields of an event.
+/// The number of bytes of a statement that are copied: those that are read, and some more to tell that the statement is longer.
+const MAX_COPIED_BYTES: usize = MAX_ANALYZED_BYTES + 4;
+
+/// The fields of an event. Both texts are cut at [`MAX_COPIED_BYTES`].
 #[derive(Debug, Default)]
 struct Statement {
     /// The first words, followed by an ellipsis if there are more.
     summary: String,
-    /// The text between line breaks; empty if the summary is all of it.
+    /// Empty if the summary is all of it.
     text: String,
     rows_returned: u64,
     elapsed: Duration,
@@ -85,19 +89,26 @@ struct Statement {
 
 impl Statement {
     fn sql(&self) -> &str {
-        match self.text.strip_prefix("\n\n") {
-            Some(text) => text.strip_suffix('\n').unwrap_or(text),
-            None if self.text.is_empty() => &self.summary,
-            None => &self.text,
-        }
+        if self.text.is_empty() { &self.summary } else { &self.text }
     }
+}
+
+/// Returns the beginning of a text. A character that the end splits is not read either.
+fn beginning(text: &str) -> String {
+    let bytes = text.as_bytes();
+    String::from_utf8_lossy(bytes.get(..MAX_COPIED_BYTES).unwrap_or(bytes)).into_owned()
+}
+
+/// Takes a statement out of the line breaks around it.
+fn unframed(text: &str) -> &str {
+    text.strip_prefix("\n\n").map_or(text, |text| text.strip_suffix('\n').unwrap_or(text))
 }
 
 impl Visit for Statement {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "db.statement" => value.clone_into(&mut self.text),
-            "summary" => value.clone_into(&mut self.summary),
+            "db.statement" => self.text = beginning(unframed(value)),
+            "summary" => self.summary = beginning(value),
             _ => {}
         }
     }
@@ -126,13 +137,27 @@ mod tests {
     #[test]
     fn the_text_is_taken_out_of_its_line_breaks() {
         let check = |summary: &str, text: &str, expected: &str| {
-            let statement = Statement { summary: summary.into(), text: text.into(), ..Statement::default() };
+            let text = unframed(text).to_owned();
+            let statement = Statement { summary: summary.into(), text, ..Statement::default() };
             assert_eq!(statement.sql(), expected);
         };
         check("COMMIT", "", "COMMIT");
         check("SELECT a FROM b \u{2026}", "\n\nSELECT a FROM b WHERE c = 1\n", "SELECT a FROM b WHERE c = 1");
         check("SELECT a \u{2026}", "\n\n\nSELECT a\n\n", "\nSELECT a\n");
         check("SELECT 1", "SELECT 1 -- of another version", "SELECT 1 -- of another version");
+    }
+
+    #[test]
+    fn a_statement_is_copied_as_far_as_it_is_read() {
+        for character in ["x", "\u{e9}", "\u{2026}", "\u{1f980}"] {
+            let sql = format!("SELECT {}", character.repeat(MAX_ANALYZED_BYTES));
+            let copy = beginning(&sql);
+            assert!((MAX_ANALYZED_BYTES + 1..=MAX_COPIED_BYTES + 3).contains(&copy.len()), "{}", copy.len());
+            assert_eq!(copy.as_bytes()[..MAX_ANALYZED_BYTES], sql.as_bytes()[..MAX_ANALYZED_BYTES]);
+            let statement = |sql: &str| telemark_db::sql::Statement::sanitized(sql, telemark_db::sql::Dialect::Sqlite);
+            assert_eq!(format!("{:?}", statement(&copy)), format!("{:?}", statement(&sql)));
+        }
+        assert_eq!(beginning("SELECT 1"), "SELECT 1");
     }
 
     #[test]

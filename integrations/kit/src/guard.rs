@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, TryLockResult};
 
 /// Calls `run` and returns its result, or `None` if it panicked. Also contains a panic in the destructor of the panic
 /// payload.
@@ -47,6 +47,17 @@ impl<T> Drop for OnPanic<'_, T> {
 #[inline]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the guard of a lock unless the lock is held. Ignores poisoning; use it only if the data is valid at every step.
+#[doc(hidden)]
+#[inline]
+pub fn free<G>(attempt: TryLockResult<G>) -> Option<G> {
+    match attempt {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 #[cfg(test)]

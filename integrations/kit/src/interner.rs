@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{RwLock, TryLockError, TryLockResult};
+use std::sync::{RwLock, TryLockResult};
 use std::thread;
+
+use crate::guard::free;
 
 /// Interned strings, each with a value that is computed once.
 ///
@@ -82,11 +84,10 @@ fn soon<G>(attempt: impl Fn() -> TryLockResult<G>) -> Option<G> {
     /// With each attempt, another thread may run. A holder needs no more than one turn.
     const ATTEMPTS: usize = 1000;
     for _ in 0..ATTEMPTS {
-        match attempt() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => thread::yield_now(),
+        if let Some(guard) = free(attempt()) {
+            return Some(guard);
         }
+        thread::yield_now();
     }
     None
 }

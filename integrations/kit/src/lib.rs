@@ -60,6 +60,8 @@ pub use attribute_sets::{AttributeSets, SetKey};
 pub use attributes::{Attributes, Cut};
 pub use clock::Clock;
 pub use enabled::{DEFAULT_ENABLED, Enabled};
+#[doc(hidden)]
+pub use guard::free;
 pub use guard::{guarded, lock, watch};
 pub use instruments::Instruments;
 pub use interner::Interner;

@@ -17,6 +17,8 @@ use super::spans::outcome;
 use crate::context;
 pub use crate::process::PerProcess;
 use crate::runtime::is_background;
+#[doc(hidden)]
+pub use crate::sync::free;
 use crate::sync::{Mutex, lock};
 use crate::time::{Clock, Timestamp};
 use crate::trace::bridged::{self, Bridged};

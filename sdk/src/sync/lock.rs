@@ -25,7 +25,7 @@ pub(crate) fn unpoisoned<G>(guard: LockResult<G>) -> G {
 
 /// Returns the guard of a lock attempt, ignoring poison, or `None` if the lock is held.
 #[inline]
-pub(crate) fn free<G>(guard: TryLockResult<G>) -> Option<G> {
+pub fn free<G>(guard: TryLockResult<G>) -> Option<G> {
     match guard {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -22,5 +22,6 @@ pub(crate) use std::sync::{
 };
 
 pub(crate) use latch::{Latch, pause};
-pub(crate) use lock::{free, lock, try_lock, unpoisoned};
+pub use lock::free;
+pub(crate) use lock::{lock, try_lock, unpoisoned};
 pub(crate) use thread_index::{ready_thread_index, set_ready, thread_index};

@@ -4,7 +4,9 @@ use std::array;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, RwLock, TryLockError, TryLockResult};
+use std::sync::{Arc, RwLock};
+
+use telemark_kit::free;
 
 use super::dialect::Dialect;
 use super::statement::Statement;
@@ -90,15 +92,6 @@ impl Statements {
         // Frees up to thousands of statements, for which no other call must wait.
         drop(generations);
         drop(dropped);
-    }
-}
-
-/// Returns the guard of a lock unless the lock is held. Ignores poisoning.
-fn free<G>(attempt: TryLockResult<G>) -> Option<G> {
-    match attempt {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }
 

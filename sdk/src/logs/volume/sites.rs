@@ -1,10 +1,11 @@
 //! The bounded table of call sites, with their rates and counts. Nothing here waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::control::Reason;
 use super::report::Description;
+use crate::sync::free;
 use crate::time::Timestamp;
 
 /// The number of places among which a key is looked for.
@@ -54,11 +55,7 @@ impl Site {
 
     /// Returns the description, or `None` while another thread has it.
     fn description(&self) -> Option<MutexGuard<'_, Option<Box<Description>>>> {
-        match self.description.try_lock() {
-            Ok(description) => Some(description),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        free(self.description.try_lock())
     }
 
     /// Returns true if reports have stated all suppressed records.
