@@ -71,11 +71,6 @@ impl BridgeFilter {
     #[inline]
     fn wants_event(&self, metadata: &Metadata<'_>) -> bool {
         let is_handled = self.handlers.find(metadata.target()).is_some();
-        // A library that asks the `log` crate before it emits an event gets the response of temporary metadata. `tracing-subscriber`
-        // remembers a negative one, and would withhold the next event of this thread from the layer, which may be any.
-        if is_handled && sites::find(metadata).is_none() {
-            return true;
-        }
         let Events { records, span_events, errors } = self.events;
         let is_for_spans = span_events || errors && *metadata.level() == tracing::Level::ERROR || is_handled;
         records && self.is_kept(metadata, Filtered::Records) || is_for_spans && self.is_kept(metadata, Filtered::Spans)
@@ -100,9 +95,21 @@ enum Filtered {
     Records,
 }
 
+/// Returns true if no event need follow: `tracing::enabled!` asks, or the `log` crate, whose metadata is temporary.
+/// `tracing-subscriber` keeps a negative response, and would withhold the next event of this thread from the layer, whichever it is.
+#[inline]
+pub(crate) fn is_question(metadata: &Metadata<'_>) -> bool {
+    let is_of_log = || metadata.name() == "log record" && sites::find(metadata).is_none();
+    !metadata.is_span() && (!metadata.is_event() || is_of_log())
+}
+
 impl<S> Filter<S> for BridgeFilter {
     #[inline]
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        // The layer itself filters the records of the `log` crate.
+        if is_question(metadata) {
+            return true;
+        }
         let wants = self.wants(metadata) || metadata.is_span() && may_pass_through(metadata);
         if !wants && metadata.is_span() {
             note_rejected();

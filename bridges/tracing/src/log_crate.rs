@@ -5,10 +5,13 @@ use std::fmt::Debug;
 use telemark_sdk::span_filter;
 use tracing::Event;
 use tracing::field::{Field, Visit};
-use tracing_log::{AsLog, LogTracer};
+use tracing::level_filters::LevelFilter;
+use tracing_log::{AsLog, AsTrace};
 
 /// Sets the logger of the `log` crate to one that passes its records to `tracing`, where the program's subscriber filters them like
 /// events. Call this after the subscriber has been set. Returns false if the program already has a logger, which stays.
+///
+/// `log::log_enabled!` returns true up to the subscriber's level, for every target.
 ///
 /// The records have the target, file and line of the `log` macro, and the current span. The maximum level of the `log` crate, below
 /// which a macro costs one load, becomes that of the subscriber, and follows [the filter of spans](telemark_sdk::span_filter::set).
@@ -27,15 +30,36 @@ use tracing_log::{AsLog, LogTracer};
 /// # Ok::<(), tracing::dispatcher::SetGlobalDefaultError>(())
 /// ```
 pub fn install_log_tracer() -> bool {
-    let is_set = LogTracer::builder().with_max_level(max_level()).init().is_ok();
+    let is_set = log::set_logger(&Logger).is_ok();
     if is_set {
+        log::set_max_level(max_level());
         span_filter::on_change(follow);
     }
     is_set
 }
 
+/// Passes records to `tracing`.
+struct Logger;
+
+impl log::Log for Logger {
+    /// Does not ask the subscriber: each filter of a layer in `tracing-subscriber` would keep its response for the next event of this
+    /// thread, which need not be the one that the question was about.
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level().as_trace() <= LevelFilter::current()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            // Never fails: the result is that of an earlier version.
+            let _ = tracing_log::format_trace(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 fn max_level() -> log::LevelFilter {
-    tracing::level_filters::LevelFilter::current().as_log()
+    LevelFilter::current().as_log()
 }
 
 /// Applies the subscriber's level after the filter of spans has changed.

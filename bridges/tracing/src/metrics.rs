@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{OnceLock, RwLock, TryLockError, TryLockResult};
+use std::sync::{OnceLock, RwLock};
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use telemark_sdk::diag;
-use telemark_sdk::instrument::bridge::{self, contained};
+use telemark_sdk::instrument::bridge::{self, contained, free};
 use telemark_sdk::metrics::active;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
@@ -19,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::events::text;
 use crate::fields::integer;
+use crate::filter::is_question;
 
 /// The layer together with its filter, which keeps only events with measurements.
 pub type MetricsLayer<S> = Filtered<MetricsBridge, MetricsFilter, S>;
@@ -120,7 +121,7 @@ fn measures(metadata: &Metadata<'_>) -> bool {
 
 impl<S> Filter<S> for MetricsFilter {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        measures(metadata)
+        is_question(metadata) || measures(metadata)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -171,15 +172,6 @@ impl MetricsBridge {
                 None => made,
             }
         })
-    }
-}
-
-/// Returns the guard of a lock unless the lock is held.
-fn free<G>(attempt: TryLockResult<G>) -> Option<G> {
-    match attempt {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }
 

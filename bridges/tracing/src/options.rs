@@ -89,11 +89,7 @@ impl Options {
     pub(crate) fn keeps_for_spans(&self, site: &'static Site, event: &Event<'_>) -> bool {
         match &site.log_site {
             Some(_) => self.keeps_spans(site, event.metadata()),
-            // As for `keeps_records`.
-            None if self.filter.is_some() => true,
-            None => {
-                log_crate::is_kept(event, |target| span_filter::current().enabled(target, sites::level(site.level)))
-            }
+            None => self.keeps_of_log(site, event, span_filter::current),
         }
     }
 
@@ -102,15 +98,16 @@ impl Options {
     pub(crate) fn keeps_records(&self, site: &'static Site, event: &Event<'_>) -> bool {
         match &site.log_site {
             // The layer's own filter has already decided.
-            _ if self.filter.is_some() => true,
-            Some(_) => site.records.is_on(),
-            // Records of the `log` crate share a site. The layer's filter knows their target and has decided, unless it let one
-            // through for the sake of spans or of a handler.
-            None if !self.may_concern_spans(site.level) && self.handlers.is_empty() => true,
-            None => log_crate::is_kept(event, |target| {
-                span_filter::records::current().enabled(target, sites::level(site.level))
-            }),
+            Some(_) => self.filter.is_some() || site.records.is_on(),
+            None => self.keeps_of_log(site, event, span_filter::records::current),
         }
+    }
+
+    /// Returns true if the layer's own filter, or else the program's, keeps an event of the `log` crate. All of these share a few sites,
+    /// so only the event itself tells its target.
+    fn keeps_of_log(&self, site: &'static Site, event: &Event<'_>, current: fn() -> Arc<SpanFilter>) -> bool {
+        let filter = self.filter.clone().unwrap_or_else(current);
+        log_crate::is_kept(event, |target| filter.enabled(target, sites::level(site.level)))
     }
 }
 

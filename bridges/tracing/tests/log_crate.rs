@@ -11,6 +11,7 @@ use telemark_sdk::span_filter::{self, SpanFilter};
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::time::Deadline;
 use tracing::info_span;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 fn line(record: &SdkLogRecord) -> String {
@@ -31,7 +32,9 @@ fn records_of_the_log_crate_arrive_with_their_own_target_and_place() {
     let _attached = telemetry.attach();
     log::error!("before there is a logger");
     let layer = telemark_tracing::builder().with_event_handler("sqlx::query", |_| ()).build();
-    tracing::dispatcher::set_global_default(tracing_subscriber::registry().with(layer).into()).unwrap();
+    let lines = support::Lines::default();
+    let format = tracing_subscriber::fmt::layer().with_writer(lines.clone()).with_filter(LevelFilter::INFO);
+    tracing::dispatcher::set_global_default(tracing_subscriber::registry().with(layer).with(format).into()).unwrap();
     assert!(telemark_tracing::install_log_tracer());
     assert!(!telemark_tracing::install_log_tracer(), "the first logger stays");
 
@@ -64,6 +67,8 @@ fn records_of_the_log_crate_arrive_with_their_own_target_and_place() {
     tracing::info!("after a question");
     span_filter::set(SpanFilter::default());
     assert_eq!(telemetry.log_records().len(), 4);
+    assert!(lines.text().contains("after a question"), "{}", lines.text());
+    assert!(!log::log_enabled!(log::Level::Trace));
 
     // The level of the `log` crate follows the filter.
     span_filter::set("error".parse().unwrap());

@@ -19,11 +19,6 @@ impl Handlers {
         self.0.push((target, handler));
     }
 
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the handler of a target. There are one or two, so that a list is faster than a map.
     #[inline]
     pub(crate) fn find(&self, target: &str) -> Option<&Handler> {
