@@ -193,7 +193,7 @@ pub mod span_filter {
 
 /// The filter of the events of `tracing` that become log records, which `OTEL_RUST_LOGS` sets and a program can change while it runs.
 /// Unset, or set to `None`, it is the [filter of spans](span_filter). The statements that sqlx logs (`sqlx::query`) become records
-/// only if this filter names that target: their text contains values.
+/// only if this filter names exactly that target, which `sqlx=debug` does not: their text contains values.
 ///
 /// ```
 /// use telemark::log_filter;

@@ -44,8 +44,8 @@
 //!   `#[traced]` or of an HTTP layer, they become traces of their own, and a sampler decides about each.
 //!
 //! The types of `telemark::sqlx` tell all of this, and their calls are not recorded a second time. The events become log
-//! records only if `OTEL_RUST_LOGS` names their target, because their text contains values, as in
-//! `OTEL_RUST_LOGS=info,sqlx::query=debug`. `OTEL_RUST_SPANS=info,sqlx::query=off`, `disable_statement_logging()` of sqlx's connect
+//! records only if `OTEL_RUST_LOGS` names exactly their target, because their text contains values, as in
+//! `OTEL_RUST_LOGS=info,sqlx::query=debug`; `sqlx=debug` does not. `OTEL_RUST_SPANS=info,sqlx::query=off`, `disable_statement_logging()` of sqlx's connect
 //! options, or `OTEL_RUST_INSTRUMENTATION_SQLX_ENABLED=false` turns the spans off.
 //!
 //! # Limits

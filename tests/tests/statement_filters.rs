@@ -50,6 +50,9 @@ fn each_filter_selects_its_part_of_the_statements() {
     // A level for all records does not name the statements.
     log_filter::set(Some("trace".parse().unwrap()));
     assert_eq!(run(), (span.clone(), 0));
+    // Nor does one for all of sqlx, which concerns the pool as well.
+    log_filter::set(Some("info,sqlx=trace".parse().unwrap()));
+    assert_eq!(run(), (span.clone(), 0));
     log_filter::set(Some("info,sqlx::query=debug".parse().unwrap()));
     assert_eq!(run(), (span.clone(), 1));
     span_filter::set("info,sqlx::query=off".parse().unwrap());

@@ -34,7 +34,7 @@ const ACCEPTED: &str = "target=level, a target or a level: off, error, warn, inf
 /// directive without a target replaces all of these defaults. Unlike in `RUST_LOG`, a directive with a target keeps
 /// them: `shop::cart=debug` adds spans and removes none.
 ///
-/// A filter of log records keeps the events of `sqlx::query` only if a directive names that target, because they contain
+/// A filter of log records keeps the events of `sqlx::query` only if a directive names exactly that target, because they contain
 /// statements as they are written; see [`records`](super::records).
 ///
 /// ```
@@ -98,15 +98,11 @@ impl SpanFilter {
         self
     }
 
-    /// Returns this filter of log records without the statements of sqlx, whose text contains values, unless a directive names their
-    /// target.
-    pub(super) fn without_unnamed_statements(mut self) -> Self {
-        let names = |directive: &Directive| !directive.is_default && STATEMENTS.starts_with(&*directive.target);
-        if !self.directives.iter().any(names) {
-            return self.without_statements();
-        }
-        self.directives.retain(|directive| !directive.is_default || directive.target != STATEMENTS);
-        self
+    /// Returns this filter of log records without the statements of sqlx, whose text contains values, unless a directive names exactly
+    /// their target.
+    pub(super) fn without_unnamed_statements(self) -> Self {
+        let names = |directive: &Directive| !directive.is_default && directive.target == STATEMENTS;
+        if self.directives.iter().any(names) { self } else { self.without_statements() }
     }
 
     /// Returns this filter of spans as one of log records: without the statements of sqlx, which become spans.
@@ -294,7 +290,9 @@ mod tests {
         check("debug", "debug,sqlx::query=off");
         check("shop=off", "info,sqlx::query=off,tower_http=debug,telemark=debug,shop=off");
         check("info,sqlx::query=debug", "info,sqlx::query=debug");
-        check("sqlx=warn", "info,tower_http=debug,telemark=debug,sqlx=warn");
+        // Who wants to know about the pool need not know that this target contains the statements.
+        check("sqlx=warn", "info,sqlx::query=off,tower_http=debug,telemark=debug,sqlx=warn");
+        check("info,sqlx::que=debug", "info,sqlx::query=off,sqlx::que=debug");
         check("info,sqlx::pool=debug", "info,sqlx::query=off,sqlx::pool=debug");
         let spans = SpanFilter::parse("info,sqlx::query=debug").unwrap();
         assert_eq!(spans.without_statements().to_string(), "info,sqlx::query=off");

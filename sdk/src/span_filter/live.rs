@@ -1,13 +1,13 @@
 //! The filters in use, and the switches that depend on them.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, RwLock};
 
 use super::{Level, SpanFilter};
 use crate::sync::unpoisoned;
 
 /// Written only with [`DEPENDENTS`] locked.
-static FILTERS: RwLock<Filters> = RwLock::new(Filters { spans: None, records: None });
+static FILTERS: LazyLock<RwLock<Filters>> = LazyLock::new(|| RwLock::new(Filters::new(Arc::default(), None)));
 static DEPENDENTS: Mutex<Dependents> =
     Mutex::new(Dependents { switches: Vec::new(), listeners: Vec::new(), are_awake: false });
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -15,26 +15,28 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// The filters in use.
 #[derive(Clone)]
 struct Filters {
-    /// `None` represents the default filter.
-    spans: Option<Arc<SpanFilter>>,
-    /// `None` represents the filter of spans, without the statements of sqlx.
-    records: Option<Arc<SpanFilter>>,
+    spans: Arc<SpanFilter>,
+    records: Arc<SpanFilter>,
+    /// True if `records` is the filter of spans without the statements of sqlx.
+    is_derived: bool,
 }
 
 impl Filters {
+    fn new(spans: Arc<SpanFilter>, records: Option<Arc<SpanFilter>>) -> Self {
+        let is_derived = records.is_none();
+        let records = records.unwrap_or_else(|| Arc::new(spans.as_ref().clone().without_statements()));
+        Filters { spans, records, is_derived }
+    }
+
     /// Returns the filters in use.
     fn current() -> Filters {
         unpoisoned(FILTERS.read()).clone()
     }
 
-    fn of(&self, kind: Kind) -> Arc<SpanFilter> {
-        let spans = || self.spans.clone().unwrap_or_default();
+    fn of(&self, kind: Kind) -> &Arc<SpanFilter> {
         match kind {
-            Kind::Spans => spans(),
-            Kind::Records => match &self.records {
-                Some(own) => own.clone(),
-                None => Arc::new(Arc::unwrap_or_clone(spans()).without_statements()),
-            },
+            Kind::Spans => &self.spans,
+            Kind::Records => &self.records,
         }
     }
 }
@@ -56,17 +58,15 @@ struct Dependents {
 
 impl Dependents {
     fn decide(&self, filters: &Filters) {
-        let [spans, records] = [Kind::Spans, Kind::Records].map(|kind| filters.of(kind));
         for switch in &self.switches {
-            let filter = if switch.kind == Kind::Spans { &spans } else { &records };
-            switch.decide_by(filter, self.are_awake);
+            switch.decide_by(filters.of(switch.kind), self.are_awake);
         }
     }
 }
 
 /// Returns the filter of spans in use.
 pub fn current() -> Arc<SpanFilter> {
-    Filters::current().of(Kind::Spans)
+    unpoisoned(FILTERS.read()).spans.clone()
 }
 
 /// Replaces the filter for spans that start from now on. Works at any time, both before and after `init`. To restore the
@@ -81,23 +81,24 @@ pub fn current() -> Arc<SpanFilter> {
 /// # Ok::<(), telemark_sdk::ConfigError>(())
 /// ```
 pub fn set(filter: SpanFilter) {
-    replace(|filters| filters.spans = Some(Arc::new(filter)));
+    replace(|filters| Filters::new(Arc::new(filter), (!filters.is_derived).then_some(filters.records)));
 }
 
 /// The filter that selects the events of `tracing` that become log records. Until [`set`](records::set) is called or
 /// `OTEL_RUST_LOGS` is set, it is the filter of spans.
 ///
 /// The events of the target `sqlx::query`, which contain statements as they are written, become records only if a directive of this
-/// filter names that target, as in `info,sqlx::query=debug`.
+/// filter names exactly that target, as in `info,sqlx::query=debug`. `sqlx=debug` does not.
 pub mod records {
     use std::sync::Arc;
 
-    use super::{Filters, Kind, SpanFilter, replace};
+    use super::{FILTERS, Filters, SpanFilter, replace};
     use crate::config::Env;
+    use crate::sync::unpoisoned;
 
     /// Returns the filter in use.
     pub fn current() -> Arc<SpanFilter> {
-        Filters::current().of(Kind::Records)
+        unpoisoned(FILTERS.read()).records.clone()
     }
 
     /// Replaces the filter for events from now on, or makes it the filter of spans if `filter` is `None`. Works at any time, both
@@ -111,7 +112,8 @@ pub mod records {
     /// # Ok::<(), telemark_sdk::ConfigError>(())
     /// ```
     pub fn set(filter: Option<SpanFilter>) {
-        replace(|filters| filters.records = filter.map(|filter| Arc::new(filter.without_unnamed_statements())));
+        let records = filter.map(|filter| Arc::new(filter.without_unnamed_statements()));
+        replace(|filters| Filters::new(filters.spans, records));
     }
 
     /// Reads `OTEL_RUST_LOGS`, which has the grammar of `OTEL_RUST_SPANS`. Reports and skips directives that do not follow the
@@ -121,10 +123,9 @@ pub mod records {
     }
 }
 
-fn replace(change: impl FnOnce(&mut Filters)) {
+fn replace(change: impl FnOnce(Filters) -> Filters) {
     let mut dependents = unpoisoned(DEPENDENTS.lock());
-    let mut filters = Filters::current();
-    change(&mut filters);
+    let filters = change(Filters::current());
     dependents.decide(&filters);
     *unpoisoned(FILTERS.write()) = filters;
     GENERATION.fetch_add(1, Ordering::Release);
@@ -205,15 +206,15 @@ impl SpanSwitch {
     fn decide(&'static self) -> bool {
         // A forked child must not wait for a lock that a thread of its parent held.
         let Ok(mut dependents) = DEPENDENTS.try_lock() else {
-            let filter = FILTERS.try_read().map(|filters| filters.of(self.kind)).unwrap_or_default();
+            let filter = FILTERS.try_read().map(|filters| filters.of(self.kind).clone()).unwrap_or_default();
             return filter.enabled(self.target, self.level);
         };
         // The filter cannot change here, so the decision is still up to date when it is stored.
-        let filter = Filters::current().of(self.kind);
+        let filters = Filters::current();
         if self.state.load(Ordering::Relaxed) == UNDECIDED {
             dependents.switches.push(self);
         }
-        self.decide_by(&filter, dependents.are_awake)
+        self.decide_by(filters.of(self.kind), dependents.are_awake)
     }
 
     fn decide_by(&self, filter: &SpanFilter, are_awake: bool) -> bool {
@@ -257,6 +258,7 @@ mod tests {
         assert!(!FINE.is_on() && COARSE.is_on() && RECORD.is_on());
         records::set(None);
         assert!(!RECORD.is_on() && *records::current() == SpanFilter::default().with_target("sqlx::query", None));
+        assert!(Arc::ptr_eq(&records::current(), &records::current()), "made once, not for each event");
         assert_eq!(CALLS.load(Ordering::Relaxed), 5);
     }
 
