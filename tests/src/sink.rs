@@ -23,7 +23,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tracing::subscriber::NoSubscriber;
 
 use crate::decoded::{decoded, decoded_metrics};
@@ -34,8 +34,8 @@ use crate::received::{Points, Received};
 pub enum Script {
     /// Accepts the request.
     Take,
-    /// Accepts the request after a delay.
-    TakeLate(Duration),
+    /// Accepts the request once the test lets it through, with [`Sink::let_through`].
+    TakeHeld,
     /// Responds with this status and discards the request.
     Status(u16),
     /// Reads the request and never responds.
@@ -57,6 +57,8 @@ pub struct Sink {
 #[derive(Debug)]
 struct State {
     script: Script,
+    /// A permit for each request that a test lets through.
+    permits: Semaphore,
     kept: Mutex<Kept>,
 }
 
@@ -78,7 +80,7 @@ impl Sink {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State { script, kept: Mutex::default() });
+        let state = Arc::new(State { script, permits: Semaphore::new(0), kept: Mutex::default() });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let served = state.clone();
@@ -144,21 +146,35 @@ impl Sink {
         scopes.flat_map(|resource| resource.scope_logs).flat_map(|scope| scope.log_records).collect()
     }
 
+    /// Lets the next `count` requests through that [`Script::TakeHeld`] holds, or will hold.
+    pub fn let_through(&self, count: usize) {
+        self.state.permits.add_permits(count);
+    }
+
     /// Waits until `count` spans have arrived.
     ///
     /// # Panics
     /// Panics after half a minute.
-    #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     pub fn await_spans(&self, count: usize) -> Vec<Span> {
-        let start = Instant::now();
-        loop {
-            let spans = self.spans();
-            if spans.len() >= count {
-                return spans;
-            }
-            assert!(start.elapsed() < Duration::from_secs(30), "{} of {count} spans came", spans.len());
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        await_count(count, "spans", || self.spans().len());
+        self.spans()
+    }
+
+    /// Waits until `count` requests have arrived, accepted or not.
+    ///
+    /// # Panics
+    /// Panics after half a minute.
+    pub fn await_seen(&self, count: usize) {
+        await_count(count, "requests", || self.seen());
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+fn await_count(count: usize, items: &str, arrived: impl Fn() -> usize) {
+    let start = Instant::now();
+    while arrived() < count {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} of {count} {items} came", arrived());
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
@@ -209,7 +225,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
     state.kept().seen += 1;
     match state.script {
         Script::Take => {}
-        Script::TakeLate(late) => tokio::time::sleep(late).await,
+        Script::TakeHeld => state.permits.acquire().await.map_err(io::Error::other)?.forget(),
         Script::Status(code) => {
             return Ok(http(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)));
         }

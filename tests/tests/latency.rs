@@ -64,6 +64,11 @@ impl fmt::Display for Served {
 
 /// Serves the requests one after another on this thread while the telemetry exports their spans.
 fn serve(telemetry: &Telemetry) -> Served {
+    serve_and(telemetry, |_| {})
+}
+
+/// Does the same, and calls `between` before each request, which is not part of its duration.
+fn serve_and(telemetry: &Telemetry, between: impl Fn(u64)) -> Served {
     let router = Router::new().route("/jobs/{id}", get(handler)).layer(telemark::axum::layer());
     let context = active::with_tracer(&Context::new(), telemetry.tracer("latency"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -71,6 +76,7 @@ fn serve(telemetry: &Telemetry) -> Served {
         let mut durations = Vec::new();
         let before = voluntary_switches();
         for id in 0..REQUESTS {
+            between(id);
             let request = Request::get(format!("/jobs/{id}")).body(Body::empty()).unwrap();
             let start = Instant::now();
             let response = router.clone().oneshot(request).await.unwrap();
@@ -102,10 +108,14 @@ fn voluntary_switches() -> Option<u64> {
 
 /// Uses small limits, so that the queue fills up and many exports fail in a short run.
 fn telemetry(endpoint: &str, protocol: &str) -> Telemetry {
+    telemetry_with_timeout(endpoint, protocol, "100")
+}
+
+fn telemetry_with_timeout(endpoint: &str, protocol: &str, milliseconds: &'static str) -> Telemetry {
     let env = Env::from_pairs([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", milliseconds),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "512"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "128"),
         ("OTEL_BSP_SCHEDULE_DELAY", "10"),
@@ -220,12 +230,14 @@ fn a_receiver_that_is_overloaded_or_refuses() {
 
 #[test]
 fn a_receiver_that_is_slow() {
-    let sink = Sink::start(Script::TakeLate(Duration::from_millis(20))).unwrap();
-    let telemetry = telemetry(&sink.endpoint(), "http/protobuf");
-    let served = serve(&telemetry);
+    let sink = Sink::start(Script::TakeHeld).unwrap();
+    let telemetry = telemetry_with_timeout(&sink.endpoint(), "http/protobuf", "10000");
+    // At most 30 exports of 128 spans end meanwhile, so the queue fills up.
+    let served = serve_and(&telemetry, |id| sink.let_through(usize::from(id % 100 == 0)));
+    sink.let_through(1_000_000);
     let health = end(&telemetry);
-    assert!(health.exported > 0, "{health:?}");
-    // A slow receiver may accept a batch after the client has timed out, so it may have more spans than are counted as
+    assert!(health.exported > 0 && health.dropped_queue_full > 0, "{health:?}");
+    // A slow receiver may accept a batch after the client has given up, so it may have more spans than are counted as
     // exported.
     assert!(sink.spans().len() as u64 >= health.exported, "{health:?}");
     check_not_slower("slow", &served);
