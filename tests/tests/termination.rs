@@ -269,6 +269,13 @@ fn a_child_that_uses_tracing_waits_for_nothing() {
     assert!(end.starts_with("exit 0\nchildren that ended well: 200\n"), "{end}");
 }
 
+/// What an error is called does not depend on whether another thread of the child names one at the same time.
+#[test]
+fn a_child_names_errors_as_its_parent_does_and_waits_for_nothing() {
+    let end = Running::start("children that fail", &[]).end();
+    assert_eq!(end, "exit 0\nchildren that ended well: 20\n");
+}
+
 #[test]
 fn init_after_a_fork_works() {
     check("init after the fork", "\nexit 0\nsame ids: false\nstatus 0\n> work\n> (shut down)\n");

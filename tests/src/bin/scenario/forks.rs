@@ -247,6 +247,95 @@ pub(crate) fn child_that_says() {
     });
 }
 
+/// Defines an error with many variants, and a function that returns one of them.
+macro_rules! failure {
+    ($name:ident $fail:ident) => {
+        enum $name {
+            Number(usize),
+            #[allow(dead_code, reason = "a type with one variant has no name for it")]
+            Other,
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    $name::Number(number) => write!(f, "Number{number}("),
+                    $name::Other => f.write_str("Other"),
+                }
+            }
+        }
+
+        #[telemark::traced]
+        fn $fail(number: usize) -> Result<(), $name> {
+            Err($name::Number(number))
+        }
+    };
+}
+
+failure!(Failure fail);
+failure!(ParentFailure fail_in_parent);
+
+/// Fails on two threads at the same time with one variant after another. Returns how many spans name another `error.type`.
+fn misnamed_failures() -> usize {
+    const VARIANTS: usize = 100;
+    let arrived = std::sync::atomic::AtomicUsize::new(0);
+    let run = || {
+        let telemetry = telemark::testing::TestTelemetry::new();
+        let _attached = telemetry.attach();
+        for number in 0..VARIANTS {
+            arrived.fetch_add(1, Ordering::Relaxed);
+            while arrived.load(Ordering::Relaxed) < 2 * (number + 1) {
+                std::thread::yield_now();
+            }
+            drop(fail(number));
+        }
+        let spans = telemetry.spans();
+        let names = |number: usize| {
+            let is_type = |one: &&opentelemetry::KeyValue| one.key.as_str() == "error.type";
+            spans[number].attributes().find(is_type).map(|one| one.value.to_string())
+        };
+        let is_named = |number: &usize| names(*number).is_some_and(|name| name.ends_with(&format!("::Number{number}")));
+        VARIANTS - (0..VARIANTS).filter(is_named).count()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(run);
+        run() + other.join().expect("the failures")
+    })
+}
+
+/// Forks while another thread names errors. Each child names errors on two threads.
+pub(crate) fn child_that_fails() {
+    // Notices forks from now on, and prepares what processes do only once.
+    drop(ids());
+    let fail_for_a_while = || {
+        let telemetry = telemark::testing::TestTelemetry::new();
+        let _attached = telemetry.attach();
+        (0..1000).for_each(|number| drop(fail_in_parent(number)));
+    };
+    fail_for_a_while();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                fail_for_a_while();
+            }
+        });
+        let ended_well = (0..20).filter(|_| {
+            let status = fork(|| {
+                // SAFETY: ends a child that waits forever.
+                unsafe { libc::alarm(30) };
+                let misnamed = misnamed_failures();
+                if misnamed > 0 {
+                    println!("misnamed: {misnamed}");
+                }
+            });
+            status == 0
+        });
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 struct Nowhere;
 
 impl<S: Signal> Exporter<S> for Nowhere {
