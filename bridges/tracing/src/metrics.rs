@@ -134,7 +134,8 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if bridge::is_suppressed() {
+        // The filter does not remove the records of the `log` crate.
+        if bridge::is_suppressed() || !measures(event.metadata()) {
             return;
         }
         // A test's provider lies in its context and ends with the test, so nothing of it is kept.

@@ -4,24 +4,41 @@
 
 mod support;
 
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use telemark_sdk::span_filter;
 use telemark_sdk::testing::TestTelemetry;
 use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+static FORMATTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts how often it is formatted.
+struct Counted;
+
+impl fmt::Display for Counted {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        FORMATTED.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
 
 #[test]
 fn a_question_withholds_no_event_from_a_layer() {
     let telemetry = TestTelemetry::new();
     let _attached = telemetry.attach();
     let lines = support::Lines::default();
-    let format = tracing_subscriber::fmt::layer().with_writer(lines.clone()).with_filter(LevelFilter::DEBUG);
+    let format = tracing_subscriber::fmt::layer()
+        .with_writer(lines.clone())
+        .with_filter(Targets::new().with_default(LevelFilter::DEBUG).with_target("unread", LevelFilter::OFF));
     let subscriber = tracing_subscriber::registry().with(telemark_tracing::layer());
     let subscriber = subscriber.with(telemark_tracing::metrics_layer()).with(format);
     tracing::dispatcher::set_global_default(subscriber.into()).unwrap();
     // As `tracing-subscriber` sets it.
     tracing_log::LogTracer::init().unwrap();
-    let quiet = "info,quiet=off,sqlx::query=off".parse().unwrap();
+    let quiet = "info,quiet=off,unread=off,sqlx::query=off".parse().unwrap();
     span_filter::set(quiet);
 
     let check = |ask: &dyn Fn()| {
@@ -47,4 +64,9 @@ fn a_question_withholds_no_event_from_a_layer() {
     log::info!("recorded");
     assert_eq!(telemetry.log_records().len(), 6);
     assert_eq!(lines.text().lines().count(), 8, "{}", lines.text());
+    // What no layer wants is not even formatted.
+    log::info!(target: "unread", "{Counted}");
+    assert_eq!(FORMATTED.load(Ordering::Relaxed), 0);
+    log::info!(target: "quiet", "{Counted}");
+    assert_eq!(FORMATTED.load(Ordering::Relaxed), 1, "by the lines");
 }
