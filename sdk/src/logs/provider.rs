@@ -252,7 +252,9 @@ impl LoggerProviderBuilder {
 }
 
 /// Returns the rules of the logger with a scope.
-struct Configure(Contained<Box<dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync>>);
+struct Configure(Contained<Box<ConfigureFn>>);
+
+type ConfigureFn = dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync;
 
 impl fmt::Debug for Configure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
