@@ -14,6 +14,7 @@ impl Api {
     pub(super) fn status(&self) -> Json {
         // A page is open, so that spans of this process are followed.
         let running = self.store.running().count();
+        let running_cursor = self.store.running().cursor();
         let now = self.store.now();
         let (used, limit) = self.store.usage();
         let findings = self.findings_within(FINDINGS_AGE).get("findings").and_then(Json::as_array).map_or(0, Vec::len);
@@ -49,6 +50,7 @@ impl Api {
             status.insert("used".to_owned(), used.into());
             status.insert("limit".to_owned(), limit.into());
             status.insert("running".to_owned(), running.into());
+            status.insert("running_cursor".to_owned(), running_cursor.into());
             status.insert("findings".to_owned(), findings.into());
             status.insert("services".to_owned(), services.collect());
             status.insert("receivers".to_owned(), receivers.collect());
