@@ -70,7 +70,8 @@ impl Api {
         let only_running = running.only.iter().take(limit);
         // Points refer to rows by their index.
         let shift = only_running.len();
-        let rows = only_running.chain(traces.iter().map(|trace| &**trace)).map(|trace| row(trace, running.of(trace.id)));
+        let rows =
+            only_running.chain(traces.iter().map(|trace| &**trace)).map(|trace| row(trace, running.of(trace.id)));
         let points: Vec<Json> =
             if shift == 0 { points } else { points.into_iter().map(|point| shifted(point, shift)).collect() };
         Ok(json!({
