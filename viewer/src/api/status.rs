@@ -49,6 +49,7 @@ impl Api {
             status.insert("used".to_owned(), used.into());
             status.insert("limit".to_owned(), limit.into());
             status.insert("running".to_owned(), running.into());
+            status.insert("refused".to_owned(), self.store.refused().into());
             status.insert("findings".to_owned(), findings.into());
             status.insert("services".to_owned(), services.collect());
             status.insert("receivers".to_owned(), receivers.collect());
