@@ -51,6 +51,7 @@ impl Api {
             "series": facts.series,
             "running": running,
             "running_cursor": running_cursor,
+            "refused": self.store.refused(),
             "spans_per_second": facts.rate,
             "evicted": {
                 "spans": facts.evicted.spans,
