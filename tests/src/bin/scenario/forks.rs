@@ -336,6 +336,39 @@ pub(crate) fn child_that_fails() {
     });
 }
 
+/// Forks while several threads ask for the link of the viewer and start spans that it follows.
+pub(crate) fn child_without_a_viewer() {
+    let variables = [("OTEL_TRACES_EXPORTER", "viewer"), ("OTEL_RUST_VIEWER_ADDRESS", "127.0.0.1:0")];
+    let telemetry = telemark::builder()
+        .with_env(Env::from_pairs(variables))
+        .with_flush_timeout(Duration::from_millis(100))
+        .init()
+        .expect("the first init of the process");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    telemark::span("noise").in_scope(|| assert!(telemark::viewer().is_some()));
+                }
+            });
+        }
+        let ended_well = (0..50).filter(|_| {
+            let status = fork(|| {
+                // SAFETY: ends a child that waits forever.
+                unsafe { libc::alarm(10) };
+                work();
+                // The page belongs to the parent.
+                assert_eq!(telemark::viewer(), None);
+            });
+            status == 0
+        });
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
+    drop(telemetry);
+}
+
 struct Nowhere;
 
 impl<S: Signal> Exporter<S> for Nowhere {
