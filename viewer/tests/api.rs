@@ -379,10 +379,21 @@ fn running_spans_are_shown_until_they_end() {
     for point in found["points"].as_array().unwrap() {
         assert_eq!(found["traces"][point[3].as_u64().unwrap() as usize]["id"], point[4]);
     }
+    // The same, without the traces that are held.
+    let only = get(&viewer, "/running.json?q=name:waiting");
+    assert_eq!((&only["matched"], &only["traces"]), (&json!(1), &json!([found["traces"][0]])));
+    assert_eq!(only["spans"], json!({ id(1): 1, id(7): 1 }));
+    assert_eq!(get(&viewer, "/running.json?q=name:other")["matched"], 0);
+    assert_eq!(get(&viewer, "/running.json?to=1")["matched"], 0);
+    assert_eq!(request(&viewer, "/running.json?q=%3E1parsec").status, 400);
+    let before = get(&viewer, "/status.json");
     let trace = get(&viewer, &format!("/trace/{}.json", id(1)));
     assert!(trace["columns"]["flags"].as_array().unwrap().iter().any(|flags| flags.as_u64().unwrap() & 2 != 0));
     assert_eq!(get(&viewer, &format!("/trace/{}.json", id(7)))["columns"]["id"].as_array().unwrap().len(), 1);
     store.running().span_ended(SpanId(71));
+    let after = get(&viewer, "/status.json");
+    assert_eq!(after["cursor"], before["cursor"], "nothing that is held has changed");
+    assert_ne!(after["running_cursor"], before["running_cursor"]);
     assert_eq!(get(&viewer, "/traces.json")["matched"], 2);
     assert_eq!(get(&viewer, "/traces.json?q=name:waiting")["matched"], 0);
 }

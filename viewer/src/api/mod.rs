@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/status.json` | `status` |
 //! | `/traces.json`, `/trace/{id}.json`, `/trace/{id}/span/{id}.json` | `traces`, `trace`, `span` |
+//! | `/running.json` | `running` |
 //! | `/records.json` | `records` |
 //! | `/instruments.json`, `/instrument/{id}.json` | `metrics` |
 //! | `/map.json`, `/findings.json`, `/compare.json` | `insight` |
@@ -21,6 +22,7 @@ mod metrics;
 mod params;
 mod records;
 mod routes;
+mod running;
 mod span;
 mod status;
 mod trace;

@@ -59,6 +59,7 @@ impl Api {
         match path {
             "/status.json" => return Ok(response(&self.status())),
             "/traces.json" => return self.traces(params).map(|body| response(&body)),
+            "/running.json" => return self.running_traces(params).map(|body| response(&body)),
             "/records.json" => return self.records(params).map(|body| response(&body)),
             "/instruments.json" => return self.instruments(params).map(|body| response(&body)),
             "/map.json" => return self.map(params).map(|body| response(&*body)),

@@ -16,6 +16,7 @@ impl Api {
     pub(super) fn status(&self) -> Json {
         // A page is open, so that spans of this process are followed.
         let running = self.store.running().count();
+        let running_cursor = self.store.running().cursor();
         let now = self.store.now();
         let (used, limit) = self.store.usage();
         let findings = self.findings_within(FINDINGS_AGE).get("findings").and_then(Json::as_array).map_or(0, Vec::len);
@@ -49,6 +50,7 @@ impl Api {
             "records": facts.records,
             "series": facts.series,
             "running": running,
+            "running_cursor": running_cursor,
             "spans_per_second": facts.rate,
             "evicted": {
                 "spans": facts.evicted.spans,

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use super::Api;
 use super::json::{kind, micros, rows};
 use super::params::{Params, Refused};
+use super::running::RunningTraces;
 use crate::model::{Span, Text, TraceId};
-use crate::query::TraceFacts;
 use crate::search::{Searches, TraceMatch};
 use crate::store::Trace;
 
@@ -22,7 +22,7 @@ const FACET_TRACES: usize = 5_000;
 /// The maximum number of services, or of roots, that are counted.
 const FACETS: usize = 12;
 /// The maximum number of traces in a response.
-const MAX_TRACES: usize = 1_000;
+pub(super) const MAX_TRACES: usize = 1_000;
 
 impl Api {
     pub(crate) fn traces(&self, params: Params<'_>) -> Result<Json, Refused> {
@@ -47,9 +47,9 @@ impl Api {
         let matched = matches.len();
         let mut durations: Vec<u64> = matches.iter().map(|found| found.duration).collect();
         let running = if before.is_none() {
-            self.running(|facts, spans| search.query().matches_trace(facts, spans))
+            self.running(from, to, |facts, spans| search.query().matches_trace(facts, spans))
         } else {
-            HashMap::new()
+            RunningTraces::default()
         };
         drop(searches);
 
@@ -59,19 +59,11 @@ impl Api {
             let ids = points.iter().map(|point| held.traces.id(point.arrival));
             (traces.collect::<Vec<Arc<Trace>>>(), ids.collect::<Vec<_>>(), held.traces.version(), held.traces.len())
         });
-        let only_running = running.iter().filter(|(_, found)| found.matches && !found.is_held);
-        let mut only_running: Vec<Arc<Trace>> = only_running
-            .filter(|(_, found)| (from..=to).contains(&found.trace.start))
-            .map(|(_, found)| found.trace.clone())
-            .collect();
-        only_running.sort_by_key(|trace| std::cmp::Reverse(trace.start));
-        let listed = || only_running.iter().chain(&traces);
-        let rows = rows(listed().map(|trace| {
-            let running = running.get(&trace.id).map_or(0, |found| found.trace.spans.len());
-            row(trace, running)
-        }));
+        let only_running = running.only.iter().take(limit);
+        let listed: Vec<&Trace> = only_running.chain(traces.iter().map(|trace| &**trace)).collect();
+        let rows = rows(listed.iter().map(|trace| row(trace, running.of(trace.id))));
         // Points refer to rows by their index.
-        let index = listed().take(rows.len()).enumerate();
+        let index = listed.iter().take(rows.len()).enumerate();
         let index: HashMap<TraceId, usize> = index.map(|(at, trace)| (trace.id, at)).collect();
         let points = points.iter().zip(ids).filter_map(|(point, id)| {
             let id = id?;
@@ -81,7 +73,8 @@ impl Api {
         Ok(json!({
             "cursor": cursor,
             "held": held,
-            "matched": matched + only_running.len(),
+            "matched": matched + running.only.len(),
+            "running": running.only.len(),
             "p50": percentile(&mut durations, 50),
             "p95": percentile(&mut durations, 95),
             "facets": facets,
@@ -131,23 +124,6 @@ impl Api {
             .read(|held| matches.iter().filter_map(|found| held.traces.by_arrival(found.arrival).cloned()).collect());
         Ok(json!({ "traces": traces.iter().map(|trace| row(trace, 0)).collect::<Vec<Json>>() }))
     }
-
-    /// Returns the traces with running spans, and keeps them wanted. `matches` decides about those that are not held.
-    fn running(&self, matches: impl Fn(TraceFacts, &[Arc<Span>]) -> bool) -> HashMap<TraceId, RunningTrace> {
-        let now = self.store.now();
-        let mut by_trace: HashMap<TraceId, Vec<Arc<Span>>> = HashMap::new();
-        for span in self.store.running().spans() {
-            by_trace.entry(span.trace_id).or_default().push(span);
-        }
-        let traces = by_trace.into_iter().map(|(id, spans)| {
-            let trace = Arc::new(Trace::of_running(id, spans, now));
-            let facts = TraceFacts { id, duration: trace.duration(), has_errors: false };
-            let is_held = self.store.read(|held| held.traces.get(id).is_some());
-            let matches = !is_held && matches(facts, &trace.spans);
-            (id, RunningTrace { trace, is_held, matches })
-        });
-        traces.collect()
-    }
 }
 
 /// Returns the most frequent names, as `[name, count]` or `[name]`.
@@ -156,13 +132,6 @@ fn most_frequent(counts: HashMap<&Text, usize>, with_counts: bool) -> Vec<Json> 
     counts.sort_by(|(one, a), (other, b)| b.cmp(a).then_with(|| one.cmp(other)));
     let names = counts.into_iter().take(FACETS);
     names.map(|(name, count)| if with_counts { json!([&**name, count]) } else { json!([&**name]) }).collect()
-}
-
-/// The running spans of a trace.
-struct RunningTrace {
-    trace: Arc<Trace>,
-    is_held: bool,
-    matches: bool,
 }
 
 /// Returns a trace as it is listed.

@@ -85,6 +85,13 @@ impl Running {
         self.lock().len()
     }
 
+    /// Returns a text that changes whenever a span starts or ends.
+    pub(crate) fn cursor(&self) -> String {
+        let spans = self.lock();
+        let sum = spans.keys().fold(0u64, |sum, id| sum.wrapping_add(id.0));
+        format!("{}-{sum:x}", spans.len())
+    }
+
     fn is_recent(&self, asked: u64) -> bool {
         let is_recent = self.clock.now().as_nanos().saturating_sub(asked) < WANTED;
         // The first caller to notice clears the spans, since their ends will not be reported.
