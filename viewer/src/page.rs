@@ -16,8 +16,8 @@ macro_rules! assets {
 assets! {
     "image/svg+xml" => "icon.svg";
     SHEET => "style/tokens.css", "style/base.css", "style/views.css", "style/trace.css", "style/narrow.css";
-    SCRIPT => "app/api.js", "app/chart.js", "app/dom.js", "app/format.js", "app/keys.js", "app/main.js", "app/search.js",
-        "app/url.js", "app/welcome.js";
+    SCRIPT => "app/api.js", "app/chart.js", "app/dom.js", "app/format.js", "app/keys.js", "app/load.js", "app/main.js",
+        "app/patch.js", "app/press.js", "app/search.js", "app/url.js", "app/welcome.js";
     SCRIPT => "trace/overview.js", "trace/panel.js", "trace/tree.js", "trace/waterfall.js";
     SCRIPT => "views/choose.js", "views/compare.js", "views/evidence.js", "views/findings.js", "views/heat.js",
         "views/layout.js", "views/logs.js", "views/map.js", "views/metrics.js", "views/scatter.js", "views/trace.js",

@@ -89,7 +89,7 @@ export const token = (name) => getComputedStyle(document.documentElement).getPro
 /** A canvas in device pixels, with its context scaled to CSS pixels. */
 export function canvas(width, height, properties) {
   const scale = devicePixelRatio || 1;
-  const element = h('canvas', { width: Math.max(1, Math.round(width * scale)), height: Math.round(height * scale), role: 'img', ...properties, set: { width: `${width}px`, height: `${height}px` } });
+  const element = h('canvas', { width: Math.max(1, Math.round(width * scale)), height: Math.round(height * scale), role: 'img', whole: true, ...properties, set: { width: `${width}px`, height: `${height}px` } });
   const context = element.getContext('2d');
   context.scale(scale, scale);
   return { element, context };

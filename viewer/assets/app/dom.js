@@ -4,7 +4,14 @@ import { visible } from './format.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Creates an HTML element: `h('a', {class: 'link', href, on: {click}}, 'text', child)`. */
+/** Where an element holds its `key`, by which `patch` finds it again. */
+export const KEY = Symbol('key');
+/** Where an element holds its listeners. */
+export const LISTENERS = Symbol('listeners');
+/** Marks an element that `patch` must not reuse, because code holds on to parts of it. */
+export const WHOLE = Symbol('whole');
+
+/** Creates an HTML element: `h('a', {class: 'link', href, on: {click}}, 'text', child)`. `key` names it among its siblings. */
 export function h(tag, properties, ...children) {
   return finish(document.createElement(tag), properties, children);
 }
@@ -17,9 +24,10 @@ export function s(tag, properties, ...children) {
 function finish(element, properties, children) {
   for (const [name, value] of Object.entries(properties ?? {})) {
     if (value === undefined || value === null) continue;
-    if (name === 'on') {
-      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
-    } else if (name === 'set') {
+    if (name === 'on') listen(element, value);
+    else if (name === 'key') element[KEY] = value;
+    else if (name === 'whole') element[WHOLE] = value;
+    else if (name === 'set') {
       // The content security policy forbids style attributes; the DOM is allowed to set properties.
       for (const [property, wanted] of Object.entries(value)) element.style.setProperty(property, wanted);
     } else if (name.startsWith('aria-')) {
@@ -28,31 +36,49 @@ function finish(element, properties, children) {
       element.setAttribute(name, value === true ? '' : name === 'title' ? visible(String(value)) : String(value));
     }
   }
-  add(element, children);
-  return element;
+  return add(element, children);
 }
 
-/** Appends children, however nested; leaves out `null`, `undefined` and `false`. */
+const dispatch = (event) => event.currentTarget[LISTENERS]?.[event.type]?.(event);
+
+/** Makes `listeners` those of an element, in place of those that it had. */
+export function listen(element, listeners) {
+  const known = element[LISTENERS] ?? {};
+  for (const event of Object.keys(listeners)) if (!Object.hasOwn(known, event)) element.addEventListener(event, dispatch);
+  // Events that were listened to before stay known, so that no listener is added twice.
+  element[LISTENERS] = { ...Object.fromEntries(Object.keys(known).map((event) => [event, undefined])), ...listeners };
+}
+
+/** Returns children, however nested, as nodes; leaves out `null`, `undefined` and `false`. */
+export const nodes = (children) => children.flat(Infinity)
+  .filter((child) => child !== undefined && child !== null && child !== false)
+  .map((child) => (child instanceof Node ? child : document.createTextNode(visible(String(child)))));
+
+/** Appends children, however nested. */
 export function add(element, children) {
-  for (const child of children) {
-    if (child === undefined || child === null || child === false) continue;
-    if (Array.isArray(child)) add(element, child);
-    else element.append(child instanceof Node ? child : visible(String(child)));
-  }
+  for (const node of nodes(children)) element.append(node);
+  return element;
 }
 
 /** Replaces all children. */
 export function fill(element, ...children) {
   element.replaceChildren();
-  add(element, children);
-  return element;
+  return add(element, children);
 }
 
+const MOST_HUES = 1000;
 const hues = new Map();
 
-/** Remembers the hue of each service, as the store assigned it. */
+/** Remembers the hue of each service, as the store assigned it; forgets those that it has not named for the longest time. */
 export function learnHues(services) {
-  for (const { name, hue } of services ?? []) if (hue !== undefined) hues.set(name, hue);
+  for (const { name, hue } of services ?? []) {
+    hues.delete(name);
+    hues.set(name, hue);
+  }
+  for (const name of hues.keys()) {
+    if (hues.size <= MOST_HUES) break;
+    hues.delete(name);
+  }
 }
 
 /** Returns the class that carries a service's hue. */
@@ -90,15 +116,13 @@ export function hint(keys, text) {
 
 /** Buttons of which one is pressed. */
 export function segment(label, choices, chosen, choose) {
-  const group = h('div', { class: 'segment', role: 'group', 'aria-label': label });
-  const draw = (now) => fill(group, choices.map(([value, text]) => h('button', {
-    class: 'cut',
-    type: 'button',
-    'aria-pressed': value === now,
-    on: { click: () => { draw(value); choose(value); } },
+  const press = ({ currentTarget }, value) => {
+    for (const button of currentTarget.parentNode.children) button.setAttribute('aria-pressed', String(button === currentTarget));
+    choose(value);
+  };
+  return h('div', { class: 'segment', role: 'group', 'aria-label': label }, choices.map(([value, text]) => h('button', {
+    class: 'cut', type: 'button', 'aria-pressed': value === chosen, on: { click: (event) => press(event, value) },
   }, text)));
-  draw(chosen);
-  return group;
 }
 
 /** Says a sentence to screen readers. */
@@ -106,9 +130,10 @@ export function say(text) {
   document.getElementById('said').textContent = text;
 }
 
-/** Copies text and says so; tells the reader if the browser refuses. */
+const SAID = 1200;
+
+/** Copies text and says so, also on the button; tells the reader if the browser refuses. */
 export async function copy(text, button) {
-  const before = button?.textContent;
   let result = 'Copied';
   try {
     await navigator.clipboard.writeText(text);
@@ -117,9 +142,12 @@ export async function copy(text, button) {
   }
   say(result);
   if (!button) return;
-  button.textContent = result;
-  setTimeout(() => { button.textContent = before; }, 1200);
+  // The text of the button stays, so that a second click finds it as it was.
+  button.dataset.said = result;
+  clearTimeout(unsaid.get(button));
+  unsaid.set(button, setTimeout(() => { delete button.dataset.said; }, SAID));
 }
+const unsaid = new WeakMap();
 
 /** Returns true on a narrow screen. */
 export const narrow = () => innerWidth < 720;

@@ -1,10 +1,12 @@
 // The frame: routes, header, footer, live state and the keys of the page.
 
-import { fill, h, hint, learnHues, narrow, say, copy } from './dom.js';
-import { bytes, count, minute, rate } from './format.js';
-import { onStatus, store, watch, Refused } from './api.js';
+import { copy, fill, h, hint, learnHues, narrow, say } from './dom.js';
+import { bytes, count, minute, rate, visible } from './format.js';
+import { firstStatus, onStatus, store, watch, Refused } from './api.js';
 import { back, go, permanent } from './url.js';
 import { buildSheet, typing } from './keys.js';
+import { patch } from './patch.js';
+import { released } from './press.js';
 import { welcome, isEmpty } from './welcome.js';
 import * as traces from '../views/traces.js';
 import * as trace from '../views/trace.js';
@@ -18,14 +20,20 @@ const VIEWS = { traces, metrics, logs, map, findings, trace, compare };
 const TABS = [['traces', 'Traces'], ['metrics', 'Metrics'], ['logs', 'Logs'], ['map', 'Map'], ['findings', 'Findings']];
 const UNDER = { trace: 'traces', compare: 'traces' };
 
+const LONGEST_TITLE = 200;
+
 const main = document.getElementById('main');
 const sheet = document.getElementById('keys');
 let live = true;
 let name = '';
 let current;
 let stop = new AbortController();
+let routing = false;
 let drawn = '';
+// What the view has been told of.
 let changed;
+let runningChanged;
+let lost = false;
 
 /** Opens the view that the address names. The old one stays until the new one has its data. */
 async function route() {
@@ -34,15 +42,16 @@ async function route() {
   const mine = new AbortController();
   stop.abort();
   stop = mine;
+  routing = true;
   name = wanted;
   const before = { field: searchInput(), focused: document.activeElement };
   frame(true);
   const context = {
-    id: decode(second ?? ''), status: () => store.status, live: () => live && !store.lost, signal: mine.signal, pause: () => setLive(false), root: main,
+    id: decode(second ?? ''), status: () => store.status, live: () => live && !store.lost, signal: mine.signal,
   };
   let view;
   try {
-    if (!store.status) await firstStatus();
+    await firstStatus;
     // What arrives while the view loads must not be missed.
     changed = store.status?.cursor;
     view = isEmpty(store.status) && wanted !== 'trace' ? welcome(context) : await VIEWS[wanted].open(context);
@@ -51,13 +60,14 @@ async function route() {
     view = refused(error);
   }
   if (mine.signal.aborted) return;
+  routing = false;
   current = view;
   // Who searched while the view loaded typed into the old one.
   const typed = before.field && document.activeElement === before.field && before.focused !== before.field ? before.field.value : undefined;
   fill(main, view.element);
   view.shown?.();
   if (typed !== undefined) goOnTyping(typed);
-  document.title = `${view.title ?? TABS.find(([key]) => key === wanted)?.[1]} · Telemark`;
+  document.title = visible(`${(view.title ?? TABS.find(([key]) => key === wanted)?.[1]).slice(0, LONGEST_TITLE)} · Telemark`);
   frame(true);
 }
 
@@ -75,19 +85,17 @@ function decode(text) {
   try { return decodeURIComponent(text); } catch { return text; }
 }
 
-const firstStatus = () => new Promise((resolve) => {
-  const wait = () => (store.status || store.lost ? resolve() : setTimeout(wait, 20));
-  wait();
-});
-
+/** The page in place of a view that could not be opened. It opens by itself once the viewer answers, if that was the reason. */
 function refused(error) {
-  const evicted = error instanceof Refused && error.body.evicted_at;
+  const answered = error instanceof Refused;
+  const evicted = answered && error.body.evicted_at;
   return {
-    title: 'Not found',
+    title: answered ? 'Not found' : 'No answer',
+    unanswered: !answered,
     hints: [['Esc', 'back']],
     element: h('div', { class: 'lonely' },
-      h('h1', null, error instanceof Refused ? (evicted ? 'This trace has left the store' : 'Not held') : 'The viewer does not respond'),
-      h('p', null, evicted ? `It was removed at ${minute(evicted)} to keep the store within its bound.` : error.message),
+      h('h1', null, answered ? (evicted ? 'This trace has left the store' : 'Not held') : 'The viewer does not answer'),
+      h('p', null, evicted ? `It was removed at ${minute(evicted)} to keep the store within its bound.` : answered ? error.message : `${error.message} This page opens by itself as soon as it answers.`),
       h('a', { class: 'link', href: '/traces' }, 'Back to the traces')),
   };
 }
@@ -101,16 +109,14 @@ function frame(force = false) {
   const tabs = () => TABS.map(([key, text]) => h('a', {
     href: `/${key}`, 'aria-current': key === (UNDER[name] ?? name) ? 'page' : undefined,
   }, text, key === 'findings' && status?.findings ? h('span', { class: 'number' }, count(status.findings)) : null));
-  fill(document.getElementById('views'), tabs());
-  const focused = document.activeElement?.id === 'live';
-  fill(document.getElementById('store'), status && [
+  patch(document.getElementById('views'), tabs());
+  patch(document.getElementById('store'), status && [
     h('span', { class: 'wide' }, status.address),
     h('span', { class: 'gauge wide', role: 'img', 'aria-label': `${bytes(status.used)} of ${bytes(status.limit)} used` },
       h('i', { set: { width: `${Math.min(100, (status.used / status.limit) * 100)}%` } })),
     h('span', { class: 'wide' }, use(status)),
   ], liveButton(status));
-  if (focused) document.getElementById('live').focus();
-  fill(document.getElementById('footer'),
+  patch(document.getElementById('footer'),
     (current?.hints ?? []).map(([keys, text]) => hint(keys, text)),
     h('span', { class: 'space' }),
     [['1 – 5', 'views'], ['y', 'copy link'], ['?', 'all keys']].map(([keys, text]) => hint(keys, text)),
@@ -126,8 +132,8 @@ function use(status) {
 function liveButton(status) {
   const text = store.lost ? 'Disconnected, retrying' : live ? `Live, ${rate(status?.spans_per_second ?? 0).replace('/s', ' spans/s')}` : 'Paused';
   return h('button', {
-    id: 'live', type: 'button', class: `live ${store.lost ? 'lost' : live ? '' : 'off'}`, 'aria-pressed': live && !store.lost,
-    title: live ? 'Pause live updates (Space)' : 'Resume live updates (Space)', on: { click: () => setLive(!live) },
+    key: 'live', id: 'live', type: 'button', class: `live ${store.lost ? 'lost' : live ? '' : 'off'}`, 'aria-pressed': live && !store.lost,
+    title: store.lost ?? (live ? 'Pause live updates (Space)' : 'Resume live updates (Space)'), on: { click: () => setLive(!live) },
   }, h('i', { 'aria-hidden': 'true' }), h('span', null, text));
 }
 
@@ -135,7 +141,7 @@ function setLive(wanted) {
   live = wanted;
   say(live ? 'Live updates resumed' : 'Live updates paused');
   frame(true);
-  if (live) current?.update?.(store.status);
+  if (live) current?.update?.();
 }
 
 document.addEventListener('click', (event) => {
@@ -157,21 +163,32 @@ const PAGE_KEYS = {
 document.addEventListener('keydown', (event) => {
   if (sheet.open || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
   const onControl = event.target instanceof Element && event.target.closest('button, a, [role=button]');
-  if ((event.key === ' ' || event.key === 'Enter') && onControl) return;
+  // Enter and Space act on the control that has the focus, unless the view waits for Enter.
+  if ((event.key === ' ' || (event.key === 'Enter' && !current?.busy?.())) && onControl) return;
   if (current?.key?.(event)) return;
   if (event.key >= '1' && event.key <= '5') go(`/${TABS[event.key - 1][0]}`);
   else if (PAGE_KEYS[event.key]) { event.preventDefault(); PAGE_KEYS[event.key](); }
   else if (event.key === 'Escape') { event.preventDefault(); back('/traces'); }
 });
 
-onStatus(({ status, lost }) => {
+onStatus(async () => {
+  const { status } = store;
+  const back = lost && !store.lost;
+  if (!lost && store.lost) say('Disconnected, retrying');
+  if (back) say('Connected again');
+  lost = Boolean(store.lost);
   learnHues(status?.services);
+  await released();
   frame();
-  if (lost || !status || !current) return;
-  if (current.empty && !isEmpty(status)) { route(); return; }
-  const moved = changed !== status.cursor;
+  if (lost || routing || !current) return;
+  if (current.unanswered || (current.empty && !isEmpty(status))) { route(); return; }
+  const moved = back || changed !== status.cursor;
+  const ran = runningChanged !== status.running_cursor;
   changed = status.cursor;
-  if (moved && live) current.update?.(status);
+  runningChanged = status.running_cursor;
+  // What was asked for and not answered is owed even while live updates are paused.
+  if (current.owes?.() || (moved && live)) current.update?.();
+  else if (live && (ran || status.running)) current.running?.(ran);
 });
 
 addEventListener('popstate', route);

@@ -2,17 +2,18 @@
 
 import { add, fill, h } from './dom.js';
 import { get } from './api.js';
+import { patch } from './patch.js';
 import { path } from './url.js';
 
 const TYPING_PAUSE = 180;
 let fields = 0;
 
 /**
- * Builds a query field. Calls `changed(text)` after a pause in typing. `complete` names what is searched; it is false for fields that
- * take plain words.
+ * Builds a query field. Calls `changed(text)` after a pause in typing, until `signal` aborts. `complete` names what is searched; it is
+ * false for fields that take plain words.
  * Returns the element and `refuse(message)`, which shows why a query is not valid.
  */
-export function searchField({ value, example, changed, complete = 'traces' }) {
+export function searchField({ value, example, changed, signal, complete = 'traces' }) {
   const id = `offers-${fields += 1}`;
   const list = h('ul', { class: 'offers', id, role: 'listbox', 'aria-label': 'Completions', hidden: true });
   const reason = h('div', { class: 'note bad', role: 'alert', hidden: true });
@@ -29,14 +30,12 @@ export function searchField({ value, example, changed, complete = 'traces' }) {
     asked?.abort();
     items = [];
     chosen = -1;
-    list.hidden = true;
-    input.setAttribute('aria-expanded', 'false');
-    input.removeAttribute('aria-activedescendant');
+    draw();
   };
   const draw = () => {
-    fill(list, items.map((item, index) => h('li', {
-      id: `${id}-${index}`, role: 'option', 'aria-selected': index === chosen,
-      on: { mousedown: (event) => { event.preventDefault(); accept(index); } },
+    patch(list, items.map((item, index) => h('li', {
+      key: item.text, id: `${id}-${index}`, role: 'option', 'aria-selected': index === chosen,
+      on: { mousedown: (event) => { event.preventDefault(); accept(item.text); } },
     }, h('span', null, item.text), h('span', null, item.hint))));
     list.hidden = !items.length;
     input.setAttribute('aria-expanded', String(items.length > 0));
@@ -47,9 +46,8 @@ export function searchField({ value, example, changed, complete = 'traces' }) {
       input.removeAttribute('aria-activedescendant');
     }
   };
-  const accept = (index) => {
+  const accept = (text) => {
     const { start, end } = wordAt(input.value, input.selectionStart);
-    const text = items[index].text;
     // A completed field such as `service:` expects its value next, anything else a new word.
     const after = text.endsWith(':') || text.endsWith('=') || input.value[end] === ' ' ? '' : ' ';
     input.value = input.value.slice(0, start) + text + after + input.value.slice(end);
@@ -62,24 +60,32 @@ export function searchField({ value, example, changed, complete = 'traces' }) {
   const offer = async () => {
     if (!complete) return;
     asked?.abort();
-    asked = new AbortController();
-    const { signal } = asked;
+    const mine = new AbortController();
+    asked = mine;
     const at = [...input.value.slice(0, input.selectionStart)].length;
     try {
-      const answer = await get(path('/complete.json', { q: input.value || ' ', at, for: complete }), { signal, quiet: true });
-      if (document.activeElement !== input) return;
-      items = answer.items.slice(0, 20);
-      chosen = -1;
+      const answer = await get(path('/complete.json', { q: input.value || ' ', at, for: complete }), { signal: mine.signal, quiet: true });
+      if (mine.signal.aborted || document.activeElement !== input) return;
+      // The reader chose a text, not a place in a list that changes while it is used.
+      const before = items[chosen]?.text;
+      items = distinct(answer.items).slice(0, 20);
+      chosen = items.findIndex(({ text }) => text === before);
       draw();
     } catch {
       // Completion is a convenience: without it the field works the same.
-      if (!signal.aborted) close();
+      if (!mine.signal.aborted) close();
     }
+  };
+  const now = () => {
+    clearTimeout(timer);
+    changed(input.value.trim());
   };
   const tell = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => changed(input.value.trim()), TYPING_PAUSE);
+    timer = setTimeout(now, TYPING_PAUSE);
   };
+  // What was typed in a view that is gone must not change the address of the next one.
+  signal.addEventListener('abort', () => { clearTimeout(timer); asked?.abort(); });
 
   input.addEventListener('input', () => { tell(); offer(); });
   input.addEventListener('focus', () => { if (input.value) offer(); });
@@ -98,11 +104,10 @@ export function searchField({ value, example, changed, complete = 'traces' }) {
       draw();
     } else if ((event.key === 'Enter' || event.key === 'Tab') && chosen >= 0) {
       event.preventDefault();
-      accept(chosen);
+      accept(items[chosen].text);
     } else if (event.key === 'Enter') {
       close();
-      clearTimeout(timer);
-      changed(input.value.trim());
+      now();
     }
   });
 
@@ -111,7 +116,8 @@ export function searchField({ value, example, changed, complete = 'traces' }) {
   return {
     field,
     reason,
-    set(text) { input.value = text; },
+    /** Shows a query, unless the field says the same already: blanks that were typed stay, and so does the caret. */
+    set(text) { if (input.value.trim() !== text) input.value = text; },
     refuse(message) {
       input.setAttribute('aria-invalid', String(Boolean(message)));
       reason.hidden = !message;
@@ -119,6 +125,8 @@ export function searchField({ value, example, changed, complete = 'traces' }) {
     },
   };
 }
+
+const distinct = (items) => [...new Map(items.map((item) => [item.text, item])).values()];
 
 /** Returns the bounds of the word around a position; a quoted part belongs to its word. */
 export function wordAt(text, position) {

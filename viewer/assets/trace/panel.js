@@ -1,8 +1,10 @@
 // The panel of one span: facts, status, attributes, events and logs, links, resource.
 
-import { copy, fill, h, mark, square, tag } from '../app/dom.js';
+import { copy, h, mark, square, tag } from '../app/dom.js';
 import { count, duration, severity, short } from '../app/format.js';
 import { get } from '../app/api.js';
+import { patch } from '../app/patch.js';
+import { released } from '../app/press.js';
 import { path } from '../app/url.js';
 import { quoted } from '../app/search.js';
 import { FLAG, onPath } from './tree.js';
@@ -13,44 +15,64 @@ const CLIPPED = 'Values longer than 16 KiB are cut by the store.';
 export function panel(view, { id, close, signal }) {
   const element = h('aside', { class: 'panel', 'aria-label': 'Span' });
   let asked;
+  // The span that is shown, and what the viewer said about it.
   let shown;
+  let body;
+  let trouble;
+  signal.addEventListener('abort', () => asked?.abort());
 
+  /** Shows the selected span: at once what the trace says, then what the span itself holds. */
   async function show() {
     const { tree, selected } = view;
     asked?.abort();
     if (selected < 0) { shown = undefined; return; }
     const span = tree.columns.id[selected];
     if (span !== shown) {
-      fill(element, head(tree, selected));
+      body = undefined;
+      trouble = undefined;
       element.scrollTop = 0;
     }
     shown = span;
-    asked = new AbortController();
-    const mine = asked;
-    signal.addEventListener('abort', () => mine.abort(), { once: true });
+    draw();
+    const mine = new AbortController();
+    asked = mine;
     try {
-      const body = await get(`/trace/${id}/span/${span}.json`, { signal: mine.signal, quiet: true });
-      if (!mine.signal.aborted) fill(element, head(tree, selected, body), sections(tree, selected, body));
+      const answer = await get(`/trace/${id}/span/${span}.json`, { signal: mine.signal, quiet: true });
+      await released();
+      if (mine.signal.aborted) return;
+      body = answer;
+      trouble = undefined;
     } catch (error) {
-      if (!mine.signal.aborted) fill(element, head(tree, selected), h('div', { class: 'section small' }, error.message));
+      if (mine.signal.aborted) return;
+      // What is shown stays, if the viewer only could not be reached.
+      trouble = body ? undefined : error.message;
     }
+    draw();
+  }
+
+  /** Draws the span as far as it is known, for example when it has run for longer. */
+  function draw() {
+    const { tree, selected } = view;
+    if (selected < 0) return;
+    patch(element, head(tree, selected, body), body && sections(tree, selected, body), trouble && h('div', { class: 'section small' }, trouble));
   }
 
   function head(tree, index, body) {
     const { columns, data } = tree;
     const flags = columns.flags[index];
+    const running = Boolean(flags & FLAG.running);
     const called = data.services[tree.colour[index]] ?? {};
     const service = data.services[columns.service[index]] ?? {};
     const path = onPath(tree, index);
     const kind = body?.kind ?? (flags & FLAG.server ? 'server' : flags & FLAG.client ? 'client' : '');
     return h('div', { class: 'head' },
       h('div', { class: 'title' }, square(called.name, called.hue), h('h2', { class: 'cut', title: data.names[columns.name[index]] }, data.names[columns.name[index]]),
-        data.origin?.span === index && tag('Origin', 'bad'), flags & FLAG.recovered ? tag('Retried', 'odd') : null, flags & FLAG.running ? tag('Running') : null,
+        data.origin?.span === index && tag('Origin', 'bad'), flags & FLAG.recovered ? tag('Retried', 'odd') : null, running && tag('Running', '', 'This span has not ended'),
         h('span', { class: 'space' }), h('button', { class: 'close', type: 'button', 'aria-label': 'Close', on: { click: close } }, '✕')),
       h('div', { class: 'soft small' }, called === service ? service.name : `${service.name} → ${called.name}`, kind && ` · ${kind.toLowerCase()}`),
       h('dl', { class: 'facts' },
-        fact('Duration', duration(columns.duration[index])), fact('Start', `+${duration(columns.start[index])}`),
-        fact('Critical path', path ? duration(path) : '–'), past(body?.baseline)));
+        fact(running ? 'Running for' : 'Duration', duration(columns.duration[index])), fact('Start', `+${duration(columns.start[index])}`),
+        fact('Critical path', path ? duration(path) : '–'), past(body?.baseline, columns.duration[index], running)));
   }
 
   function sections(tree, index, body) {
@@ -64,7 +86,8 @@ export function panel(view, { id, close, signal }) {
       failed && h('div', { class: 'section' }, h('h3', { class: 'caption' }, 'Status'),
         h('div', { class: 'status error' }, mark('error'), h('span', null, body.status.message || 'Error, without a message'))),
       h('div', { class: 'section' }, h('h3', { class: 'caption' }, 'Attributes', h('span', { class: 'soft' }, count(body.attributes.length))),
-        body.attributes.length ? body.attributes.map((attribute) => pair(attribute)) : h('span', { class: 'small soft' }, 'None'),
+        body.attributes.length ? body.attributes.map((attribute) => pair(attribute))
+          : h('span', { class: 'small soft' }, body.running ? 'The attributes of a span arrive with its end' : 'None'),
         dropped(body.dropped)),
       moments.length > 0 && h('div', { class: 'section' }, h('h3', { class: 'caption' }, 'Logs and events', h('span', { class: 'soft' }, count(moments.length))),
         moments.slice(0, 200).map((moment) => momentLine(moment, id))),
@@ -78,15 +101,16 @@ export function panel(view, { id, close, signal }) {
     ];
   }
 
-  return { element, show };
+  return { element, show, draw };
 }
 
 const fact = (name, value, tone) => [h('dt', null, name), h('dd', { class: tone }, value)];
 
-function past(baseline) {
+function past(baseline, length, running) {
   if (!baseline) return null;
-  const slow = baseline.ratio >= 2;
-  const text = slow ? `${baseline.ratio >= 9.95 ? Math.round(baseline.ratio) : baseline.ratio.toFixed(1)}× median` : 'normal';
+  const ratio = running && baseline.median ? length / baseline.median : baseline.ratio;
+  const slow = ratio >= 2;
+  const text = slow ? `${ratio >= 9.95 ? Math.round(ratio) : ratio.toFixed(1)}× median` : running ? 'not slow yet' : 'normal';
   return [h('dt', null, 'Against its past'), h('dd', { class: slow ? 'error strong' : '', title: `Median ${duration(baseline.median)}, MAD ${duration(baseline.mad)}, ${count(baseline.n)} calls` }, text)];
 }
 

@@ -1,7 +1,8 @@
 // The rows of a trace. Only those in view exist, so 50,000 spans scroll like fifty.
 
-import { fill, h, hueClass, mark, narrow, square, tag } from '../app/dom.js';
+import { h, hueClass, mark, narrow, square, tag } from '../app/dom.js';
 import { duration, severity, tick } from '../app/format.js';
+import { patch } from '../app/patch.js';
 import { FLAG, fold, hasChildren, reveal } from './tree.js';
 
 const SPARE = 10;
@@ -50,10 +51,9 @@ export function waterfall(view, { pick, changed }) {
     scroller.setAttribute('aria-rowcount', String(view.tree.rows.length));
     const shift = scroller.scrollTop - top;
     const lines = ticks();
-    const fragment = document.createDocumentFragment();
-    for (let at = first; at < last; at += 1) fragment.append(row(view.tree.rows[at], at, shift, lines));
-    rows.replaceChildren(fragment);
-    if (focused) (rows.querySelector('[aria-selected=true]') ?? scroller).focus({ preventScroll: true });
+    patch(rows, Array.from({ length: Math.max(0, last - first) }, (_, index) => row(view.tree.rows[first + index], first + index, shift, lines)));
+    // The row that had the focus may have left the view.
+    if (focused && !scroller.contains(document.activeElement)) (rows.querySelector('[aria-selected=true]') ?? scroller).focus({ preventScroll: true });
     changed(top / Math.max(1, total()), scroller.clientHeight / Math.max(1, total()));
   }
 
@@ -68,7 +68,7 @@ export function waterfall(view, { pick, changed }) {
   }
 
   function drawAxis() {
-    fill(times, ticks().filter((time) => !narrow() || x(time) < 86).map((time) => h('span', { set: { left: `${x(time)}%` } }, time ? tick(Number(time.toPrecision(6))) : '0')));
+    patch(times, ticks().filter((time) => !narrow() || x(time) < 86).map((time) => h('span', { set: { left: `${x(time)}%` } }, time ? tick(Number(time.toPrecision(6))) : '0')));
   }
 
   function row(index, at, shift, lines) {
@@ -87,7 +87,7 @@ export function waterfall(view, { pick, changed }) {
     const text = duration(length);
     const chosen = index === view.selected || (grouped && members.includes(view.selected));
     return h('div', {
-      class: `span ${outside ? 'outside' : ''}`, role: 'row', 'data-row': index, tabindex: chosen ? 0 : -1,
+      key: columns.id[index], class: `span ${outside ? 'outside' : ''}`, role: 'row', 'data-row': index, tabindex: chosen ? 0 : -1,
       'aria-level': columns.depth[index] + 1, 'aria-rowindex': at + 1, 'aria-setsize': tree.siblings[index], 'aria-posinset': tree.position[index], 'aria-selected': chosen, 'aria-expanded': open,
       set: { top: `${at * rowHeight + shift}px` },
       on: { click: () => pick(index) },

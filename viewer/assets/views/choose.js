@@ -1,7 +1,8 @@
 // Choosing what to compare: two traces of the list, or the window shown with the one before it.
 
-import { fill, h } from '../app/dom.js';
+import { h } from '../app/dom.js';
 import { clock, duration } from '../app/format.js';
+import { patch } from '../app/patch.js';
 import { go, path } from '../app/url.js';
 
 /** Keeps what the reader has marked and shows it in `notice`. */
@@ -32,10 +33,10 @@ export function comparison(notice, { window: bounds, drawn }) {
   };
   function draw() {
     self.button?.setAttribute('aria-pressed', String(on));
-    if (!on) { fill(notice); return; }
+    if (!on) { patch(notice); return; }
     const { start, end } = bounds();
     const before = start - (end - start);
-    fill(notice, h('div', { class: 'note' },
+    patch(notice, h('div', { class: 'note' },
       h('b', null, 'Compare'),
       h('span', { class: 'space' }, first ? [`${first.name}, ${clock(first.start)}, ${duration(first.duration)} with: `, h('span', { class: 'soft' }, 'choose the second trace')] : 'Choose two traces from the list'),
       h('a', { class: 'link', href: path('/compare', { a: `${Math.round(before)}-${Math.round(start)}`, b: `${Math.round(start)}-${Math.round(end)}` }) },

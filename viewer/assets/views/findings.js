@@ -1,9 +1,11 @@
 // The findings: what is likely worth a change, with its evidence, and what costs the most bytes.
 
-import { fill, h, mark, segment, square } from '../app/dom.js';
+import { h, mark, segment, square } from '../app/dom.js';
 import { bytes, count, duration, percent, plural } from '../app/format.js';
 import { get } from '../app/api.js';
 import { change, go, parameter, path } from '../app/url.js';
+import { loader } from '../app/load.js';
+import { patch } from '../app/patch.js';
 import { listKey } from '../app/keys.js';
 import { onResize } from '../app/chart.js';
 import { evidence } from './evidence.js';
@@ -19,35 +21,29 @@ const KINDS = {
 };
 
 export async function open(context) {
+  const { signal } = context;
   const list = h('div', { class: 'scroll' });
+  const held = h('span', { class: 'soft small wide' });
   let data = { findings: [], cost: { routes: [], attributes: [] } };
-  let loading = false;
 
-  async function load(quiet = false) {
-    if (loading) return;
-    loading = true;
-    try {
-      const answer = await get('/findings.json', { signal: context.signal, quiet });
-      const same = JSON.stringify(answer) === JSON.stringify(data);
+  const loads = loader({
+    signal,
+    fetch: (options) => get('/findings.json', options),
+    show(answer) {
       data = answer;
-      if (!same) draw();
-    } finally {
-      loading = false;
-    }
-  }
+      draw();
+    },
+  });
 
   function draw() {
     const group = parameter('group', 'all');
-    const scroll = list.scrollTop;
-    const focused = document.activeElement?.dataset?.finding;
     const shown = data.findings.filter(({ kind }) => group === 'all' || kindOf(kind).groups.includes(group));
-    fill(list, shown.map(card),
+    patch(held, `From ${plural(context.status()?.traces ?? 0, 'trace')} held.`);
+    patch(list, shown.map(card),
       !shown.length && group !== 'cost' && h('div', { class: 'note' }, data.findings.length
         ? 'No finding of this kind.'
         : 'Nothing found in the traces held. Repeated calls, retries, missing parents and calls slower than their own past appear here.'),
       (group === 'all' || group === 'cost') && costs());
-    list.scrollTop = scroll;
-    if (focused) list.querySelector(`[data-finding="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
   function card(finding) {
@@ -55,7 +51,7 @@ export async function open(context) {
     const service = finding.evidence?.service ?? finding.service;
     const impact = finding.evidence?.lost_ns;
     return h('article', {
-      class: 'finding', tabindex: 0, 'data-finding': finding.id, 'data-kind': finding.kind,
+      key: finding.id, class: 'finding', tabindex: 0, 'data-kind': finding.kind,
       on: { keydown: (event) => { if (event.key === 'Enter' && event.target === event.currentTarget) openIt(finding); } },
     },
     h('div', { class: 'kind' },
@@ -90,17 +86,17 @@ export async function open(context) {
   }
 
   const element = h('div', { class: 'column space' },
-    h('div', { class: 'bar' }, h('h1', null, 'Findings'),
-      h('span', { class: 'soft small wide' }, `From ${plural(context.status()?.traces ?? 0, 'trace')} held.`), h('span', { class: 'space' }),
+    h('div', { class: 'bar' }, h('h1', null, 'Findings'), held, h('span', { class: 'space' }),
       segment('Kind of finding', GROUPS, parameter('group', 'all'), (value) => { change({ group: value === 'all' ? undefined : value }); draw(); })),
     list);
-  await load();
+  await loads.load();
 
   return {
     element,
     hints: [['j k', 'move'], ['Enter', 'example trace']],
-    shown: () => { draw(); onResize(list, draw, context.signal); },
-    update: () => load(true).catch(() => {}),
+    shown: () => { draw(); onResize(list, draw, signal); },
+    owes: loads.owes,
+    update: () => { loads.load(true); },
     key: (event) => listKey(event, list, '.finding'),
   };
 }

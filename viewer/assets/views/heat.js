@@ -2,6 +2,7 @@
 
 import { h, s, narrow, mark } from '../app/dom.js';
 import { clock, count, measured, short } from '../app/format.js';
+import { patch } from '../app/patch.js';
 import { path } from '../app/url.js';
 import { canvas, CANVAS_ABOVE, diamond, timeAxis, token } from '../app/chart.js';
 
@@ -9,7 +10,7 @@ const LEFT = 58;
 const STEPS = 6;
 
 /** Draws the heat map. Counts map to six tones on a square-root scale; empty cells stay blank. */
-export function heat({ heat: { times, bounds, counts }, exemplars, unit, width, from, to }) {
+export function heat({ heat: { times, bounds, counts }, exemplars, hint, unit, width, from, to }) {
   const height = narrow() ? 236 : 256;
   const bottom = height - 18;
   const used = usedBuckets(counts, bounds.length + 1);
@@ -49,36 +50,48 @@ export function heat({ heat: { times, bounds, counts }, exemplars, unit, width, 
     const high = bounds[bucket] ?? Math.max(value, low * 2 || 1);
     return cellTop(bucket) + cellHeight * (1 - Math.max(0, Math.min(1, (value - low) / (high - low))));
   };
-  chart.append(exemplarDots(exemplars, { unit, x, y, from, to, width }));
+  chart.append(exemplarDots(exemplars, { hint, unit, x, y, from, to, width }));
   element.append(chart);
   return element;
 }
 
-/** Exemplars as links; one whose trace has left the store is a hollow disc. */
-export function exemplarDots(exemplars, { unit, x, y, from, to, width }) {
-  const bubble = s('g', { visibility: 'hidden', 'pointer-events': 'none' });
-  const show = (px, py, lines) => {
-    const wide = Math.max(...lines.map((line) => line.length)) * 6.2 + 18;
-    const left = px - 24 - wide > LEFT ? px - 24 - wide : Math.min(px + 24, width - wide);
-    bubble.replaceChildren(
-      s('rect', { class: 'hint', x: left, y: py - 20, width: wide, height: 40, rx: 3 }),
-      s('text', { class: 'ink', x: left + 9, y: py - 4 }, lines[0]), s('text', { x: left + 9, y: py + 11 }, lines[1]));
-    bubble.setAttribute('visibility', 'visible');
+/**
+ * Exemplars as links; one whose trace has left the store is a hollow disc. `hint.key` names the one whose hint is shown, so that it
+ * stays while the chart is drawn again.
+ */
+export function exemplarDots(exemplars, { hint, unit, x, y, from, to, width }) {
+  const shown = exemplars.filter(([time]) => time >= from && time <= to);
+  const hide = ({ currentTarget }) => {
+    hint.key = undefined;
+    currentTarget.parentNode?.lastElementChild.setAttribute('visibility', 'hidden');
   };
-  const hide = () => bubble.setAttribute('visibility', 'hidden');
-  const dots = exemplars.filter(([time]) => time >= from && time <= to).map(([time, value, trace, span, held, error]) => {
-    const px = x(time);
-    const py = y(value);
+  let bubble = s('g', { visibility: 'hidden', 'pointer-events': 'none' });
+  const dots = shown.map(([time, value, trace, span, held, error]) => {
+    const key = `${time} ${trace} ${span}`;
+    const [px, py] = [x(time), y(value)];
     const text = measured(value, unit);
-    const lines = [`${text} at ${clock(time)}`, held ? `trace ${short(trace)}, Enter to open` : 'Its trace is not held'];
-    const events = { focus: () => show(px, py, lines), blur: hide, pointerenter: () => show(px, py, lines), pointerleave: hide };
+    const words = [`${text} at ${clock(time)}`, held ? `trace ${short(trace)}, Enter to open` : 'Its trace is not held'];
+    if (hint.key === key) bubble = hintBox(px, py, words, width);
+    const show = ({ currentTarget }) => {
+      hint.key = key;
+      patch(currentTarget.parentNode, ...[...currentTarget.parentNode.children].slice(0, -1), hintBox(px, py, words, width));
+    };
     return s('a', {
-      class: `exemplar ${held ? '' : 'gone'}`, href: held ? path(`/trace/${trace}`, { span }) : undefined, tabindex: 0,
-      role: held ? undefined : 'img', 'aria-label': `Exemplar: ${text}${held ? '' : ', its trace is not held'}`, on: events,
+      key, class: `exemplar ${held ? '' : 'gone'}`, href: held ? path(`/trace/${trace}`, { span }) : undefined, tabindex: 0,
+      role: held ? undefined : 'img', 'aria-label': `Exemplar: ${text}${held ? '' : ', its trace is not held'}`,
+      on: { focus: show, blur: hide, pointerenter: show, pointerleave: hide },
     }, s('circle', { cx: px, cy: py, r: 12, 'fill-opacity': 0, 'stroke-opacity': 0 }),
     held && error ? s('path', { d: diamond(px, py, 6) }) : s('circle', { cx: px, cy: py, r: 4 }));
   });
   return s('g', null, dots, bubble);
+}
+
+function hintBox(px, py, words, width) {
+  const wide = Math.min(width, Math.max(...words.map((line) => line.length)) * 6.2 + 18);
+  const left = px - 24 - wide > 0 ? px - 24 - wide : Math.min(px + 24, width - wide);
+  return s('g', { 'pointer-events': 'none' },
+    s('rect', { class: 'hint', x: left, y: py - 20, width: wide, height: 40, rx: 3 }),
+    s('text', { class: 'ink', x: left + 9, y: py - 4 }, words[0]), s('text', { x: left + 9, y: py + 11 }, words[1]));
 }
 
 /** The legend of tones and exemplars. */

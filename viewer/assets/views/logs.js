@@ -1,9 +1,11 @@
 // The log records: over time by severity, and as a list that follows.
 
-import { add, fill, h, mark, narrow, s, segment, square } from '../app/dom.js';
+import { h, mark, narrow, s, segment, square } from '../app/dom.js';
 import { clock, count, date, severity } from '../app/format.js';
-import { get, Refused } from '../app/api.js';
+import { get } from '../app/api.js';
 import { change, go, parameter, path, RANGE_CHOICES, timeWindow } from '../app/url.js';
+import { loader, olderButton } from '../app/load.js';
+import { patch } from '../app/patch.js';
 import { searchField } from '../app/search.js';
 import { listKey } from '../app/keys.js';
 import { onResize, timeAxis } from '../app/chart.js';
@@ -14,22 +16,21 @@ const LEVELS = [['debug', 'DEBUG'], ['info', 'INFO'], ['warn', 'WARN'], ['error'
 const AROUND = 2e6;
 
 export async function open(context) {
+  const { signal } = context;
   const chart = h('div', { class: 'chart' });
-  const list = h('div', { class: 'scroll', role: 'log', 'aria-label': 'Log records', 'aria-live': 'off' });
   const freshBox = h('div', { class: 'fresh' });
-  const rows = h('div', { set: { padding: '4px 0' } });
+  const rows = h('div', { class: 'records' });
+  const list = h('div', { class: 'scroll', role: 'log', 'aria-label': 'Log records', 'aria-live': 'off' }, freshBox, rows);
+  const least = h('span');
+  const range = h('span', { class: 'wide' });
   let data = { records: [], histogram: [], matched: 0 };
   let waiting;
   let opened = parameter('open') || undefined;
-  let loading = false;
-  let again = false;
 
   const search = searchField({
-    value: parameter('q'), complete: 'records', example: 'service:orders  severity:>=warn  trace:a41c  "deadlock"',
+    value: parameter('q'), complete: 'records', example: 'service:orders  severity:>=warn  trace:a41c  "deadlock"', signal,
     changed: (text) => { if (text !== parameter('q')) ask({ q: text }); },
   });
-  const least = segment('Lowest severity', LEVELS, parameter('min', 'debug'), (value) => ask({ min: value === 'debug' ? undefined : value }));
-  const range = h('span', { class: 'wide' });
 
   const query = () => [parameter('q'), parameter('min') && `severity:>=${parameter('min')}`].filter(Boolean).join(' ');
   const bounds = () => {
@@ -37,35 +38,33 @@ export async function open(context) {
     return { now, ...timeWindow(now, '15m') };
   };
 
-  async function ask(values) {
-    change({ open: undefined, ...values });
-    opened = undefined;
-    search.set(parameter('q'));
-    drawRange();
-    list.scrollTop = 0;
-    await load(false);
-  }
-
-  async function load(quiet) {
-    if (loading) { again = !quiet; return; }
-    loading = true;
-    try {
+  const records = loader({
+    signal,
+    async fetch(options) {
       const { from, to } = bounds();
-      const answer = await get(path('/records.json', { q: query(), from: from && Math.round(from), to: to && Math.round(to), limit: PAGE }), { signal: context.signal, quiet });
+      const values = { q: query(), from: from && Math.round(from), to: to && Math.round(to), limit: PAGE };
+      return { ...await get(path('/records.json', values), options), values };
+    },
+    show(answer, quiet) {
       search.refuse('');
       if (quiet && (list.scrollTop > 4 || opened !== undefined || rows.contains(document.activeElement))) {
         waiting = answer;
         drawWaiting();
         drawChart(answer);
-      } else show(answer);
-    } catch (error) {
-      if (context.signal.aborted) return;
-      if (error instanceof Refused && error.status === 400) search.refuse(error.message);
-      else if (!quiet) throw error;
-    } finally {
-      loading = false;
-      if (again) { again = false; load(false); }
-    }
+        return;
+      }
+      show(answer);
+      if (!quiet) list.scrollTop = 0;
+    },
+    refuse: (error) => search.refuse(error.message),
+  });
+
+  async function ask(values) {
+    change({ open: undefined, ...values });
+    opened = undefined;
+    search.set(parameter('q'));
+    drawControls();
+    await records.load();
   }
 
   function show(answer) {
@@ -77,8 +76,8 @@ export async function open(context) {
 
   function drawWaiting() {
     const known = new Set(data.records.map(({ id }) => id));
-    const fresh = waiting.records.filter(({ id }) => !known.has(id)).length;
-    fill(freshBox, fresh > 0 && h('button', {
+    const fresh = waiting?.records.filter(({ id }) => !known.has(id)).length ?? 0;
+    patch(freshBox, fresh > 0 && h('button', {
       type: 'button',
       on: { click: () => { opened = undefined; change({ open: undefined }); document.activeElement?.blur?.(); list.scrollTop = 0; show(waiting); } },
     }, `${fresh >= PAGE ? `${PAGE} or more` : count(fresh)} new`));
@@ -105,7 +104,7 @@ export async function open(context) {
     });
     const errors = cells.reduce((sum, cell) => sum + cell[1], 0);
     const warnings = cells.reduce((sum, cell) => sum + cell[2], 0);
-    fill(chart,
+    patch(chart,
       h('div', { class: 'top' },
         h('span', null, h('b', null, count(answer.matched)), answer.matched === 1 ? ' record' : ' records'),
         h('span', { class: 'legend' }, mark('error'), `${count(errors)} errors`), h('span', { class: 'legend' }, mark('warning'), `${count(warnings)} warnings`),
@@ -114,24 +113,26 @@ export async function open(context) {
   }
 
   function drawRows() {
-    const focused = rows.contains(document.activeElement) ? document.activeElement.dataset.record : undefined;
-    fill(freshBox);
+    drawWaiting();
     if (!data.records.length) {
       const filtered = query() || parameter('from');
-      fill(rows, h('div', { class: 'note' }, h('span', null, `No record matches. ${count(context.status()?.records ?? 0)} are held; new ones appear here as they arrive.`),
+      patch(rows, h('div', { class: 'note' }, h('span', null, `No record matches. ${count(context.status()?.records ?? 0)} are held; new ones appear here as they arrive.`),
         filtered && h('button', { type: 'button', class: 'link', on: { click: () => ask({ q: undefined, min: undefined, from: undefined, to: undefined, range: 'all' }) } }, 'Clear the search')));
       return;
     }
-    fill(rows, data.records.map(row),
-      data.matched > data.records.length && h('div', { class: 'more' }, h('button', { type: 'button', class: 'link', on: { click: older } }, 'Show older records')));
-    if (focused) rows.querySelector(`[data-record="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    patch(rows, data.records.map(row), data.matched > data.records.length && olderButton('Show older records', older));
   }
 
   async function older() {
-    const last = data.records[data.records.length - 1];
-    const answer = await get(path('/records.json', { q: query(), before: last.id, limit: PAGE }), { signal: context.signal });
-    const known = new Set(data.records.map(({ id }) => id));
-    data.records.push(...answer.records.filter(({ id }) => !known.has(id)));
+    const mine = data;
+    const last = mine.records[mine.records.length - 1];
+    // The range of the list: a relative one has moved on since.
+    const answer = await get(path('/records.json', { ...mine.values, before: last.id }), { signal });
+    if (data !== mine) return;
+    const known = new Set(mine.records.map(({ id }) => id));
+    mine.records.push(...answer.records.filter(({ id }) => !known.has(id)));
+    // The list ends here if what was older has left the store.
+    if (!answer.records.length) mine.matched = mine.records.length;
     drawRows();
   }
 
@@ -146,7 +147,7 @@ export async function open(context) {
     const level = severity(record.severity);
     const isOpen = String(record.id) === opened;
     const line = h('div', {
-      class: `record ${record.severity >= 17 ? 'failed' : ''}`, role: 'button', tabindex: 0, 'aria-expanded': isOpen, 'data-record': record.id,
+      key: record.id, class: `record ${record.severity >= 17 ? 'failed' : ''}`, role: 'button', tabindex: 0, 'aria-expanded': isOpen, 'data-record': record.id,
       on: {
         click: (event) => { if (!event.target.closest('a')) toggle(record); },
         keydown: (event) => { if (event.target === event.currentTarget && (event.key === 'Enter' || event.key === ' ')) { event.preventDefault(); event.stopPropagation(); toggle(record); } },
@@ -165,7 +166,7 @@ export async function open(context) {
 
   function details(record) {
     const around = { from: Math.round(record.time - AROUND), to: Math.round(record.time + AROUND), open: record.id };
-    return h('div', { class: 'record-open' },
+    return h('div', { key: `${record.id} open`, class: 'record-open' },
       record.body && pair(['body', record.body], false), record.event && pair(['event name', record.event], false),
       record.attributes.map((attribute) => pair(attribute, true, '/logs')),
       h('div', { class: 'actions' },
@@ -175,29 +176,31 @@ export async function open(context) {
         h('a', { class: 'link', href: path('/logs', around) }, 'Records around this one')));
   }
 
-  function drawRange() {
+  function drawControls() {
     const { from, to, fixed, now } = bounds();
-    fill(range, fixed
+    patch(least, segment('Lowest severity', LEVELS, parameter('min', 'debug'), (value) => ask({ min: value === 'debug' ? undefined : value })));
+    patch(range, fixed
       ? h('button', { class: 'button', type: 'button', title: 'Show the last minutes again', on: { click: () => ask({ from: undefined, to: undefined }) } }, `${clock(from ?? now)} – ${clock(to ?? now)} ✕`)
       : segment('Range of time', RANGE_CHOICES, parameter('range', '15m'), (value) => ask({ range: value })));
   }
 
-  add(list, [freshBox, rows]);
   const element = h('div', { class: 'column space' }, h('div', { class: 'bar' }, search.field, least, range), search.reason, chart, list);
-  drawRange();
-  await load(false);
+  drawControls();
+  await records.load();
 
   return {
     element,
     range: '15m',
     hints: [['j k', 'move'], ['Enter', 'open'], ['t', 'go to the trace'], ['Space', 'pause'], ['/', 'search']],
+    owes: records.owes,
     shown() {
       drawChart(data);
+      drawRows();
       const line = opened && rows.querySelector(`[data-record="${CSS.escape(opened)}"]`);
       if (line) { line.scrollIntoView({ block: 'center' }); if (!narrow()) line.focus({ preventScroll: true }); }
-      onResize(chart, () => drawChart(data), context.signal);
+      onResize(chart, () => drawChart(data), signal);
     },
-    update: () => { if (!bounds().to) load(true); },
+    update: () => { if (records.owes() || !bounds().to) records.load(true); },
     key(event) {
       if (event.key === 't') {
         const id = document.activeElement?.dataset?.record ?? opened;

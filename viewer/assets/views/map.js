@@ -1,58 +1,58 @@
 // The service map: who calls whom, with rate, errors and p95 on each edge; and the same as a table.
 
-import { add, fill, h, hueClass, narrow, s, segment, square } from '../app/dom.js';
-import { duration, percent, plural, rate } from '../app/format.js';
+import { h, hueClass, narrow, s, segment, square } from '../app/dom.js';
+import { count, duration, percent, plural, rate } from '../app/format.js';
 import { get } from '../app/api.js';
 import { change, go, parameter, path, timeWindow } from '../app/url.js';
 import { quoted } from '../app/search.js';
+import { loader } from '../app/load.js';
+import { patch } from '../app/patch.js';
 import { listKey } from '../app/keys.js';
 import { onResize } from '../app/chart.js';
 import { arrange } from './layout.js';
 
 const RANGES = [['1m', '1m'], ['5m', '5m'], ['15m', '15m'], ['all', 'All']];
 const MOST_NODES = 60;
+const MOST_EDGES = 500;
 const FAILING = 0.01;
 const KINDS = { service: 'service', database: 'database', peer: 'peer, not instrumented', queue: 'queue' };
 
 export async function open(context) {
+  const { signal } = context;
   const drawing = h('div', { class: 'map' });
   const table = h('div', { class: 'edges' });
   let data = { nodes: [], edges: [] };
   let before;
-  let loading = false;
 
   // By name, because the ids of another window may differ.
   const key = (edge, nodes = data.nodes) => [edge.from, edge.to].map((id) => { const node = nodes.find((one) => one.id === id); return `${node?.kind} ${node?.name}`; }).join(' → ');
 
-  async function load(quiet = false) {
-    if (loading) return;
-    loading = true;
-    try {
+  const loads = loader({
+    signal,
+    async fetch(options) {
       const now = context.status()?.now ?? Date.now() * 1000;
       const { from, to } = timeWindow(now, '5m');
       const end = to ?? now;
-      const ask = (a, b) => get(path('/map.json', { from: a && Math.round(a), to: b && Math.round(b) }), { signal: context.signal, quiet });
-      const [current, past] = await Promise.all([ask(from, to), from ? ask(from - (end - from), from) : undefined]);
+      const ask = (a, b) => get(path('/map.json', { from: a && Math.round(a), to: b && Math.round(b) }), options);
+      return Promise.all([ask(from, to), from ? ask(from - (end - from), from) : undefined]);
+    },
+    show([current, past]) {
       data = current;
       before = past && new Map(past.edges.map((edge) => [key(edge, past.nodes), edge]));
       draw();
-    } finally {
-      loading = false;
-    }
-  }
+    },
+  });
 
   function draw() {
-    const focused = document.activeElement?.dataset?.edge;
     const name = new Map(data.nodes.map((node) => [node.id, node]));
-    fill(drawing);
-    if (!data.nodes.length) fill(drawing, h('div', { class: 'note' }, 'No span in this range of time.'));
-    else if (drawing.clientWidth > 50) add(drawing, [picture(data, name, drawing.clientWidth - (narrow() ? 0 : 24))]);
+    patch(drawing, data.nodes.length
+      ? drawing.clientWidth > 50 && picture(data, name, drawing.clientWidth - (narrow() ? 0 : 24))
+      : h('div', { class: 'note' }, 'No span in this range of time.'));
     const edges = [...data.edges].sort((a, b) => b.errors - a.errors || b.rate - a.rate);
-    fill(table, h('table', null,
+    patch(table, edges.length > 0 && h('table', null,
       h('thead', null, h('tr', null, h('th', null, 'From'), h('th', null, 'To'), h('th', { class: 'right' }, 'Rate'), h('th', { class: 'right' }, 'Errors'),
         h('th', { class: 'right' }, 'p95'), before && h('th', { class: 'wide' }, `Against the ${windowName()} before`))),
       h('tbody', null, edges.map((edge) => row(edge, name)))));
-    if (focused) document.querySelector(`[data-edge="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
   const windowName = () => ({ '1m': 'minute', '5m': '5 minutes', '15m': '15 minutes' })[parameter('range', '5m')] ?? 'time';
@@ -60,7 +60,7 @@ export async function open(context) {
   function row(edge, name) {
     const failing = edge.errors >= FAILING;
     const end = (id) => h('td', null, square(name.get(id)?.name, name.get(id)?.hue), ' ', name.get(id)?.name ?? id);
-    return h('tr', { tabindex: 0, 'data-edge': key(edge), on: { click: () => openEdge(edge), keydown: (event) => { if (event.key === 'Enter') openEdge(edge); } } },
+    return h('tr', { key: key(edge), tabindex: 0, on: { click: () => openEdge(edge), keydown: (event) => { if (event.key === 'Enter') openEdge(edge); } } },
       end(edge.from), end(edge.to), h('td', { class: 'right' }, rate(edge.rate)),
       h('td', { class: `right ${failing ? 'error strong' : ''}` }, failing ? '◆ ' : '', percent(edge.errors)),
       h('td', { class: 'right' }, duration(edge.p95)), before && h('td', { class: 'soft wide' }, difference(edge, before.get(key(edge)))));
@@ -86,7 +86,9 @@ export async function open(context) {
   function picture({ nodes, edges }, name, width) {
     const shown = nodes.length > MOST_NODES ? [...nodes].sort((a, b) => b.rate - a.rate).slice(0, MOST_NODES) : nodes;
     const kept = new Set(shown.map(({ id }) => id));
-    const drawn = edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to) && edge.from !== edge.to);
+    const all = edges.filter((edge) => kept.has(edge.from) && kept.has(edge.to) && edge.from !== edge.to);
+    // Failing edges first, then the busiest: more than these would be a blot, and take long to lay out.
+    const drawn = all.length > MOST_EDGES ? [...all].sort((a, b) => (b.errors >= FAILING) - (a.errors >= FAILING) || b.rate - a.rate).slice(0, MOST_EDGES) : all;
     const plan = arrange(shown, drawn);
     const down = narrow();
     const box = down ? { w: Math.min(112, width / plan.widest - 6), h: 44 } : { w: 144, h: 48 };
@@ -113,7 +115,10 @@ export async function open(context) {
       if (!down || failing) labels.push(label(edge, points, down, failing, taken));
     });
     chart.append(...labels, ...shown.map((node) => nodeBox(node, centre(plan.node(node.id)), box)));
-    return chart;
+    return [
+      chart,
+      (drawn.length < all.length || shown.length < nodes.length) && h('div', { class: 'note' }, `${count(shown.length)} of ${plural(nodes.length, 'node')} and ${count(drawn.length)} of ${plural(edges.length, 'edge')} are drawn; the table has each edge.`),
+    ];
   }
 
   function nodeBox(node, [cx, cy], box) {
@@ -128,16 +133,17 @@ export async function open(context) {
 
   const element = h('div', { class: 'column space' },
     h('div', { class: 'bar' }, h('h1', null, 'Service map'), h('span', { class: 'soft small wide' }, 'Each edge: rate, errors, p95. Width follows rate.'), h('span', { class: 'space' }),
-      segment('Range of time', RANGES, parameter('range', '5m'), (value) => { change({ range: value, from: undefined, to: undefined }); load(); })),
+      segment('Range of time', RANGES, parameter('range', '5m'), (value) => { change({ range: value, from: undefined, to: undefined }); loads.load(); })),
     h('div', { class: 'scroll' }, drawing, table));
-  await load();
+  await loads.load();
 
   return {
     element,
     range: '5m',
     hints: [['j k', 'next edge'], ['Enter', 'traces of this edge']],
-    shown: () => { draw(); onResize(drawing, draw, context.signal); },
-    update: () => load(true).catch(() => {}),
+    shown: () => { draw(); onResize(drawing, draw, signal); },
+    owes: loads.owes,
+    update: () => { if (loads.owes() || !timeWindow(0).to) loads.load(true); },
     key: (event) => listKey(event, table, 'tbody tr'),
   };
 }

@@ -1,9 +1,11 @@
 // The metrics: every instrument, and for one of them its series, heat map and exemplars.
 
-import { add, fill, h, narrow, s, segment } from '../app/dom.js';
+import { add, h, narrow, s, segment } from '../app/dom.js';
 import { count, measured, number, plural, rate } from '../app/format.js';
 import { get } from '../app/api.js';
 import { change, parameter, path, timeWindow } from '../app/url.js';
+import { loader } from '../app/load.js';
+import { patch } from '../app/patch.js';
 import { searchField } from '../app/search.js';
 import { legend, linePath, lines, onResize } from '../app/chart.js';
 import { exemplarDots, heat, heatLegend, heatTable } from './heat.js';
@@ -12,28 +14,48 @@ const RANGES = [['5m', '5m'], ['15m', '15m'], ['all', 'All']];
 const MOST_SPLITS = 3;
 
 export async function open(context) {
+  const { signal } = context;
   const list = h('div', { class: 'scroll instruments', role: 'group', 'aria-label': 'Instruments' });
   const right = h('div', { class: 'scroll' });
   const picker = h('select', { class: 'button space narrow', 'aria-label': 'Instrument', on: { change: (event) => pick(event.target.value) } });
   const splits = h('span', { class: 'wide' });
+  const range = h('span');
   const search = searchField({
-    value: parameter('q'), example: 'Find an instrument, unit or attribute', complete: false,
-    changed: async (text) => { change({ q: text }); await loadList(); },
+    value: parameter('q'), example: 'Find an instrument, unit or attribute', complete: false, signal,
+    changed: (text) => { if (text !== parameter('q')) { change({ q: text }); loads.load(); } },
   });
-  search.field.classList.add('wide');
+  // The exemplar whose hint is shown.
+  const hint = {};
   let instruments = [];
   let chosen;
   let body;
   let table = parameter('as') === 'table';
-  let loading = false;
 
-  async function loadList(quiet = false) {
-    const answer = await get(path('/instruments.json', { q: parameter('q') }), { signal: context.signal, quiet });
-    instruments = answer.instruments;
-    const wanted = parameter('i');
-    chosen = instruments.find(({ id, name }) => String(id) === wanted || name === wanted) ?? (parameter('q') ? chosen : undefined) ?? instruments[0];
-    drawList();
-  }
+  const loads = loader({
+    signal,
+    async fetch(options) {
+      const all = (await get(path('/instruments.json', { q: parameter('q') }), options)).instruments;
+      const wanted = parameter('i');
+      const one = all.find(({ id, name }) => String(id) === wanted || name === wanted) ?? all.find(({ id }) => id === chosen?.id) ?? all[0];
+      if (!one) return { all };
+      const { from, to } = timeWindow(context.status()?.now ?? Date.now() * 1000, '15m');
+      const by = parameter('by');
+      const content = await get(path(`/instrument/${encodeURIComponent(one.id)}.json`, {
+        by: by === '-' ? undefined : by, from: from && Math.round(from), to: to && Math.round(to),
+      }), options);
+      return { all, one, content };
+    },
+    show({ all, one, content }) {
+      search.refuse('');
+      instruments = all;
+      chosen = one;
+      body = content;
+      drawList();
+      drawOne();
+    },
+    // An instrument that has just left the store is not in the next list.
+    refuse: (error) => search.refuse(error.status === 404 ? '' : error.message),
+  });
 
   function shownRange() {
     const now = context.status()?.now ?? Date.now() * 1000;
@@ -42,67 +64,54 @@ export async function open(context) {
     return { from: from ?? (times.length ? Math.min(...times) : now - 900e6), to: to ?? now };
   }
 
-  async function loadOne(quiet = false) {
-    if (!chosen) { body = undefined; drawOne(); return; }
-    const { from, to } = timeWindow(context.status()?.now ?? Date.now() * 1000, '15m');
-    const by = parameter('by');
-    const mine = chosen;
-    const answer = await get(path(`/instrument/${encodeURIComponent(chosen.id)}.json`, {
-      by: by === '-' ? undefined : by, from: from && Math.round(from), to: to && Math.round(to),
-    }), { signal: context.signal, quiet });
-    if (mine !== chosen && mine.id !== chosen?.id) return;
-    body = answer;
-    drawOne();
-  }
-
   async function pick(id) {
     chosen = instruments.find((instrument) => String(instrument.id) === String(id)) ?? chosen;
     change({ i: instruments.filter(({ name }) => name === chosen.name).length > 1 ? chosen.id : chosen.name, by: undefined });
     drawList();
-    await loadOne();
+    await loads.load();
     right.scrollTop = 0;
   }
 
+  const nothing = () => h('div', { class: 'note' }, parameter('q')
+    ? [h('span', null, 'No instrument matches.'), h('button', { type: 'button', class: 'link', on: { click: () => { change({ q: undefined }); search.set(''); loads.load(); } } }, 'Clear the search')]
+    : 'No metric has arrived yet. Instruments appear here with their first point.');
+
   function drawList() {
-    const focused = list.contains(document.activeElement);
-    fill(list, instruments.map((instrument) => h('button', {
-      class: 'instrument', type: 'button', 'aria-pressed': instrument === chosen, on: { click: () => pick(instrument.id) },
+    patch(list, instruments.map((instrument) => h('button', {
+      key: instrument.id, class: 'instrument', type: 'button', 'aria-pressed': instrument === chosen, on: { click: () => pick(instrument.id) },
     },
     h('span', { class: 'mono cut', title: instrument.name }, instrument.name), spark(instrument.spark),
     h('span', { class: 'tiny soft cut' }, [kindName(instrument.kind), instrument.unit].filter(Boolean).join(' · ')),
-    h('span', { class: `tiny right whole ${full(instrument) ? 'error strong' : 'soft'}` }, full(instrument) ? 'limit met' : plural(instrument.series, 'series', 'series')))));
-    if (!instruments.length) {
-      fill(list, h('div', { class: 'note' }, parameter('q') ? 'No instrument matches.' : 'No metric has arrived yet. Instruments appear here with their first point.'));
-    }
-    if (focused) list.querySelector('[aria-pressed=true]')?.focus({ preventScroll: true });
-    fill(picker, instruments.map((instrument) => h('option', { value: instrument.id, selected: instrument === chosen }, instrument.name)));
+    h('span', { class: `tiny right whole ${full(instrument) ? 'error strong' : 'soft'}` }, full(instrument) ? 'limit met' : plural(instrument.series, 'series', 'series')))),
+    !instruments.length && nothing());
+    patch(picker, instruments.map((instrument) => h('option', { key: instrument.id, value: instrument.id }, instrument.name)));
+    picker.disabled = !instruments.length;
+    if (chosen) picker.value = chosen.id;
   }
 
   function drawOne() {
-    const scroll = right.scrollTop;
-    const focused = [...right.querySelectorAll('a.exemplar')].indexOf(document.activeElement);
     drawSplits();
-    if (!chosen || !body) { fill(right, h('div', { class: 'note' }, 'No metric has arrived yet.')); return; }
+    if (!chosen || !body) { patch(right, nothing()); return; }
     const unit = chosen.unit;
     const { from, to } = shownRange();
     const width = right.clientWidth - 24;
     const histogram = Boolean(body.heat?.times.length);
-    fill(right, h('div', { class: 'chart' },
+    patch(right, h('div', { class: 'chart' },
       h('h1', { class: 'instrument-name' }, chosen.name),
       h('div', { class: 'soft small' }, chosen.description && `${chosen.description.replace(/[.\s]*$/, '')}. `, `${kindName(chosen.kind)}${unit ? ` in ${unit}` : ''}. `,
         h('span', { class: full(chosen) ? 'error strong' : '' }, `${count(chosen.series)}${chosen.limit ? ` of ${count(chosen.limit)}` : ''} series`),
-        full(chosen) ? ': further attribute sets go to the overflow series.' : chosen.services?.length ? ` · from ${chosen.services.slice(0, 6).join(', ')}` : '')));
-    if (width > 50 && histogram) {
-      const map = heat({ heat: body.heat, exemplars: body.exemplars ?? [], unit, width, from, to });
-      add(right, [h('div', { class: 'chart' },
-        h('div', { class: 'top' }, h('h3', null, /request/.test(chosen.name) ? 'Requests by duration' : 'Measurements by value'),
-          quantiles(unit), h('span', { class: 'space' }), heatLegend((body.exemplars ?? []).length > 0)),
-        table ? heatTable(body.heat, unit) : map)]);
-    }
-    if (width > 50) add(right, [seriesChart({ unit, width, from, to, histogram })]);
-    add(right, [seriesTable(unit)]);
-    right.scrollTop = scroll;
-    if (focused >= 0) right.querySelectorAll('a.exemplar')[focused]?.focus({ preventScroll: true });
+        full(chosen) ? ': further attribute sets go to the overflow series.' : chosen.services?.length ? ` · from ${chosen.services.slice(0, 6).join(', ')}` : '')),
+    width > 50 && histogram && heatChart(unit, width, from, to),
+    width > 50 && seriesChart({ unit, width, from, to, histogram }),
+    seriesTable(unit));
+  }
+
+  function heatChart(unit, width, from, to) {
+    const exemplars = body.exemplars ?? [];
+    return h('div', { class: 'chart' },
+      h('div', { class: 'top' }, h('h3', null, /request/.test(chosen.name) ? 'Requests by duration' : 'Measurements by value'),
+        quantiles(unit), h('span', { class: 'space' }), heatLegend(exemplars.length > 0)),
+      table ? h('div', { class: 'sideways' }, heatTable(body.heat, unit)) : heat({ heat: body.heat, exemplars, hint, unit, width, from, to }));
   }
 
   function quantiles(unit) {
@@ -121,7 +130,7 @@ export async function open(context) {
       summary: `${title} of ${chosen.name}: ${plural(series.length, 'line')}. Press t for a table.`,
     });
     // Without a heat map the exemplars of a counter or gauge stand on the line chart's time axis.
-    if (!histogram && body.exemplars?.length) add(chart, [exemplarDots(body.exemplars, { unit, x, y: () => y(0) - 4, from, to, width })]);
+    if (!histogram && body.exemplars?.length) add(chart, [exemplarDots(body.exemplars, { hint, unit, x, y: () => y(0) - 4, from, to, width })]);
     return h('div', { class: 'chart' },
       h('div', { class: 'top' }, h('h3', null, title), body.rest ? h('span', { class: 'soft small' }, `and ${plural(body.rest, 'more series', 'more series')}`) : null,
         h('span', { class: 'space' }), series.map(({ name }, index) => legend(index, name))),
@@ -146,27 +155,23 @@ export async function open(context) {
 
   function drawSplits() {
     const labels = (body?.labels ?? []).slice(0, MOST_SPLITS);
-    const by = parameter('by', '-');
-    fill(splits, labels.length > 0 && segment('Split by', [...labels.map((label) => [label, label]), ['-', 'No split']], by, (value) => { change({ by: value === '-' ? undefined : value }); loadOne(); }));
+    patch(splits, labels.length > 0 && segment('Split by', [...labels.map((label) => [label, label]), ['-', 'No split']], parameter('by', '-'),
+      (value) => { change({ by: value === '-' ? undefined : value }); loads.load(); }));
+    patch(range, segment('Range of time', RANGES, parameter('range', '15m'), (value) => { change({ range: value, from: undefined, to: undefined }); loads.load(); }));
   }
 
-  const range = segment('Range of time', RANGES, parameter('range', '15m'), (value) => { change({ range: value, from: undefined, to: undefined }); loadOne(); });
   const element = h('div', { class: 'column space' },
-    h('div', { class: 'bar' }, search.field, picker, splits, range),
+    h('div', { class: 'bar' }, search.field, picker, splits, range), search.reason,
     h('div', { class: 'two metrics' }, list, right));
-  await loadList();
-  await loadOne();
+  await loads.load();
 
   return {
     element,
     range: '15m',
     hints: [['j k', 'instrument'], ['← →', 'exemplar'], ['Enter', 'open its trace'], ['t', 'as table']],
-    shown: () => { drawOne(); onResize(right, drawOne, context.signal); },
-    async update() {
-      if (loading || right.contains(document.activeElement)) return;
-      loading = true;
-      try { await loadList(true); await loadOne(true); } catch { /* The header says if the connection is lost. */ } finally { loading = false; }
-    },
+    shown: () => { drawList(); drawOne(); onResize(right, drawOne, signal); },
+    owes: loads.owes,
+    update: () => { loads.load(true); },
     key(event) {
       if (event.key === 't') { table = !table; change({ as: table ? 'table' : undefined }); drawOne(); return true; }
       if ('jk'.includes(event.key) || event.key === 'ArrowDown' || event.key === 'ArrowUp') {

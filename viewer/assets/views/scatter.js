@@ -1,6 +1,6 @@
 // Durations of traces over time. Each dot is a trace; dragging selects a range of time.
 
-import { h, s, narrow } from '../app/dom.js';
+import { h, s, narrow, say } from '../app/dom.js';
 import { clock, duration, plural, tick } from '../app/format.js';
 import { go } from '../app/url.js';
 import { canvas, CANVAS_ABOVE, diamond, level, timeAxis, token } from '../app/chart.js';
@@ -8,8 +8,8 @@ import { canvas, CANVAS_ABOVE, diamond, level, timeAxis, token } from '../app/ch
 const DECADES = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
 const LEFT = 52;
 
-/** Draws the chart. `selected(from, to)` is called for a range that the reader chose. */
-export function scatter({ points, from, to, p95, width, names, selected }) {
+/** Draws the chart. `selected(from, to)` is called for a range that the reader chose; `range` is one that is still being chosen. */
+export function scatter({ points, from, to, p95, width, names, range, selected }) {
   const height = narrow() ? 130 : 164;
   const bottom = height - 18;
   const inside = points.filter(([start]) => start >= from && start <= to);
@@ -32,19 +32,21 @@ export function scatter({ points, from, to, p95, width, names, selected }) {
   const selection = s('rect', { class: 'brush', y: 2, height: bottom - 2, x: 0, width: 0, visibility: 'hidden' });
   // Errors last, so that they lie on top.
   const ordered = [...inside.filter(([, , error]) => !error), ...inside.filter(([, , error]) => error)];
-  const element = h('div', { set: { position: 'relative' } });
+  const element = h('div', { whole: true, set: { position: 'relative' } });
   if (ordered.length > CANVAS_ABOVE) element.append(onCanvas(ordered, { x, y, width, height }));
   else chart.append(...ordered.map((point) => dot(point, x(point[0]), y(point[1]), title(point))));
   chart.append(selection);
   element.append(chart);
 
-  const brush = brushing({ chart, selection, width, time: (px) => from + ((px - LEFT - 4) / (width - LEFT - 8)) * (to - from), selected });
+  const [left, right] = [x(from), x(to)];
+  const time = (px) => from + ((px - left) / (right - left)) * (to - from);
+  const brush = brushing({ chart, selection, left, right, range: range?.map(x), time, selected });
   chart.addEventListener('click', (event) => {
     if (ordered.length <= CANVAS_ABOVE || brush.moved()) return;
     const near = nearest(ordered, event.offsetX, event.offsetY, x, y);
     if (near?.[4]) go(`/trace/${near[4]}`);
   });
-  return { element, key: brush.key, busy: brush.busy };
+  return { element, key: brush.key, busy: brush.busy, chosen: brush.chosen, range: brush.range };
 }
 
 function summary(points, p95) {
@@ -83,62 +85,91 @@ function nearest(points, px, py, x, y) {
   return best;
 }
 
-/** Selecting a range by dragging, or with `b`, the arrow keys and Enter. */
-function brushing({ chart, selection, width, time, selected }) {
+/** Selecting a range by dragging, or with `b`, the arrow keys and Enter. `range` and `time` are in pixels of the chart. */
+function brushing({ chart, selection, left, right, range: kept, time, selected }) {
+  const clamp = (px) => Math.max(left, Math.min(right, px));
   let begin;
-  let range;
   let dragged = false;
+  let range = kept?.map(clamp);
+  if (range && range[1] - range[0] < 1) range = undefined;
+
   const show = () => {
     selection.setAttribute('visibility', range ? 'visible' : 'hidden');
     if (!range) return;
     selection.setAttribute('x', range[0]);
     selection.setAttribute('width', Math.max(1, range[1] - range[0]));
   };
-  const clamp = (px) => Math.max(LEFT, Math.min(width, px));
+  const set = (wanted) => {
+    range = wanted;
+    show();
+  };
   const at = (event) => clamp(event.clientX - chart.getBoundingClientRect().left);
   const apply = () => {
-    const [from, to] = range;
-    range = undefined;
-    show();
-    selected(time(from), time(to));
+    const [from, to] = range.map(time);
+    set(undefined);
+    selected(from, to);
   };
-  chart.addEventListener('pointerdown', (event) => { if (!event.button) { begin = at(event); dragged = false; } });
+  const stop = () => {
+    begin = undefined;
+    if (dragged && range) apply();
+  };
+  const cancel = () => {
+    begin = undefined;
+    set(undefined);
+  };
+  show();
+
+  chart.addEventListener('pointerdown', (event) => {
+    if (event.button) return;
+    begin = at(event);
+    dragged = false;
+  });
   chart.addEventListener('pointermove', (event) => {
     if (begin === undefined) return;
+    // The button was released where the chart was not told.
+    if (!event.buttons) { cancel(); return; }
     const now = at(event);
     if (!dragged && Math.abs(now - begin) < 5) return;
     if (!dragged) chart.setPointerCapture(event.pointerId);
     dragged = true;
-    range = [Math.min(begin, now), Math.max(begin, now)];
-    show();
+    set([Math.min(begin, now), Math.max(begin, now)]);
   });
-  chart.addEventListener('pointerup', () => {
-    begin = undefined;
-    if (dragged && range) apply();
-  });
-  chart.addEventListener('pointercancel', () => { begin = undefined; range = undefined; show(); });
+  chart.addEventListener('pointerup', stop);
+  chart.addEventListener('pointercancel', cancel);
+  // Until it is a drag, the pointer is not captured, so that a click reaches its dot.
+  chart.addEventListener('pointerleave', () => { if (!dragged) begin = undefined; });
   chart.addEventListener('dragstart', (event) => event.preventDefault());
   chart.addEventListener('click', (event) => { if (dragged) { event.preventDefault(); event.stopPropagation(); } }, true);
 
+  const announce = () => say(`From ${clock(time(range[0]))} to ${clock(time(range[1]))}. The arrow keys move it, with Shift its end; Enter selects, Escape leaves.`);
+  const move = (turn, endOnly) => {
+    const step = ((right - left) / 40) * turn;
+    const [from, to] = range;
+    if (endOnly) set([from, clamp(Math.max(from + (right - left) / 40, to + step))]);
+    else {
+      const by = Math.max(left - from, Math.min(right - to, step));
+      set([from + by, to + by]);
+    }
+    announce();
+  };
+
   return {
     busy: () => range !== undefined || begin !== undefined,
+    /** Returns true while a range is shown, so that Enter selects it. */
+    chosen: () => range !== undefined,
+    /** The times of the range that is shown. */
+    range: () => range?.map(time),
     moved: () => dragged,
     key(event) {
-      const stepSize = (width - LEFT) / 40;
       if (event.key === 'b' && !range) {
-        range = [width - (width - LEFT) / 4, width];
-        show();
-        return true;
-      }
-      if (!range) return false;
-      if (event.key === 'Enter') apply();
-      else if (event.key === 'Escape' || event.key === 'b') { range = undefined; show(); }
-      else if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
-        const turn = event.key === 'ArrowLeft' ? -stepSize : stepSize;
-        if (event.shiftKey) range = [range[0], clamp(Math.max(range[0] + stepSize, range[1] + turn))];
-        else if (range[0] + turn >= LEFT - 1 && range[1] + turn <= width + 1) range = [clamp(range[0] + turn), clamp(range[1] + turn)];
-        show();
-      } else return false;
+        set([right - (right - left) / 4, right]);
+        announce();
+      } else if (!range) return false;
+      else if (event.key === 'Enter') apply();
+      else if (event.key === 'Escape' || event.key === 'b') cancel();
+      else if (event.key === 'ArrowLeft') move(-1, event.shiftKey);
+      else if (event.key === 'ArrowRight') move(1, event.shiftKey);
+      else return false;
       event.preventDefault();
       return true;
     },

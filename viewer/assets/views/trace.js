@@ -1,9 +1,11 @@
 // One trace: its summary, the likely origin of an error, the waterfall, and the panel of a span.
 
-import { copy, fill, h, narrow, square, tag } from '../app/dom.js';
+import { copy, h, narrow, square, tag } from '../app/dom.js';
 import { clock, count, date, duration, plural, short } from '../app/format.js';
 import { get } from '../app/api.js';
 import { back, change, parameter } from '../app/url.js';
+import { loader } from '../app/load.js';
+import { patch } from '../app/patch.js';
 import { onResize } from '../app/chart.js';
 import { buildTree, firstError, FLAG, fold, layout, reveal } from '../trace/tree.js';
 import { waterfall } from '../trace/waterfall.js';
@@ -11,6 +13,10 @@ import { overview } from '../trace/overview.js';
 import { panel } from '../trace/panel.js';
 
 const REFRESH_BELOW = 5000;
+/** Spans may still come for this long after the start, in microseconds. */
+const STILL_OPEN = 60e6;
+/** A span that has ended arrives within this time, in milliseconds. */
+const ARRIVAL = 3000;
 
 export async function open(context) {
   const { id, signal } = context;
@@ -81,7 +87,7 @@ export async function open(context) {
     const peers = new Set(view.tree.colour.filter((colour, index) => colour !== columns.service[index])).size;
     const root = Math.max(0, typeof now.root === 'number' ? now.root : 0);
     const service = now.services[columns.service[root]] ?? {};
-    fill(head,
+    patch(head,
       h('button', { class: 'soft whole twist', type: 'button', 'aria-label': 'Back', on: { click: () => back('/traces') } }, '‹'),
       square(service.name, service.hue), h('h1', { class: 'cut' }, now.names[columns.name[root]] ?? short(id)),
       errors > 0 && tag(errors > 20 ? `${count(errors)} errors` : 'Error', 'bad', plural(errors, 'span with an error', 'spans with an error')),
@@ -95,7 +101,7 @@ export async function open(context) {
       h('span', { class: 'space' }),
       h('span', { class: 'buttons all' }, pathButton, logsButton, h('a', { class: 'button', href: `/trace/${id}.json`, target: '_blank', rel: 'noreferrer' }, 'JSON')));
     const { origin } = now;
-    fill(note, origin && h('div', { class: 'note bad origin' },
+    patch(note, origin && h('div', { class: 'note bad origin' },
       h('b', { class: 'error whole' }, 'Likely origin'),
       h('span', { class: 'space' },
         h('button', { type: 'button', on: { click: () => pick(origin.span, true) } }, now.names[columns.name[origin.span]]),
@@ -105,27 +111,57 @@ export async function open(context) {
       h('kbd', { class: 'wide', 'aria-hidden': 'true' }, 'e')));
   }
 
-  let refreshing = false;
-  async function update() {
-    const old = view.tree;
-    if (refreshing || old.length > REFRESH_BELOW) return;
-    const open = old.data.partial || old.columns.flags.some((flags) => flags & FLAG.running);
-    if (!open && Date.now() * 1000 - old.data.t0 > 60e6) return;
-    refreshing = true;
-    try {
-      const fresh = await get(`/trace/${encodeURIComponent(id)}.json`, { signal, quiet: true });
-      if (fresh.columns.id.length === old.length && fresh.duration === old.data.duration && fresh.marks.length === old.data.marks.length) return;
-      const whole = view.to >= old.end;
+  const loads = loader({
+    signal,
+    fetch: (options) => get(`/trace/${encodeURIComponent(id)}.json`, options),
+    show(fresh) {
+      const old = view.tree;
+      if (sameTrace(fresh, old.data)) return;
       const selected = old.columns.id[view.selected];
-      view.tree = buildTree(fresh, old);
-      view.selected = view.tree.byId.get(selected) ?? -1;
-      if (whole) view.to = view.tree.end;
+      const next = buildTree(fresh, old);
+      // A span that has just ended is neither running nor held until it has arrived.
+      if (selected !== undefined && !next.byId.has(selected)) {
+        missing ??= Date.now();
+        if (Date.now() - missing < ARRIVAL) return;
+      }
+      missing = undefined;
+      const whole = view.to >= old.end;
+      view.tree = next;
+      view.selected = next.byId.get(selected) ?? -1;
+      if (whole) view.to = next.end;
       draw();
-    } catch {
-      // The trace stays as it is; the header says if the connection is lost.
-    } finally {
-      refreshing = false;
-    }
+      side.show();
+    },
+    // The trace has left the store; what is shown stays.
+    refuse() {},
+  });
+  let missing;
+
+  const runs = () => view.tree.columns.flags.some((flags) => flags & FLAG.running);
+
+  function update() {
+    const { data: now, length } = view.tree;
+    if (length > REFRESH_BELOW) return;
+    if (loads.owes() || now.partial || missing || runs() || Date.now() * 1000 - now.t0 < STILL_OPEN) loads.load(true);
+  }
+
+  /** Lets what runs last until now. */
+  function grow() {
+    const { data: now, columns } = view.tree;
+    const end = ((context.status()?.now ?? 0) - now.t0) * 1000;
+    let changed = false;
+    columns.flags.forEach((flags, index) => {
+      if (!(flags & FLAG.running) || end <= columns.start[index] + columns.duration[index]) return;
+      columns.duration[index] = end - columns.start[index];
+      changed = true;
+    });
+    if (!changed) return;
+    const whole = view.to >= view.tree.end;
+    view.tree.end = Math.max(view.tree.end, end);
+    now.duration = Math.max(now.duration, end);
+    if (whole) view.to = view.tree.end;
+    draw();
+    side.draw();
   }
 
   function draw() {
@@ -181,7 +217,13 @@ export async function open(context) {
       side.show();
       onResize(element, draw, signal);
     },
+    owes: loads.owes,
     update,
+    running(changed) {
+      if (!runs() || view.tree.length > REFRESH_BELOW) return;
+      if (changed) update();
+      grow();
+    },
     key(event) {
       if (!Object.hasOwn(keys, event.key)) return false;
       event.preventDefault();
@@ -196,4 +238,11 @@ function startingSpan({ tree }) {
   if (wanted !== undefined) { reveal(tree, wanted); return wanted; }
   if (narrow()) return -1;
   return tree.data.origin ? tree.data.origin.span : 0;
+}
+
+/** Returns true if two answers about a trace show the same. */
+function sameTrace(a, b) {
+  const equal = (one, other) => one.length === other.length && one.every((value, index) => value === other[index]);
+  return ['id', 'start', 'duration', 'flags', 'parent'].every((column) => equal(a.columns[column], b.columns[column]))
+    && a.marks.length === b.marks.length && a.partial === b.partial && a.origin?.message === b.origin?.message;
 }

@@ -1,9 +1,11 @@
 // The traces: filters, durations over time, and the list.
 
-import { add, fill, h, hueClass, mark, segment, square, tag } from '../app/dom.js';
+import { h, hueClass, mark, segment, square, tag } from '../app/dom.js';
 import { clock, count, date, duration, plural } from '../app/format.js';
-import { get, Refused } from '../app/api.js';
+import { get } from '../app/api.js';
 import { change, parameter, path, RANGE_CHOICES, timeWindow } from '../app/url.js';
+import { loader, olderButton } from '../app/load.js';
+import { patch } from '../app/patch.js';
 import { quoted, searchField, toggleWord, words } from '../app/search.js';
 import { listKey } from '../app/keys.js';
 import { markLegend, onResize } from '../app/chart.js';
@@ -14,22 +16,26 @@ const PAGE = 200;
 const OVER = [['over 100 ms', '>100ms'], ['over 500 ms', '>500ms'], ['over 1 s', '>1s']];
 
 export async function open(context) {
-  const chart = h('div', { class: 'chart' });
+  const { signal } = context;
+  const top = h('div', { class: 'top' });
+  const plotBox = h('div');
+  const chart = h('div', { class: 'chart' }, top, plotBox);
   const notice = h('div');
-  const list = h('div', { class: 'scroll', role: 'region', 'aria-label': 'Traces' });
+  const freshBox = h('div', { class: 'fresh', whole: true });
+  const runningBox = h('div', { whole: true });
   const rows = h('div');
+  const list = h('div', { class: 'scroll', role: 'region', 'aria-label': 'Traces' }, rows);
   const rail = h('div', { class: 'rail', role: 'group', 'aria-label': 'Filters' });
-  let data;
+  const range = h('span');
+  // `traces` are held, `running` are those of which no span has ended; `matched` counts the held ones alone.
+  let data = { traces: [], running: [], points: [], matched: 0, held: context.status()?.traces ?? 0 };
   let waiting;
   let plot;
-  let loading = false;
-  let again = false;
 
   const search = searchField({
-    value: parameter('q'), example: 'service:orders  status:error  >100ms  http.route=/checkout',
+    value: parameter('q'), example: 'service:orders  status:error  >100ms  http.route=/checkout', signal,
     changed: (text) => { if (text !== parameter('q')) ask({ q: text }); },
   });
-  const range = h('span');
   const chosen = comparison(notice, { window: () => bounds(), drawn: () => drawRows() });
   const filters = h('button', {
     class: 'button narrow', type: 'button', 'aria-expanded': false,
@@ -42,40 +48,63 @@ export async function open(context) {
   function bounds() {
     const now = context.status()?.now ?? Date.now() * 1000;
     const view = timeWindow(now);
-    return { ...view, now, start: view.from ?? data?.oldest ?? now - 300e6, end: view.to ?? now };
+    return { ...view, now, start: view.from ?? data.oldest ?? now - 300e6, end: view.to ?? now };
   }
+
+  /** The parameters of a request for what the page shows. */
+  function asked() {
+    const { from, to } = bounds();
+    return { q: parameter('q'), from: from && Math.round(from), to: to && Math.round(to), limit: PAGE };
+  }
+
+  const traces = loader({
+    signal,
+    async fetch(options) {
+      const values = asked();
+      const answer = await get(path('/traces.json', values), options);
+      const running = Math.min(answer.running, PAGE);
+      return { ...answer, from: values.from, matched: answer.matched - answer.running, runningMatched: answer.running, running: answer.traces.slice(0, running), traces: answer.traces.slice(running) };
+    },
+    show(answer, quiet) {
+      search.refuse('');
+      if (quiet && !atTop()) {
+        waiting = answer;
+        drawWaiting();
+        return;
+      }
+      show(answer);
+      if (!quiet) list.scrollTop = 0;
+    },
+    refuse: (error) => search.refuse(error.message),
+  });
+
+  // What runs changes more often than what is held, and needs neither the chart nor the facets.
+  const running = loader({
+    signal,
+    fetch: (options) => get(path('/running.json', asked()), options),
+    show({ traces: fresh, matched, spans }) {
+      for (const trace of data.traces) trace.running = spans[trace.id] ?? 0;
+      if (atTop()) {
+        data.running = fresh;
+        data.runningMatched = matched;
+      }
+      drawTop();
+      drawRows();
+    },
+    refuse() {},
+  });
 
   async function ask(values) {
     change(values);
     search.set(parameter('q'));
     rail.classList.remove('open');
+    filters.setAttribute('aria-expanded', 'false');
     drawRange();
-    await load(false, true);
+    drawRail();
+    await traces.load();
   }
 
-  /** Fetches the list; `quiet` for live updates. New rows wait if the reader has moved away from the top. */
-  async function load(quiet, top = false) {
-    if (loading) { again = !quiet; return; }
-    loading = true;
-    try {
-      const { from, to } = bounds();
-      const answer = await get(path('/traces.json', { q: parameter('q'), from: from && Math.round(from), to: to && Math.round(to), limit: PAGE }), { signal: context.signal, quiet });
-      search.refuse('');
-      const held = quiet && data && !atTop();
-      if (held) waiting = answer;
-      else show(answer);
-      if (held) drawWaiting();
-      if (top) list.scrollTop = 0;
-    } catch (error) {
-      if (context.signal.aborted) return;
-      if (error instanceof Refused && error.status === 400) search.refuse(error.message);
-      else if (!quiet) throw error;
-    } finally {
-      loading = false;
-      if (again) { again = false; load(false); }
-    }
-  }
-
+  // New rows wait if the reader has moved away from the top.
   const atTop = () => list.scrollTop < 4 && !chosen.active() && !rows.contains(document.activeElement) && !plot?.busy();
 
   function show(answer) {
@@ -90,25 +119,23 @@ export async function open(context) {
 
   function drawWaiting() {
     const known = new Set(data.traces.map(({ id }) => id));
-    const fresh = waiting.traces.filter(({ id }) => !known.has(id)).length;
-    fill(freshBox, fresh > 0 && h('button', {
+    const fresh = waiting?.traces.filter(({ id }) => !known.has(id)).length ?? 0;
+    patch(freshBox, fresh > 0 && h('button', {
       type: 'button', on: { click: () => { list.scrollTop = 0; document.activeElement?.blur?.(); show(waiting); } },
     }, `${fresh === PAGE ? `${PAGE} or more` : count(fresh)} new`));
   }
-  const freshBox = h('div', { class: 'fresh' });
 
   function facet(text, word, number, sign) {
     const on = words(parameter('q')).includes(word);
-    return h('button', { class: 'facet', type: 'button', 'aria-pressed': on, on: { click: () => ask({ q: toggleWord(parameter('q'), word) }) } },
-      sign, h('span', { class: 'cut' }, text), number === undefined ? null : h('span', { class: 'number' }, count(number)));
+    return h('button', { key: word, class: 'facet', type: 'button', 'aria-pressed': on, on: { click: () => ask({ q: toggleWord(parameter('q'), word) }) } },
+      sign, h('span', { class: 'cut', title: text }, text), number === undefined ? null : h('span', { class: 'number' }, count(number)));
   }
 
   function drawRail() {
-    const focused = [...rail.querySelectorAll('button')].indexOf(document.activeElement);
     const facets = data.facets ?? {};
     const services = facets.services ?? (context.status()?.services ?? []).slice(0, 12).map(({ name }) => [name]);
     const roots = facets.roots ?? commonRoots(data.traces);
-    fill(rail,
+    patch(rail,
       h('h3', { class: 'caption' }, 'Status'),
       facet('Error', 'status:error', facets.error, mark('error')), facet('OK', 'status:ok', facets.ok, mark('debug')),
       services.length > 0 && h('h3', { class: 'caption' }, 'Service'),
@@ -117,48 +144,63 @@ export async function open(context) {
       roots.map(([name, number]) => facet(name, `name:${quoted(name)}`, number)),
       h('h3', { class: 'caption' }, 'Duration'),
       OVER.map(([text, word], index) => facet(text, word, facets.over?.[index]?.[1])));
-    if (focused >= 0) rail.querySelectorAll('button')[focused]?.focus();
   }
 
-  function drawChart() {
-    if (!data || chart.clientWidth < 50) return;
-    const { start, end } = bounds();
+  const allMatched = () => data.matched + (data.runningMatched ?? 0);
+
+  function drawTop() {
     const errors = data.points.filter(([, , error]) => error).length;
     const sorted = data.points.map(([, length]) => length).sort((a, b) => a - b);
-    const p50 = data.p50 ?? sorted[sorted.length >> 1];
-    const p95 = data.p95 ?? sorted[Math.floor(sorted.length * 0.95)];
+    patch(top,
+      h('span', null, h('b', null, count(allMatched())), allMatched() === 1 ? ' trace' : ' traces'),
+      h('span', { class: errors ? 'error' : 'soft' }, `${plural(errors, 'error')}${data.matched > data.points.length ? ` in ${count(data.points.length)} shown` : ''}`),
+      sorted.length > 0 && [h('span', { class: 'soft small' }, `p50 ${duration(data.p50 ?? sorted[sorted.length >> 1])}`), h('span', { class: 'soft small' }, `p95 ${duration(p95(sorted))}`)],
+      h('span', { class: 'space' }),
+      markLegend('info', 'OK'), markLegend('error', 'Error'), h('span', { class: 'soft tiny wide' }, 'drag to select'));
+  }
+
+  const p95 = (sorted) => data.p95 ?? sorted[Math.floor(sorted.length * 0.95)];
+
+  function drawChart() {
+    drawTop();
+    if (chart.clientWidth < 50) return;
+    const { start, end } = bounds();
+    const sorted = data.points.map(([, length]) => length).sort((a, b) => a - b);
     plot = scatter({
-      points: data.points, from: start, to: end, p95, width: chart.clientWidth - 24, names: data.traces,
+      points: data.points, from: start, to: end, p95: p95(sorted), width: chart.clientWidth - 24, names: data.traces, range: plot?.range(),
       selected: (from, to) => ask({ from: Math.round(from), to: Math.round(to), range: undefined }),
     });
-    fill(chart,
-      h('div', { class: 'top' },
-        h('span', null, h('b', null, count(data.matched)), data.matched === 1 ? ' trace' : ' traces'),
-        h('span', { class: errors ? 'error' : 'soft' }, `${plural(errors, 'error')}${data.matched > data.points.length ? ` in ${count(data.points.length)} shown` : ''}`),
-        sorted.length > 0 && [h('span', { class: 'soft small' }, `p50 ${duration(p50)}`), h('span', { class: 'soft small' }, `p95 ${duration(p95)}`)],
-        h('span', { class: 'space' }),
-        markLegend('info', 'OK'), markLegend('error', 'Error'), h('span', { class: 'soft tiny wide' }, 'drag to select')),
-      plot.element);
+    patch(plotBox, plot.element);
   }
 
   function drawRows() {
-    const focused = rows.contains(document.activeElement) ? document.activeElement.dataset.trace : undefined;
-    const longest = Math.max(1, ...data.traces.map((trace) => trace.duration));
-    if (!data.traces.length) {
-      fill(rows, h('div', { class: 'note' },
+    const all = [...data.running, ...data.traces];
+    drawWaiting();
+    if (!all.length) {
+      patch(rows, h('div', { class: 'note' },
         h('span', null, 'No trace matches. ', h('b', null, count(data.held)), data.held === 1 ? ' is held' : ' are held', oldest()),
         h('button', { type: 'button', class: 'link', on: { click: () => ask({ q: undefined, from: undefined, to: undefined, range: 'all' }) } }, 'Clear the search')));
       return;
     }
-    fill(rows,
+    drawRunning();
+    const longest = longestOf(all);
+    const rest = data.matched - data.traces.length;
+    patch(rows,
       h('div', { class: 'trace-head', 'aria-hidden': 'true' }, h('span', null, 'Start'), h('span', null, 'Trace'), h('span', null, 'Services'),
         h('span', { class: 'right' }, 'Spans'), h('span', { class: 'right' }, 'Duration'), h('span', null, 'Trace id')),
-      freshBox,
+      freshBox, runningBox,
       data.traces.map((trace) => row(trace, longest)),
-      data.matched > data.traces.length && h('div', { class: 'more' }, h('button', { type: 'button', class: 'link', on: { click: older } },
-        `Show ${count(Math.min(PAGE, data.matched - data.traces.length))} older of ${count(data.matched - data.traces.length)}`)));
-    fill(freshBox);
-    if (focused) rows.querySelector(`[data-trace="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+      rest > 0 && olderButton(`Show ${count(Math.min(PAGE, rest))} older of ${count(rest)}`, older));
+  }
+
+  const longestOf = (all) => Math.max(1, ...all.map((trace) => trace.duration));
+
+  /** Draws the rows of traces that run, up to now. */
+  function drawRunning() {
+    const now = context.status()?.now;
+    for (const trace of data.running) if (now > trace.start) trace.duration = (now - trace.start) * 1000;
+    const longest = longestOf([...data.running, ...data.traces]);
+    patch(runningBox, data.running.map((trace) => row(trace, longest)));
   }
 
   const oldest = () => {
@@ -167,23 +209,25 @@ export async function open(context) {
   };
 
   async function older() {
-    const last = data.traces[data.traces.length - 1];
-    const { from } = bounds();
-    const answer = await get(path('/traces.json', { q: parameter('q'), from: from && Math.round(from), before: last.start, limit: PAGE }), { signal: context.signal });
-    const known = new Set(data.traces.map(({ id }) => id));
-    data.traces.push(...answer.traces.filter(({ id }) => !known.has(id)));
+    const mine = data;
+    const last = mine.traces[mine.traces.length - 1];
+    const answer = await get(path('/traces.json', { q: parameter('q'), from: mine.from, before: last.start, limit: PAGE }), { signal });
+    if (data !== mine) return;
+    const known = new Set(mine.traces.map(({ id }) => id));
+    mine.traces.push(...answer.traces.filter(({ id }) => !known.has(id)));
     drawRows();
   }
 
   function row(trace, longest) {
     const failed = trace.status === 'error' || trace.errors > 0;
     const share = Math.log10(1 + trace.duration / 1e5) / Math.log10(1 + longest / 1e5);
+    const name = trace.name || 'no root span';
     return h('a', {
-      class: `trace-row ${failed ? 'failed' : ''} ${chosen.has(trace.id) ? 'marked' : ''}`, href: `/trace/${trace.id}`, 'data-trace': trace.id,
+      key: trace.id, class: `trace-row ${failed ? 'failed' : ''} ${chosen.has(trace.id) ? 'marked' : ''}`, href: `/trace/${trace.id}`, 'data-trace': trace.id,
       on: { click: (event) => { if (chosen.active()) { event.preventDefault(); chosen.mark(trace); } } },
     },
     h('span', { class: 'soft small wide', title: date(trace.start) }, clock(trace.start)),
-    h('span', { class: 'name' }, square(trace.service), h('span', { class: 'cut' }, trace.name), failed && tag('Error', 'bad'),
+    h('span', { class: 'name' }, square(trace.service), h('span', { class: 'cut' }, name), failed && tag('Error', 'bad'),
       Boolean(trace.running) && tag('Running', '', 'A span of this trace has not ended'),
       Boolean(trace.partial) && !trace.running && tag('Partial', '', 'Spans of this trace are missing: they are still to come, were not sent, or have left the store')),
     h('span', { class: 'services wide', role: 'img', 'aria-label': trace.services.join(', '), title: trace.services.join(', ') },
@@ -196,7 +240,7 @@ export async function open(context) {
 
   function drawRange() {
     const { fixed, from, to, now } = bounds();
-    fill(range, fixed
+    patch(range, fixed
       ? h('button', { class: 'button', type: 'button', title: 'Show the last minutes again', on: { click: () => ask({ from: undefined, to: undefined }) } },
         `${clock(from ?? 0)} – ${to ? clock(to) : clock(now)} ✕`)
       : segment('Range of time', RANGE_CHOICES, parameter('range', '5m'), (value) => ask({ range: value })));
@@ -205,21 +249,27 @@ export async function open(context) {
   const element = h('div', { class: 'column space' },
     h('div', { class: 'bar' }, search.field, range, filters, compareButton), search.reason, notice,
     h('div', { class: 'two' }, rail, h('div', { class: 'column' }, chart, list)));
-  add(list, [rows]);
   drawRange();
-  await load(true);
-  if (!data) show({ traces: [], points: [], matched: 0, held: context.status()?.traces ?? 0 });
+  await traces.load();
 
   return {
     element,
     range: '5m',
     hints: [['j k', 'move'], ['Enter', 'open'], ['/', 'search'], ['b', 'select a range of time'], ['x', 'compare two']],
-    shown: () => { drawChart(); onResize(chart, drawChart, context.signal); },
-    update: () => { if (!timeWindow(0).to) load(true); },
+    shown: () => { drawChart(); drawRows(); onResize(chart, drawChart, signal); },
+    owes: traces.owes,
+    update: () => { if (traces.owes() || !timeWindow(0).to) traces.load(true); },
+    running(changed) {
+      if (timeWindow(0).to) return;
+      if (changed) running.load(true);
+      else if (data.running.length) drawRunning();
+    },
+    busy: () => plot?.chosen() ?? false,
     key(event) {
       if (plot?.key(event)) return true;
       if (event.key === 'x') {
-        const trace = data.traces.find(({ id }) => id === document.activeElement?.dataset?.trace);
+        const id = document.activeElement?.dataset?.trace;
+        const trace = [...data.running, ...data.traces].find((one) => one.id === id);
         if (trace) chosen.mark(trace);
         else chosen.toggle();
         return true;
