@@ -62,6 +62,9 @@ fn the_page_in_a_browser() {
         match request.split_once(' ') {
             None if request == "fill" => Shop::new(&store, now()).fill(),
             Some(("live", name)) => Shop::new(&store, now()).live(name),
+            Some(("starts", name)) => Shop::new(&store, now()).starts(name),
+            Some(("ends", name)) => Shop::new(&store, now()).ends(name),
+            Some(("records", number)) => Shop::new(&store, now()).more_records(number.parse().unwrap()),
             _ => panic!("the script said {request:?}"),
         }
         writeln!(to_node, "done").unwrap();

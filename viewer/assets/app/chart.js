@@ -1,7 +1,7 @@
 // Axes, lines and marks that the charts share.
 
 import { h, s, mark, narrow } from './dom.js';
-import { clock, minute } from './format.js';
+import { clock, minute, visible } from './format.js';
 
 /** Above this number of marks a chart is drawn on a canvas. */
 export const CANVAS_ABOVE = 2000;
@@ -79,6 +79,25 @@ export function legend(index, text) {
 
 /** The legend of a mark. */
 export const markLegend = (kind, text) => h('span', { class: 'legend wide' }, mark(kind), text);
+
+let ruler;
+
+/** Cuts a text of a chart to a width in pixels. */
+export function fitting(text, width, weight = 400, size = 11) {
+  ruler ??= document.createElement('canvas').getContext('2d');
+  ruler.font = `${weight} ${size}px ${token('--sans')}`;
+  const fits = (shown) => ruler.measureText(shown).width <= width;
+  const all = visible(text);
+  if (fits(all)) return all;
+  // The longest beginning that leaves room for the sign.
+  let [low, high] = [0, Math.min(all.length, Math.ceil(width))];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (fits(`${all.slice(0, middle)}…`)) low = middle;
+    else high = middle - 1;
+  }
+  return `${all.slice(0, Math.max(1, low))}…`;
+}
 
 /** The path of a diamond. */
 export const diamond = (x, y, r) => `M${x} ${y - r}l${r} ${r}-${r} ${r}-${r}-${r}Z`;

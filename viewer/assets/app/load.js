@@ -16,27 +16,35 @@ export function loader({ signal, fetch, show, refuse }) {
   let owed = false;
 
   async function run() {
-    while (wanted && !signal.aborted) {
-      const { quiet } = wanted;
-      const mine = new AbortController();
-      wanted = undefined;
-      request = mine;
-      let answer;
-      try {
-        answer = await fetch({ signal: mine.signal, quiet });
-        owed = false;
-      } catch (error) {
-        if (mine.signal.aborted) continue;
-        owed = !(error instanceof Refused);
-        if (!owed && refuse) refuse(error);
-        else if (!quiet && !(owed && shown)) throw error;
-        continue;
+    try {
+      while (wanted && !signal.aborted) {
+        const { quiet } = wanted;
+        wanted = undefined;
+        request = new AbortController();
+        await once(quiet, request.signal);
+        request = undefined;
       }
-      await released();
-      if (mine.signal.aborted) continue;
-      shown = true;
-      show(answer, quiet);
+    } finally {
+      running = undefined;
     }
+  }
+
+  async function once(quiet, mine) {
+    let answer;
+    try {
+      answer = await fetch({ signal: mine, quiet });
+      owed = false;
+    } catch (error) {
+      if (mine.aborted) return;
+      owed = !(error instanceof Refused);
+      if (!owed && refuse) refuse(error);
+      else if (!quiet && !(owed && shown)) throw error;
+      return;
+    }
+    await released();
+    if (mine.aborted) return;
+    shown = true;
+    show(answer, quiet);
   }
 
   signal.addEventListener('abort', () => request?.abort(signal.reason));
@@ -49,7 +57,7 @@ export function loader({ signal, fetch, show, refuse }) {
     load(quiet = false) {
       if (!quiet) request?.abort();
       wanted = { quiet: quiet && (wanted?.quiet ?? true) };
-      running ??= run().finally(() => { running = undefined; });
+      running ??= run();
       return running;
     },
     /** Returns true if the last request got no answer, so that what is shown is not what was asked for. */

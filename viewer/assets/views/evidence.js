@@ -2,7 +2,7 @@
 
 import { hueClass, s } from '../app/dom.js';
 import { count, duration } from '../app/format.js';
-import { diamond } from '../app/chart.js';
+import { diamond, fitting } from '../app/chart.js';
 
 const HEIGHT = 34;
 const MOST_BARS = 40;
@@ -19,11 +19,6 @@ export function evidence({ kind, title, evidence: facts = {} }, service, width) 
 }
 
 const note = (x, text, anchor = 'start') => s('text', { x, y: 32, 'text-anchor': anchor }, text);
-
-// Cuts a text to a width, at about six pixels a character.
-function shortened(text, width) {
-  return text.length * 6.5 > width ? `${text.slice(0, Math.floor(width / 6.5) - 1)}…` : text;
-}
 
 function past({ median, mad, recent: before = [], lost_ns: lost = 0 }, width) {
   if (!median) return undefined;
@@ -47,7 +42,7 @@ function attempts({ attempts: list }, service, width) {
   const x = (value) => (value / end) * (width - 4) + 2;
   return list.slice(0, 8).map(([offset, length, error, text], index) => [
     s('rect', { class: `evidence-part ${hueClass(service)} ${error ? 'failed' : ''}`, x: x(offset), y: 6, width: Math.max(3, x(offset + length) - x(offset)), height: 12 }),
-    text && (index === list.length - 1 && index > 0 ? note(width, text, 'end') : index === 0 && note(x(offset), text)),
+    text && (index === list.length - 1 && index > 0 ? note(width, fitting(text, width / 2 - 8), 'end') : index === 0 && note(x(offset), fitting(text, width / 2 - 8))),
   ]);
 }
 
@@ -57,7 +52,7 @@ function repeats({ repeats: number, each, name }, service, width) {
   return [
     s('rect', { class: 'share2', x: 0, y: 0, width, height: 3 }),
     Array.from({ length: shown }, (_, index) => s('rect', { class: `evidence-part ${hueClass(service)}`, x: 2 + index * size, y: 6, width: Math.max(2, size * 0.84), height: 12 })),
-    note(0, `${count(number)} × ${name ? shortened(name, 180) : 'the same call'}${each ? `, ${duration(each)} each` : ''}`),
+    note(0, `${count(number)} × ${name ? fitting(name, 180) : 'the same call'}${each ? `, ${duration(each)} each` : ''}`),
   ];
 }
 
@@ -66,7 +61,7 @@ function orphan(service, width) {
     s('rect', { class: 'evidence-band', x: 0.02 * width, y: 6, width: 0.34 * width, height: 12 }),
     s('line', { class: 'evidence-gap', x1: 0.38 * width, x2: 0.6 * width, y1: 12, y2: 12 }),
     s('rect', { class: `evidence-part ${hueClass(service)}`, x: 0.61 * width, y: 6, width: 0.34 * width, height: 12 }),
-    note(0.02 * width, 'parent not held'), note(0.61 * width, shortened(service ?? 'span', 0.36 * width)),
+    note(0.02 * width, 'parent not held'), note(0.61 * width, fitting(service ?? 'span', 0.36 * width)),
   ];
 }
 
@@ -79,7 +74,7 @@ function shares(parts, width) {
     const wide = (size / all) * width;
     return [
       s('rect', { class: `share${index}`, x, y: 6, width: Math.max(1, wide - 1), height: 12 }),
-      wide > 60 && note(x, shortened(name, wide)),
+      wide > 60 && note(x, fitting(name, wide)),
     ];
   });
 }

@@ -8,7 +8,7 @@ import { quoted } from '../app/search.js';
 import { loader } from '../app/load.js';
 import { patch } from '../app/patch.js';
 import { listKey } from '../app/keys.js';
-import { onResize } from '../app/chart.js';
+import { fitting, onResize } from '../app/chart.js';
 import { arrange } from './layout.js';
 
 const RANGES = [['1m', '1m'], ['5m', '5m'], ['15m', '15m'], ['all', 'All']];
@@ -123,12 +123,11 @@ export async function open(context) {
 
   function nodeBox(node, [cx, cy], box) {
     const [x, y] = [cx - box.w / 2, cy - box.h / 2];
-    const most = Math.floor((box.w - 30) / 6.6);
-    const text = node.name.length > most ? `${node.name.slice(0, Math.max(1, most - 1))}…` : node.name;
+    const kind = node.kind === 'service' ? rate(node.rate) : narrow() ? node.kind : KINDS[node.kind] ?? node.kind;
     return s('g', { class: `node ${node.kind === 'service' ? '' : 'outside'} ${hueClass(node.name, node.hue)}` },
       s('title', null, `${node.name}: ${rate(node.rate)}, ${percent(node.errors)} errors, p95 ${duration(node.p95)}`),
       s('rect', { x, y, width: box.w, height: box.h, rx: 3 }), s('rect', { class: 'patch', x: x + 9, y: y + 13, width: 8, height: 8, rx: 2 }),
-      s('text', { class: 'title', x: x + 23, y: y + 21 }, text), s('text', { x: x + 9, y: y + 38 }, node.kind === 'service' ? rate(node.rate) : narrow() ? node.kind : KINDS[node.kind] ?? node.kind));
+      s('text', { class: 'title', x: x + 23, y: y + 21 }, fitting(node.name, box.w - 32, 600, 12)), s('text', { x: x + 9, y: y + 38 }, fitting(kind, box.w - 18)));
   }
 
   const element = h('div', { class: 'column space' },

@@ -97,7 +97,7 @@ export async function open(context) {
       h('span', { class: 'whole strong' }, duration(now.duration)),
       h('span', { class: 'soft small wide cut', title: date(now.t0) },
         [plural(view.tree.length, 'span'), plural(services, 'service') + (peers ? `, ${plural(peers, 'peer')}` : ''), clock(now.t0, true)].join(' · ')),
-      h('button', { class: 'mono soft wide', type: 'button', title: 'Copy the trace id', on: { click: (event) => copy(id, event.target) } }, short(id)),
+      h('button', { class: 'mono soft wide whole', type: 'button', title: 'Copy the trace id', on: { click: (event) => copy(id, event.target) } }, short(id)),
       h('span', { class: 'space' }),
       h('span', { class: 'buttons all' }, pathButton, logsButton, h('a', { class: 'button', href: `/trace/${id}.json`, target: '_blank', rel: 'noreferrer' }, 'JSON')));
     const { origin } = now;

@@ -24,3 +24,10 @@ export const address = (page) => page.run(() => location.pathname + location.sea
 
 /** The text of the element that has the focus. */
 export const focus = (page) => page.run(() => document.activeElement?.textContent ?? '');
+
+/** Waits until the page has received the state of the store a number of times. */
+export async function polls(page, times) {
+  const count = () => performance.getEntriesByName(`${location.origin}/status.json`).length;
+  const before = await page.run(count);
+  await page.until(`${times} states of the store`, (least) => performance.getEntriesByName(`${location.origin}/status.json`).length >= least, before + times);
+}

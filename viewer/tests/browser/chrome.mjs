@@ -6,6 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const PATIENCE = 10_000;
+/** Chromium executes a command within this time, even on a busy machine. */
+const COMMAND_DEADLINE = 60_000;
+
+/** Waits for a promise until a deadline. */
+export function within(milliseconds, what, promise) {
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`${what} took longer than ${milliseconds / 1000} s`)), milliseconds); });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
 
 /** Starts Chromium with a profile of its own. */
 export async function launch(program) {
@@ -31,11 +40,11 @@ export async function launch(program) {
     }
   });
   child.on('exit', () => { for (const { reject, method } of waiting.values()) reject(new Error(`Chromium ended during ${method}`)); });
-  const send = (method, params = {}, sessionId = undefined) => new Promise((resolve, reject) => {
+  const send = (method, params = {}, sessionId = undefined) => within(COMMAND_DEADLINE, method, new Promise((resolve, reject) => {
     next += 1;
     waiting.set(next, { resolve, reject, method });
     child.stdio[3].write(`${JSON.stringify({ id: next, method, params, sessionId })}\0`);
-  });
+  }));
   return {
     page: (options) => open({ send, listeners, ...options }),
     async close() {
@@ -53,16 +62,24 @@ const KEYS = {
   ArrowLeft: ['ArrowLeft', 37], ArrowUp: ['ArrowUp', 38], ArrowRight: ['ArrowRight', 39], ArrowDown: ['ArrowDown', 40],
 };
 
-/** Opens a page of the given size and colour scheme, which records its requests and its errors. */
-async function open({ send: sendAll, listeners, width = 1280, height = 800, dark = false }) {
+/**
+ * Opens a page of the given size and colour scheme, which records its requests and its errors. With `hurry`, the page's timers of more
+ * than a second end twenty times as early, so that a test of a deadline need not wait for it.
+ */
+async function open({ send: sendAll, listeners, width = 1280, height = 800, dark = false, hurry = false }) {
   const { targetId } = await sendAll('Target.createTarget', { url: 'about:blank' });
   const { sessionId } = await sendAll('Target.attachToTarget', { targetId, flatten: true });
   const send = (method, params) => sendAll(method, params, sessionId);
   const requests = [];
   const errors = [];
+  let answer = () => undefined;
   listeners.add(({ method, params, sessionId: from }) => {
     if (from !== sessionId) return;
     if (method === 'Network.requestWillBeSent') requests.push(params.request.url);
+    if (method === 'Fetch.requestPaused') {
+      const body = answer(params.request.url);
+      if (body) send('Fetch.fulfillRequest', { requestId: params.requestId, responseCode: 200, body: Buffer.from(JSON.stringify(body)).toString('base64') });
+    }
     if (method === 'Runtime.exceptionThrown') errors.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
     if (method === 'Log.entryAdded' && params.entry.level === 'error' && !/status of 4\d\d/.test(params.entry.text)) errors.push(`${params.entry.text} ${params.entry.url ?? ''}`);
     if (method === 'Page.javascriptDialogOpening') { errors.push(`a dialog opened: ${params.message}`); send('Page.handleJavaScriptDialog', { accept: true }); }
@@ -73,6 +90,12 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
   await send('Emulation.setFocusEmulationEnabled', { enabled: true });
   await send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
   await send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }, { name: 'prefers-reduced-motion', value: 'reduce' }] });
+
+  if (hurry) {
+    await send('Page.addScriptToEvaluateOnNewDocument', {
+      source: '{ const wait = setTimeout; window.setTimeout = (then, after, ...values) => wait(then, after > 1000 ? after / 20 : after, ...values); }',
+    });
+  }
 
   const page = {
     requests,
@@ -138,6 +161,25 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
       const { metrics } = await send('Performance.getMetrics');
       return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
     },
+    resize: (wide, high) => send('Emulation.setDeviceMetricsOverride', { width: wide, height: high, deviceScaleFactor: 1, mobile: false }),
+    /** Lets requests whose address matches hang, or answers them with what `respond` returns as JSON; without a pattern, no longer. */
+    async intercept(urlPattern, respond = () => undefined) {
+      answer = respond;
+      await (urlPattern ? send('Fetch.enable', { patterns: [{ urlPattern }] }) : send('Fetch.disable'));
+    },
+    /** Hides the page as another tab does, or shows it again. */
+    visible: (visible) => page.run((state) => {
+      for (const [name, value] of [['visibilityState', state ? 'visible' : 'hidden'], ['hidden', !state]]) Object.defineProperty(document, name, { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+    }, visible),
+    /** Returns the number of requests for a path. */
+    asked: (path) => requests.filter((url) => new URL(url).pathname === path).length,
+    /** Returns the point at the centre of the first element that matches. */
+    centre: (selector, text) => page.until(`${selector} ${text ?? ''}`, (wanted, words) => {
+      const element = [...document.querySelectorAll(wanted)].find((one) => words === null || one.textContent.includes(words));
+      const { x, y, width: w, height: h } = element.getBoundingClientRect();
+      return { x: x + w / 2, y: y + h / 2 };
+    }, selector, text ?? null),
     offline: (offline) => send('Network.emulateNetworkConditions', { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 }),
     close: () => sendAll('Target.closeTarget', { targetId }),
   };

@@ -1,6 +1,6 @@
 // Traces, metrics, logs, map and findings.
 
-import { address, appears, CHECKOUT, equal, focus, holds, texts } from './check.mjs';
+import { address, appears, CHECKOUT, equal, focus, holds, polls, texts } from './check.mjs';
 
 const names = (page) => texts(page, '.trace-row .name .cut');
 
@@ -83,8 +83,7 @@ export const cases = {
     const before = await names(page);
     await parent('live unseen');
     // The header still follows the store, so two more answers have arrived once it has asked twice.
-    const asked = page.requests.filter((url) => url.endsWith('/status.json')).length;
-    for (let now = asked; now < asked + 3;) now = await page.run(() => performance.getEntriesByName(`${location.origin}/status.json`).length);
+    await polls(page, 3);
     equal(await names(page), before, 'the rows while paused');
     await page.press(' ');
     await page.until('the trace after resuming', () => document.querySelector('.trace-row .name')?.textContent.includes('unseen'));

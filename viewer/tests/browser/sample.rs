@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use telemark_viewer::Store;
+use telemark_viewer::{RunningSpan, Store};
 use telemark_viewer::model::{
     Attribute, Dropped, Event, Exemplar, Kind, Metric, MetricKind, Point, PointData, Record, Resource, Scope, Span,
     SpanId, Status, Temporality, TraceId, Value,
@@ -58,6 +58,32 @@ impl<'a> Shop<'a> {
     /// Adds a trace that starts now.
     pub(crate) fn live(&self, name: &str) {
         self.store.add_spans(self.products(self.now.into(), self.now, name, 1));
+    }
+
+    /// Starts a trace of one span, which runs until it [`ends`](Shop::ends).
+    pub(crate) fn starts(&self, name: &str) {
+        self.store.running().span_started(RunningSpan {
+            trace_id: TraceId(running_trace(name)),
+            span_id: SpanId(1),
+            parent: SpanId(0),
+            name: name.into(),
+            kind: Kind::Server,
+            start: self.now,
+            resource: self.resource("gateway"),
+        });
+    }
+
+    /// Ends a span that has started, a while before it arrives in the store.
+    pub(crate) fn ends(&self, name: &str) {
+        self.store.running().span_ended(SpanId(1));
+        let mut span = self.span(running_trace(name), 1, 0, "gateway", name, self.now - 900 * MS, self.now);
+        span.attributes = Box::new([self.attribute("http.route", "/known-at-the-end")]);
+        self.store.add_spans(vec![span]);
+    }
+
+    /// Adds log records of a minute ago.
+    pub(crate) fn more_records(&self, number: u64) {
+        self.store.add_records((0..number).map(|at| self.record(60 * SECOND + at, 9, "archive", "filed", None)).collect());
     }
 
     fn resource(&self, service: &str) -> Arc<Resource> {
@@ -426,6 +452,11 @@ impl<'a> Shop<'a> {
             points,
         }
     }
+}
+
+/// The id of the trace that [`Shop::starts`] starts.
+fn running_trace(name: &str) -> u128 {
+    name.bytes().fold(0xabc, |id, byte| id << 8 | u128::from(byte))
 }
 
 /// A value of an attribute.

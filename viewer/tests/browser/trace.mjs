@@ -90,7 +90,9 @@ export const cases = {
       await page.run(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); }));
       holds(await page.run(() => document.querySelectorAll('main img, main script, main iframe, main style').length === 0 && !window.hurt), `markup came to life on ${path}`);
       const all = await page.run(() => document.body.innerText);
-      holds(!/[\u202a-\u202e\u0000-\u0008\u000e-\u001f]/.test(all), `hidden characters on ${path}`);
+      const hidden = /[\u202a-\u202e\u0000-\u0008\u000e-\u001f]/;
+      holds(!hidden.test(all), `hidden characters on ${path}`);
+      holds(!hidden.test(await page.run(() => document.title)), `hidden characters in the title of ${path}`);
       if (path.startsWith('/trace/')) holds(all.includes('<img src=x') && all.includes('⟨202e⟩') && all.includes('␛'), `the name is visible as it is: ${all.slice(0, 300)}`);
     }
   },
