@@ -1,7 +1,7 @@
 // Clicks that are under way: what moves under the pointer between press and release would swallow them, so redraws wait.
 
 // A release may never be told, for example after a drag out of the window.
-const LONGEST = 2000;
+const LONGEST = 5000;
 
 let pressed = false;
 let timer;

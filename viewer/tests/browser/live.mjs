@@ -40,8 +40,13 @@ export const cases = {
     await page.press('1');
     await page.until('the traces', () => location.pathname === '/traces' && document.querySelector('.trace-row'));
     const row = await page.centre('.trace-row');
-    const wanted = await page.run(() => document.querySelector('.trace-row').dataset.trace);
-    await slowClick(page, row, async () => { await parent('live under-the-row'); await page.until('the press held the list', () => document.querySelector('.trace-row').dataset.trace); });
+    let wanted;
+    await slowClick(page, row, async () => {
+      wanted = await page.run(({ x, y }) => document.elementFromPoint(x, y).closest('.trace-row').dataset.trace, row);
+      const asked = page.asked('/traces.json');
+      await parent('live under-the-row');
+      while (page.asked('/traces.json') === asked) await polls(page, 1);
+    });
     await page.until('the trace that was pressed', (id) => location.pathname === `/trace/${id}`, wanted);
   },
 
@@ -99,8 +104,9 @@ export const cases = {
   },
 
   async 'the panel follows a span until it has ended'({ open, parent }) {
-    await parent('starts import');
     const page = await open('/traces');
+    await appears(page, '.trace-row');
+    await parent('starts import');
     await page.click('.trace-row', 'import');
     await page.until('the trace', () => location.pathname.startsWith('/trace/'));
     await appears(page, '.panel dt', 'Running for');
