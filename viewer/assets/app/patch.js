@@ -19,9 +19,13 @@ function reconcile(parent, wanted) {
   for (const child of parent.childNodes) if (child[KEY] !== undefined && !keyed.has(child[KEY])) keyed.set(child[KEY], child);
   const keys = new Set(wanted.map((node) => node[KEY]));
   const staying = new Set(wanted.filter((node) => node.parentNode === parent));
+  const free = (node) => node[KEY] === undefined && !staying.has(node);
+  // The number of children without a key that have to go.
+  let spare = [...parent.childNodes].filter(free).length - wanted.filter(free).length;
   let at = parent.firstChild;
   for (const node of wanted) {
     while (at && at[KEY] !== undefined && !keys.has(at[KEY]) && !staying.has(at)) at = removed(at);
+    for (; free(node) && spare > 0 && at && free(at) && !alike(at, node); spare -= 1) at = removed(at);
     const place = staying.has(node) ? node : reused(node);
     if (place !== node) update(place, node);
     if (place === at) at = at.nextSibling;
@@ -31,7 +35,7 @@ function reconcile(parent, wanted) {
 
   function reused(node) {
     const key = node[KEY];
-    if (key === undefined) return at && at[KEY] === undefined && !staying.has(at) && alike(at, node) ? at : node;
+    if (key === undefined) return at && free(at) && alike(at, node) ? at : node;
     const old = keyed.get(key);
     keyed.delete(key);
     return old && !staying.has(old) && alike(old, node) ? old : node;

@@ -43,9 +43,8 @@ export const cases = {
     let wanted;
     await slowClick(page, row, async () => {
       wanted = await page.run(({ x, y }) => document.elementFromPoint(x, y).closest('.trace-row').dataset.trace, row);
-      const asked = page.asked('/traces.json');
       await parent('live under-the-row');
-      while (page.asked('/traces.json') === asked) await polls(page, 1);
+      await polls(page, 2);
     });
     await page.until('the trace that was pressed', (id) => location.pathname === `/trace/${id}`, wanted);
   },

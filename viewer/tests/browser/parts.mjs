@@ -95,12 +95,18 @@ export const cases = {
       patch(box, h('p', { set: { color: 'red' }, hidden: true }, 'p'));
       patch(box, h('p', { class: 'q' }, 'q'));
       out.push([box.textContent, box.firstChild.className, box.firstChild.hidden, box.firstChild.style.color]);
+      patch(box, h('p'), h('span', null, 'tag'), h('span', null, 'space'), h('button', null, 'close'));
+      const close = box.lastChild;
+      patch(box, h('p'), h('span', null, 'space'), h('button', null, 'close'));
+      out.push([text(), box.lastChild === close]);
+      patch(box, h('p'), h('b', null, 'tag'), h('span', null, 'space'), h('button', null, 'close'));
+      out.push([text(), box.lastChild === close]);
       box.remove();
       return { out, clicks };
     });
     equal(result, {
       out: [
-        ['newaBc', true, true, 'B'], ['cba', true, true], ['ctwicetexta', true, true], ['ownz', true, 'z'], ['q', 'q', false, ''],
+        ['newaBc', true, true, 'B'], ['cba', true, true], ['ctwicetexta', true, true], ['ownz', true, 'z'], ['q', 'q', false, ''], ['spaceclose', true], ['tagspaceclose', true],
       ],
       clicks: ['B'],
     }, 'the box');

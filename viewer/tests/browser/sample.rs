@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use telemark_viewer::{RunningSpan, Store};
 use telemark_viewer::model::{
     Attribute, Dropped, Event, Exemplar, Kind, Metric, MetricKind, Point, PointData, Record, Resource, Scope, Span,
     SpanId, Status, Temporality, TraceId, Value,
 };
+use telemark_viewer::{RunningSpan, Store};
 
 /// The failing checkout, as `check.mjs` knows it.
 const CHECKOUT: u128 = 0xa41c_0000_0000_0000_0000_0000_0000_90be;
@@ -83,7 +83,8 @@ impl<'a> Shop<'a> {
 
     /// Adds log records of a minute ago.
     pub(crate) fn more_records(&self, number: u64) {
-        self.store.add_records((0..number).map(|at| self.record(60 * SECOND + at, 9, "archive", "filed", None)).collect());
+        self.store
+            .add_records((0..number).map(|at| self.record(60 * SECOND + at, 9, "archive", "filed", None)).collect());
     }
 
     fn resource(&self, service: &str) -> Arc<Resource> {

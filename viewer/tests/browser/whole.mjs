@@ -72,6 +72,7 @@ export const cases = {
     holds(await page.run(() => document.getElementById('keys').open), 'the sheet is open');
     await page.press('Escape');
     holds(await page.run(() => !document.getElementById('keys').open), 'the sheet is closed');
+    await appears(page, '.query input');
     await page.press('/');
     await page.type('12y');
     equal(await page.run(() => [document.querySelector('.query input').value, location.pathname]), ['12y', '/traces'], 'keys do not act while typing');
