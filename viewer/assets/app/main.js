@@ -103,7 +103,7 @@ function refused(error) {
 /** Draws header and footer if what they show has changed. */
 function frame(force = false) {
   const status = store.status;
-  const state = JSON.stringify([name, live, store.lost, narrow(), status?.findings, status?.used, status?.oldest, status?.spans_per_second]);
+  const state = JSON.stringify([name, live, store.lost, narrow(), status?.findings, status?.used, status?.oldest, status?.refused, status?.spans_per_second]);
   if (state === drawn && !force) return;
   drawn = state;
   const tabs = () => TABS.map(([key, text]) => h('a', {

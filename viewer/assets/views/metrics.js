@@ -85,7 +85,7 @@ export async function open(context) {
     h('span', { class: `tiny right whole ${full(instrument) ? 'error strong' : 'soft'}` }, full(instrument) ? 'limit met' : plural(instrument.series, 'series', 'series')))),
     !instruments.length && nothing());
     patch(picker, instruments.map((instrument) => h('option', { key: instrument.id, value: instrument.id }, instrument.name)));
-    picker.disabled = !instruments.length;
+    picker.hidden = !instruments.length;
     if (chosen) picker.value = chosen.id;
   }
 

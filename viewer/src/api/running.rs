@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::Api;
+use super::json::rows;
 use super::params::{Params, Refused};
 use super::traces::{MAX_TRACES, row};
 use crate::model::{Span, TraceId};
@@ -21,13 +22,13 @@ impl Api {
         let query = params.query();
         let parsed = Query::parse(&query, Target::Traces).map_err(|error| Refused::query(&query, error))?;
         let running = self.running(from, to, |facts, spans| parsed.matches_trace(facts, spans));
-        let rows = running.only.iter().take(limit).map(|trace| row(trace, running.of(trace.id)));
+        let rows = rows(running.only.iter().take(limit).map(|trace| row(trace, running.of(trace.id))));
         // Of a trace that is held, only the number of running spans changes.
         let spans: Map<String, Json> =
             running.spans.iter().take(MAX_TRACES).map(|(id, spans)| (id.to_string(), (*spans).into())).collect();
         Ok(json!({
             "matched": running.only.len(),
-            "traces": rows.collect::<Vec<Json>>(),
+            "traces": rows,
             "spans": spans,
         }))
     }

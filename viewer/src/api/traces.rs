@@ -59,10 +59,11 @@ impl Api {
             let ids = points.iter().map(|point| held.traces.id(point.arrival));
             (traces.collect::<Vec<Arc<Trace>>>(), ids.collect::<Vec<_>>(), held.traces.version(), held.traces.len())
         });
-        let listed = || running.only.iter().take(limit).chain(traces.iter().map(|trace| &**trace));
-        let rows = rows(listed().map(|trace| row(trace, running.of(trace.id))));
+        let only_running = running.only.iter().take(limit);
+        let listed: Vec<&Trace> = only_running.chain(traces.iter().map(|trace| &**trace)).collect();
+        let rows = rows(listed.iter().map(|trace| row(trace, running.of(trace.id))));
         // Points refer to rows by their index.
-        let index = listed().take(rows.len()).enumerate();
+        let index = listed.iter().take(rows.len()).enumerate();
         let index: HashMap<TraceId, usize> = index.map(|(at, trace)| (trace.id, at)).collect();
         let points = points.iter().zip(ids).filter_map(|(point, id)| {
             let id = id?;

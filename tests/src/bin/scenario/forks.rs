@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use libc::{SIGTERM, c_int, c_void, siginfo_t};
 use telemark::Counter;
+use telemark_sdk::config::Env;
 use telemark_sdk::id::{IdGenerator, RandomIds};
 use telemark_sdk::signal::Signal;
 use telemark_sdk::time::Deadline;
