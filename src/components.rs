@@ -1,14 +1,17 @@
-//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one per row.
+//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, and the propagators that
+//! `OTEL_PROPAGATORS` may name beside those of the sdk, one per row.
 
 use telemark_sdk::install::{Components, Factory};
 #[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
 use telemark_sdk::metrics::ReaderConfig;
+use telemark_sdk::propagation::PropagatorFactory;
 use telemark_sdk::signal::{Logs, Metrics, Traces};
 
 pub(crate) static COMPONENTS: Components = Components::NONE
     .with_span_exporters(SPAN_EXPORTERS)
     .with_log_exporters(LOG_EXPORTERS)
     .with_metric_exporters(METRIC_EXPORTERS)
+    .with_propagators(PROPAGATORS)
     .with_termination_handler(cfg!(feature = "termination"));
 
 /// Expands to the factory if the feature of the same name is enabled, and otherwise to an error that names the feature.
@@ -69,6 +72,28 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
         Ok(Pipeline::periodic(viewer.metric_exporter(), ReaderConfig::new(), Some(periods)).with_server(viewer))
     }),
 ];
+
+/// spec: context/api-propagators.md#propagators-distribution — X-Ray must not be in the core.
+const PROPAGATORS: &[PropagatorFactory] = &[xray("xray", false), xray("xray-lambda", true)];
+
+#[cfg(feature = "xray")]
+const fn xray(name: &'static str, in_lambda: bool) -> PropagatorFactory {
+    use telemark_sdk::config::Env;
+    use telemark_xray::XRayPropagator;
+
+    fn invocation() -> Option<String> {
+        Env::process().string("_X_AMZN_TRACE_ID")
+    }
+    match in_lambda {
+        false => PropagatorFactory::new(name, || Box::new(XRayPropagator::new())),
+        true => PropagatorFactory::new(name, || Box::new(XRayPropagator::for_lambda(invocation))),
+    }
+}
+
+#[cfg(not(feature = "xray"))]
+const fn xray(name: &'static str, _: bool) -> PropagatorFactory {
+    PropagatorFactory::missing(name, "enable the feature `xray` of telemark")
+}
 
 /// Returns the config of a reader that follows the receiver's preferences.
 #[cfg(feature = "otlp")]

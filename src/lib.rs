@@ -34,6 +34,8 @@
 //!   For hyper, see `telemark::hyper`, and for any tower client `telemark::tower::client_layer()`.
 //! - **call another service with a client that has no integration**: `telemark::inject` writes the trace context into the headers
 //!   of a request, and `telemark::extract` reads it.
+//! - **start another program in the same trace**: [`propagation::inject_environment`] writes the trace context into the environment of a
+//!   command, and [`propagation::extract_environment`] reads it in the other program.
 //! - **send the trace context only to your own hosts**: set `OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS`.
 //! - **see where the time before a response goes**: `OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES=true` records the resolution of the
 //!   name and the connection as events of an HTTP client's span.
@@ -114,6 +116,7 @@
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span; with `tracing`, also `telemark::tracing::install` |
+//! | `xray` | no | `OTEL_PROPAGATORS=xray` and `xray-lambda`: the header of AWS X-Ray |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
@@ -125,6 +128,7 @@ mod client;
 mod components;
 mod database;
 mod enabled;
+mod environment;
 #[cfg(feature = "http")]
 mod headers;
 mod init;
@@ -343,9 +347,16 @@ pub mod metrics {
     };
 }
 
-/// Header formats for trace context and baggage.
+/// Header formats for trace context and baggage, and their way into the environment of another program.
 pub mod propagation {
-    pub use telemark_sdk::propagation::{B3Propagator, BaggagePropagator, Propagators, TraceContextPropagator};
+    pub use crate::environment::{extract_environment, inject_environment};
+    pub use telemark_sdk::propagation::environment::{EnvironmentExtractor, EnvironmentInjector};
+    pub use telemark_sdk::propagation::{
+        B3Propagator, BaggagePropagator, JaegerPropagator, OtTracePropagator, PropagatorFactory, Propagators,
+        TraceContextPropagator,
+    };
+    #[cfg(feature = "xray")]
+    pub use telemark_xray::XRayPropagator;
 }
 
 /// Deadlines and custom clocks.

@@ -28,6 +28,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-runtime",
     "telemark-db",
     "telemark-sqlx",
+    "telemark-xray",
     "telemark",
 ];
 

@@ -65,6 +65,21 @@ impl Env {
         }
     }
 
+    /// Returns all variables that are UTF-8, with their values as they are.
+    #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
+    pub(crate) fn all(&self) -> Vec<(String, String)> {
+        match &self.fixed {
+            Some(fixed) => {
+                let text = |(name, value): (&String, &OsString)| Some((name.clone(), value.to_str()?.to_owned()));
+                fixed.iter().filter_map(text).collect()
+            }
+            None => {
+                let text = |(name, value): (OsString, OsString)| name.into_string().ok().zip(value.into_string().ok());
+                std::env::vars_os().filter_map(text).collect()
+            }
+        }
+    }
+
     /// Returns true only for `true`, ignoring case.
     pub fn boolean(&self, name: &str) -> bool {
         match self.string(name) {

@@ -46,7 +46,7 @@ variables! {
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"
     "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The level of the SDK's own messages on standard error; if set explicitly, info also reports what was started"
-    "OTEL_PROPAGATORS" "tracecontext,baggage" "tracecontext, baggage, b3, b3multi, none" "The header formats for context propagation"
+    "OTEL_PROPAGATORS" "tracecontext,baggage" "a list of tracecontext, baggage, b3, b3multi, jaeger, ottrace, xray and xray-lambda, or none" "The header formats for context propagation; those of X-Ray need the feature xray"
     "OTEL_TRACES_EXPORTER" "otlp" "a list of otlp, console and viewer, or none" "The exporters of spans"
     "OTEL_TRACES_SAMPLER" "parentbased_always_on" "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio" "The sampler, which decides which traces are recorded"
     "OTEL_TRACES_SAMPLER_ARG" "1.0" "a ratio from 0 to 1" "The ratio of the traceidratio samplers"

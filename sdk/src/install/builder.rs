@@ -14,6 +14,7 @@ use crate::config::{self, Env};
 use crate::diag;
 use crate::error::ConfigError;
 use crate::process::Generation;
+use crate::propagation::PropagatorFactory;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::SelfMetrics;
@@ -64,7 +65,7 @@ impl TelemetryBuilder {
         &self.env
     }
 
-    /// Replaces the exporters of all signals that environment variables can select. A builder of this crate on its own has none,
+    /// Replaces the exporters of all signals and the propagators that environment variables can select. A builder of this crate on its own has none,
     /// and does not read those variables; `telemark::builder()` has those of its features, such as `otlp` and `console`. To add an
     /// exporter and keep the others, call [`Self::with_span_exporter_factory`], [`Self::with_log_exporter_factory`] or
     /// [`Self::with_metric_exporter_factory`] instead.
@@ -107,6 +108,12 @@ impl TelemetryBuilder {
     /// Sets the propagator, which replaces those listed in `OTEL_PROPAGATORS`.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.model.propagator = Some(Box::new(propagator));
+        self
+    }
+
+    /// Registers a propagator by name, so that `OTEL_PROPAGATORS` can list it.
+    pub fn with_propagator_factory(mut self, factory: PropagatorFactory) -> Self {
+        self.model.propagators.push(factory);
         self
     }
 

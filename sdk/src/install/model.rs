@@ -8,7 +8,7 @@ use super::registry::Node;
 use super::signals::{Components, Models};
 use crate::config::Env;
 use crate::error::ConfigError;
-use crate::propagation::Propagators;
+use crate::propagation::{PropagatorFactory, Propagators};
 use crate::resource::Resource;
 use crate::time::Clock;
 
@@ -20,6 +20,8 @@ pub(super) struct Model {
     pub(super) resource: Resource,
     pub(super) clock: Clock,
     pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    /// Propagators that a name may select, beside those of the components.
+    pub(super) propagators: Vec<PropagatorFactory>,
     pub(super) flush_timeout: Duration,
     pub(super) handles_termination: Option<bool>,
     pub(super) self_metrics: Option<bool>,
@@ -34,6 +36,7 @@ impl Default for Model {
             resource: Resource::empty(),
             clock: Clock::system(),
             propagator: None,
+            propagators: Vec::new(),
             flush_timeout: Duration::from_secs(5),
             handles_termination: None,
             self_metrics: None,
@@ -56,7 +59,8 @@ impl Model {
         components: &Components,
         handles_termination: bool,
     ) -> Result<(), ConfigError> {
-        self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env(env)));
+        let factories = [&self.propagators, components.propagators].concat();
+        self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env_with(env, &factories)));
         self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
         self.records_panics.get_or_insert_with(|| env.boolean("OTEL_RUST_PANICS"));
         self.handles_termination

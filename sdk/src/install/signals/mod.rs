@@ -15,13 +15,14 @@ use crate::diag::SignalHealth;
 use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
+use crate::propagation::PropagatorFactory;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::signal::{Logs, Metrics, Traces};
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
-/// The exporters that the configuration can select, and the defaults of the crate that provides them. To add a single
+/// The exporters and propagators that the configuration can select, and the defaults of the crate that provides them. To add a single
 /// exporter, use [`TelemetryBuilder::with_span_exporter_factory`](super::TelemetryBuilder::with_span_exporter_factory) and its
 /// siblings instead.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +30,15 @@ pub struct Components {
     pub(super) traces: &'static [Factory<Traces>],
     pub(super) logs: &'static [Factory<Logs>],
     pub(super) metrics: &'static [Factory<Metrics>],
+    pub(super) propagators: &'static [PropagatorFactory],
     /// `None` leaves the default as it is.
     pub(super) handles_termination: Option<bool>,
 }
 
 impl Components {
-    /// No exporters: their variables are not read, and only exporters added in code are used.
-    pub const NONE: Components = Components { traces: &[], logs: &[], metrics: &[], handles_termination: None };
+    /// No exporters: their variables are not read, and only exporters added in code are used. The propagators are those of this crate.
+    pub const NONE: Components =
+        Components { traces: &[], logs: &[], metrics: &[], propagators: &[], handles_termination: None };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
@@ -52,6 +55,12 @@ impl Components {
     /// Sets the metric exporters for `OTEL_METRICS_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_metric_exporters(mut self, factories: &'static [Factory<Metrics>]) -> Self {
         self.metrics = factories;
+        self
+    }
+
+    /// Sets the propagators that `OTEL_PROPAGATORS` may name beside those of this crate.
+    pub const fn with_propagators(mut self, factories: &'static [PropagatorFactory]) -> Self {
+        self.propagators = factories;
         self
     }
 
