@@ -29,6 +29,11 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-db",
     "telemark-sqlx",
     "telemark-xray",
+    "telemark-container",
+    "telemark-metadata",
+    "telemark-aws",
+    "telemark-gcp",
+    "telemark-azure",
     "telemark",
 ];
 

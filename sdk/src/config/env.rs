@@ -33,6 +33,11 @@ impl Env {
         Env { fixed: Some(fixed), warnings: Mutex::default() }
     }
 
+    /// Returns the same variables, without the warnings.
+    pub(crate) fn copy(&self) -> Self {
+        Env { fixed: self.fixed.clone(), warnings: Mutex::default() }
+    }
+
     /// Returns the trimmed value; `None` if unset or empty.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub fn string(&self, name: &str) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::diag;
 use crate::error::ConfigError;
 use crate::process::Generation;
 use crate::propagation::PropagatorFactory;
-use crate::resource::Resource;
+use crate::resource::{Detector, Resource};
 use crate::runtime::Runtime;
 use crate::self_metrics::SelfMetrics;
 use crate::time::Clock;
@@ -65,7 +65,7 @@ impl TelemetryBuilder {
         &self.env
     }
 
-    /// Replaces the exporters of all signals and the propagators that environment variables can select. A builder of this crate on its own has none,
+    /// Replaces the exporters of all signals, the propagators and the resource detectors that environment variables can select. A builder of this crate on its own has none,
     /// and does not read those variables; `telemark::builder()` has those of its features, such as `otlp` and `console`. To add an
     /// exporter and keep the others, call [`Self::with_span_exporter_factory`], [`Self::with_log_exporter_factory`] or
     /// [`Self::with_metric_exporter_factory`] instead.
@@ -114,6 +114,12 @@ impl TelemetryBuilder {
     /// Registers a propagator by name, so that `OTEL_PROPAGATORS` can list it.
     pub fn with_propagator_factory(mut self, factory: PropagatorFactory) -> Self {
         self.model.propagators.push(factory);
+        self
+    }
+
+    /// Registers a resource detector by name, so that `OTEL_RUST_RESOURCE_DETECTORS` can list it.
+    pub fn with_resource_detector(mut self, detector: Detector) -> Self {
+        self.model.detectors.push(detector);
         self
     }
 

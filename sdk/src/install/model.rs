@@ -9,7 +9,7 @@ use super::signals::{Components, Models};
 use crate::config::Env;
 use crate::error::ConfigError;
 use crate::propagation::{PropagatorFactory, Propagators};
-use crate::resource::Resource;
+use crate::resource::{Detector, Resource};
 use crate::time::Clock;
 
 /// A telemetry that has not been built yet. `None` marks settings that are still open: code sets them first, then the
@@ -22,6 +22,8 @@ pub(super) struct Model {
     pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     /// Propagators that a name may select, beside those of the components.
     pub(super) propagators: Vec<PropagatorFactory>,
+    /// Detectors that a name may select, beside those of the components.
+    pub(super) detectors: Vec<Detector>,
     pub(super) flush_timeout: Duration,
     pub(super) handles_termination: Option<bool>,
     pub(super) self_metrics: Option<bool>,
@@ -37,6 +39,7 @@ impl Default for Model {
             clock: Clock::system(),
             propagator: None,
             propagators: Vec::new(),
+            detectors: Vec::new(),
             flush_timeout: Duration::from_secs(5),
             handles_termination: None,
             self_metrics: None,
@@ -66,7 +69,8 @@ impl Model {
         self.handles_termination
             .get_or_insert_with(|| handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED"));
         // The resource is not telemetry: log lines contain it even if the SDK is disabled.
-        self.resource = Resource::from_env(env).merge(&self.resource);
+        let detectors = [&self.detectors, components.detectors].concat();
+        self.resource = Resource::from_env_with(env, &detectors).merge(&self.resource);
         if *self.is_disabled.get_or_insert_with(|| env.boolean("OTEL_SDK_DISABLED")) {
             return Ok(());
         }

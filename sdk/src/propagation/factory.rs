@@ -70,8 +70,11 @@ pub(super) fn make(name: &str, factories: &[PropagatorFactory]) -> Result<Member
     }
 }
 
+/// Creates a propagator of this crate.
+type Own = fn() -> Member;
+
 /// The propagators of this crate, with one row per name.
-const PROPAGATORS: &[(&str, fn() -> Member)] = &[
+const PROPAGATORS: &[(&str, Own)] = &[
     ("tracecontext", || Member::Own(Box::new(TraceContextPropagator::new()))),
     ("baggage", || Member::Baggage(BaggagePropagator::new())),
     ("b3", || Member::Own(Box::new(B3Propagator::single()))),

@@ -16,13 +16,13 @@ use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::propagation::PropagatorFactory;
-use crate::resource::Resource;
+use crate::resource::{Detector, Resource};
 use crate::runtime::Runtime;
 use crate::signal::{Logs, Metrics, Traces};
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
-/// The exporters and propagators that the configuration can select, and the defaults of the crate that provides them. To add a single
+/// The exporters, propagators and resource detectors that the configuration can select, and the defaults of the crate that provides them. To add a single
 /// exporter, use [`TelemetryBuilder::with_span_exporter_factory`](super::TelemetryBuilder::with_span_exporter_factory) and its
 /// siblings instead.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +31,22 @@ pub struct Components {
     pub(super) logs: &'static [Factory<Logs>],
     pub(super) metrics: &'static [Factory<Metrics>],
     pub(super) propagators: &'static [PropagatorFactory],
+    pub(super) detectors: &'static [Detector],
     /// `None` leaves the default as it is.
     pub(super) handles_termination: Option<bool>,
 }
 
 impl Components {
-    /// No exporters: their variables are not read, and only exporters added in code are used. The propagators are those of this crate.
-    pub const NONE: Components =
-        Components { traces: &[], logs: &[], metrics: &[], propagators: &[], handles_termination: None };
+    /// No exporters: their variables are not read, and only exporters added in code are used. The propagators and the resource
+    /// detectors are those of this crate.
+    pub const NONE: Components = Components {
+        traces: &[],
+        logs: &[],
+        metrics: &[],
+        propagators: &[],
+        detectors: &[],
+        handles_termination: None,
+    };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
@@ -61,6 +69,12 @@ impl Components {
     /// Sets the propagators that `OTEL_PROPAGATORS` may name beside those of this crate.
     pub const fn with_propagators(mut self, factories: &'static [PropagatorFactory]) -> Self {
         self.propagators = factories;
+        self
+    }
+
+    /// Sets the resource detectors that `OTEL_RUST_RESOURCE_DETECTORS` may name beside those of this crate.
+    pub const fn with_resource_detectors(mut self, detectors: &'static [Detector]) -> Self {
+        self.detectors = detectors;
         self
     }
 
