@@ -132,12 +132,12 @@ mod client;
 mod components;
 mod database;
 mod enabled;
-mod environment;
 #[cfg(feature = "http")]
 mod headers;
 mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+pub mod propagation;
 mod server;
 mod tasks;
 pub mod testing;
@@ -349,18 +349,6 @@ pub mod metrics {
         PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter, SdkMeterProvider,
         Temporality, TemporalityPreference, View,
     };
-}
-
-/// Header formats for trace context and baggage, and their way into the environment of another program.
-pub mod propagation {
-    pub use crate::environment::{extract_environment, inject_environment};
-    pub use telemark_sdk::propagation::environment::{EnvironmentExtractor, EnvironmentInjector};
-    pub use telemark_sdk::propagation::{
-        B3Propagator, BaggagePropagator, JaegerPropagator, OtTracePropagator, PropagatorFactory, Propagators,
-        TraceContextPropagator,
-    };
-    #[cfg(feature = "xray")]
-    pub use telemark_xray::XRayPropagator;
 }
 
 /// What the resource consists of, and detectors for [`builder()`], by the names in `OTEL_RUST_RESOURCE_DETECTORS`.

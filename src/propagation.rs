@@ -1,4 +1,4 @@
-//! Trace context in environment variables, for programs that start others.
+//! Header formats for trace context and baggage, and their way into the environment of another program.
 
 use std::process::Command;
 
@@ -7,6 +7,13 @@ use telemark_sdk::config::Env;
 use telemark_sdk::error::catch;
 use telemark_sdk::instrument::private::current_context;
 use telemark_sdk::propagation::environment;
+pub use telemark_sdk::propagation::environment::{EnvironmentExtractor, EnvironmentInjector};
+pub use telemark_sdk::propagation::{
+    B3Propagator, BaggagePropagator, JaegerPropagator, OtTracePropagator, PropagatorFactory, Propagators,
+    TraceContextPropagator,
+};
+#[cfg(feature = "xray")]
+pub use telemark_xray::XRayPropagator;
 
 /// Gives the program that `command` starts the context of the current span and its baggage, in variables such as `TRACEPARENT` and
 /// `BAGGAGE`. The formats are selected by `OTEL_PROPAGATORS`. Other users of the machine may be able to read these variables.

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! A small client for the metadata services of clouds, which detectors ask while telemetry starts.
 //!
 //! ```no_run
@@ -22,12 +23,15 @@
 //!
 //! Names are not resolved, because the system's resolver accepts no deadline. Each request has a connection of its own.
 //!
+//! # Features
+//! `testing` adds `testing::Server`, a scripted server for the tests of detectors.
+//!
 //! # Environment variables
 //! This crate reads no environment variables.
 
 mod response;
 mod service;
-#[doc(hidden)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use response::Response;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{Key, KeyValue, Value};
 
+use super::components::Components;
 use super::model::Model;
-use super::signals::{Components, Foundation};
+use super::signals::Foundation;
 use super::{Telemetry, TelemetryHandle};
 use crate::config::{self, Env};
 use crate::diag;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use opentelemetry::propagation::TextMapPropagator;
 
+use super::components::Components;
 use super::registry::Node;
-use super::signals::{Components, Models};
+use super::signals::Models;
 use crate::config::Env;
 use crate::error::ConfigError;
 use crate::propagation::{PropagatorFactory, Propagators};

@@ -189,7 +189,7 @@ fn received(result: &mpsc::Receiver<Found>, deadline: Deadline) -> Result<Found,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Condvar, Mutex};
+    use std::sync::{Barrier, Condvar, Mutex};
 
     const MORE: &[Detector] = &[
         Detector::for_network("cloud", |env, _| {
@@ -265,6 +265,27 @@ mod tests {
         check("panics apart", 60_000, "panicked and is left out");
         check("panics", 60_000, "panicked and is left out");
         check("absent", 60_000, "is not compiled in: enable the feature `absent`");
+    }
+
+    #[test]
+    fn detectors_that_wait_run_beside_each_other() {
+        static BOTH: Barrier = Barrier::new(2);
+        fn meet(_: &Env, _: Deadline) -> Resource {
+            BOTH.wait();
+            Resource::new([KeyValue::new("met", true)])
+        }
+        let pair = [Detector::for_network("a", meet), Detector::for_network("b", meet)];
+        let resource = detect(&pair, &env(""), Deadline::after(Duration::from_secs(60)));
+        assert!(resource.get("met").is_some());
+    }
+
+    #[test]
+    fn no_start_waits_longer_than_the_timeout() {
+        let env = env("stuck");
+        // The detector itself never returns.
+        let resource = Resource::from_env_with(&env, MORE);
+        assert_eq!(resource.get("service.name").unwrap().as_str(), "shop");
+        assert_eq!(env.take_warnings().len(), 1);
     }
 
     #[test]
