@@ -1,4 +1,5 @@
-//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one per row.
+//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, and the propagators and
+//! resource detectors that `OTEL_PROPAGATORS` and `OTEL_RUST_RESOURCE_DETECTORS` may name beside those of the sdk, one per row.
 
 #[cfg(any(feature = "console", feature = "viewer"))]
 use std::time::Duration;
@@ -12,12 +13,16 @@ use telemark_sdk::install::{Components, Factory};
 use telemark_sdk::metrics::PeriodicConfig;
 #[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
 use telemark_sdk::metrics::ReaderConfig;
+use telemark_sdk::propagation::PropagatorFactory;
+use telemark_sdk::resource::Detector;
 use telemark_sdk::signal::{Logs, Metrics, Traces};
 
 pub(crate) static COMPONENTS: Components = Components::NONE
     .with_span_exporters(SPAN_EXPORTERS)
     .with_log_exporters(LOG_EXPORTERS)
     .with_metric_exporters(METRIC_EXPORTERS)
+    .with_propagators(PROPAGATORS)
+    .with_resource_detectors(DETECTORS)
     .with_termination_handler(cfg!(feature = "termination"));
 
 /// Expands to the factory if the feature of the same name is enabled, and otherwise to an error that names the feature.
@@ -79,6 +84,51 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
     }),
 ];
 
+/// Expands to a detector if the feature is enabled, and otherwise to a row that names the feature.
+macro_rules! detector {
+    ($name:literal, $feature:literal, $detector:expr) => {{
+        #[cfg(feature = $feature)]
+        {
+            $detector
+        }
+        #[cfg(not(feature = $feature))]
+        {
+            Detector::missing($name, concat!("enable the feature `", $feature, "` of telemark"))
+        }
+    }};
+}
+
+/// spec: resource/sdk.md#detecting-resource-information-from-the-environment — those of vendors must not be in the core.
+const DETECTORS: &[Detector] = &[
+    detector!("container", "container", telemark_container::DETECTORS[0]),
+    detector!("kubernetes", "container", telemark_container::DETECTORS[1]),
+    detector!("aws", "aws", telemark_aws::DETECTORS[0]),
+    detector!("gcp", "gcp", telemark_gcp::DETECTORS[0]),
+    detector!("azure", "azure", telemark_azure::DETECTORS[0]),
+];
+
+/// spec: context/api-propagators.md#propagators-distribution — X-Ray must not be in the core.
+const PROPAGATORS: &[PropagatorFactory] = &[xray("xray", false), xray("xray-lambda", true)];
+
+#[cfg(feature = "xray")]
+const fn xray(name: &'static str, in_lambda: bool) -> PropagatorFactory {
+    use telemark_sdk::config::Env;
+    use telemark_xray::XRayPropagator;
+
+    fn invocation() -> Option<String> {
+        Env::process().string("_X_AMZN_TRACE_ID")
+    }
+    match in_lambda {
+        false => PropagatorFactory::new(name, || Box::new(XRayPropagator::new())),
+        true => PropagatorFactory::new(name, || Box::new(XRayPropagator::for_lambda(invocation))),
+    }
+}
+
+#[cfg(not(feature = "xray"))]
+const fn xray(name: &'static str, _: bool) -> PropagatorFactory {
+    PropagatorFactory::missing(name, "enable the feature `xray` of telemark")
+}
+
 /// Returns the config of a reader that follows the receiver's preferences.
 #[cfg(feature = "otlp")]
 fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
@@ -110,6 +160,65 @@ fn soon(env: &Env) -> impl FnOnce(BatchConfig) -> BatchConfig + Send + use<> {
     move |config| match is_set || config.schedule_delay() != BatchConfig::SPANS.schedule_delay() {
         true => config,
         false => config.with_schedule_delay(Duration::from_millis(500)),
+    }
+}
+
+#[cfg(test)]
+mod names {
+    use telemark_sdk::config::Env;
+    use telemark_sdk::propagation::Propagators;
+    use telemark_sdk::resource::Resource;
+
+    use super::*;
+
+    /// Compares the warnings that result from a variable with `expected`, which is empty if the feature is enabled.
+    fn check(env: &Env, is_enabled: bool, expected: &str) {
+        let warnings: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.join("; "), if is_enabled { "" } else { expected });
+    }
+
+    #[test]
+    fn a_propagator_whose_feature_is_off_names_the_feature() {
+        for name in ["xray", "xray-lambda"] {
+            let env = Env::from_pairs([("OTEL_PROPAGATORS", name)]);
+            drop(Propagators::from_env_with(&env, PROPAGATORS));
+            let absent = "expected a propagator that is compiled in: enable the feature `xray` of telemark";
+            check(&env, cfg!(feature = "xray"), &format!("OTEL_PROPAGATORS=\"{name}\" cannot be used: {absent}"));
+        }
+    }
+
+    #[test]
+    fn every_detector_has_its_name_or_names_its_feature() {
+        for (detector, (name, feature, is_enabled)) in DETECTORS.iter().zip([
+            ("container", "container", cfg!(feature = "container")),
+            ("kubernetes", "container", cfg!(feature = "container")),
+            ("aws", "aws", cfg!(feature = "aws")),
+            ("gcp", "gcp", cfg!(feature = "gcp")),
+            ("azure", "azure", cfg!(feature = "azure")),
+        ]) {
+            assert_eq!(detector.name(), name);
+            if !is_enabled {
+                let env = Env::from_pairs([("OTEL_RUST_RESOURCE_DETECTORS", name)]);
+                drop(Resource::from_env_with(&env, DETECTORS));
+                let absent = format!("`{name}` is not compiled in: enable the feature `{feature}` of telemark");
+                check(&env, false, &format!("OTEL_RUST_RESOURCE_DETECTORS: {absent}"));
+            }
+        }
+        assert_eq!(DETECTORS.len(), 5);
+    }
+
+    #[test]
+    fn detectors_are_found_by_name() {
+        let check = |is_enabled: bool, name: &str, variables: &[(&str, &str)], key: &str| {
+            let env = Env::from_pairs([variables, &[("OTEL_RUST_RESOURCE_DETECTORS", name)]].concat());
+            let resource = Resource::from_env_with(&env, DETECTORS);
+            assert_eq!(resource.get(key).is_some(), is_enabled, "{name}: {resource:?}");
+        };
+        check(cfg!(feature = "container"), "kubernetes", &[("K8S_POD_NAME", "shop-1")], "k8s.pod.name");
+        check(cfg!(feature = "aws"), "aws", &[("AWS_LAMBDA_FUNCTION_NAME", "shop")], "faas.name");
+        check(cfg!(feature = "azure"), "azure", &[("WEBSITE_SITE_NAME", "shop")], "cloud.provider");
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        check(false, "gcp", &[("GCE_METADATA_HOST", &nobody)], "cloud.provider");
     }
 }
 

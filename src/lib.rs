@@ -29,11 +29,15 @@
 //!   OTEL_LOGS_EXPORTER=viewer`; the program prints the link to a page with its own telemetry.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
+//! - **say where the program runs**: `OTEL_RUST_RESOURCE_DETECTORS` names what is detected; see [`resource`]. The features `container`,
+//!   `aws`, `gcp` and `azure` add detectors.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
 //! - **call another service with reqwest**: enable the feature `reqwest` and replace `use reqwest;` by `use telemark::reqwest;`.
 //!   For hyper, see `telemark::hyper`, and for any tower client `telemark::tower::client_layer()`.
 //! - **call another service with a client that has no integration**: `telemark::inject` writes the trace context into the headers
 //!   of a request, and `telemark::extract` reads it.
+//! - **start another program in the same trace**: [`propagation::inject_environment`] writes the trace context into the environment of a
+//!   command, and [`propagation::extract_environment`] reads it in the other program.
 //! - **send the trace context only to your own hosts**: set `OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS`.
 //! - **see where the time before a response goes**: `OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES=true` records the resolution of the
 //!   name and the connection as events of an HTTP client's span.
@@ -114,6 +118,9 @@
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span; with `tracing`, also `telemark::tracing::install` |
+//! | `xray` | no | `OTEL_PROPAGATORS=xray` and `xray-lambda`: the header of AWS X-Ray |
+//! | `container` | no | `OTEL_RUST_RESOURCE_DETECTORS=container` and `kubernetes`: the container's id, and the pod |
+//! | `aws`, `gcp`, `azure` | no | `OTEL_RUST_RESOURCE_DETECTORS=aws`, `gcp` and `azure`: the cloud in which the program runs |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
@@ -130,6 +137,7 @@ mod headers;
 mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+pub mod propagation;
 mod server;
 mod tasks;
 pub mod testing;
@@ -343,9 +351,23 @@ pub mod metrics {
     };
 }
 
-/// Header formats for trace context and baggage.
-pub mod propagation {
-    pub use telemark_sdk::propagation::{B3Propagator, BaggagePropagator, Propagators, TraceContextPropagator};
+/// What the resource consists of, and detectors for [`builder()`], by the names in `OTEL_RUST_RESOURCE_DETECTORS`.
+///
+/// ```
+/// use telemark::Resource;
+/// use telemark::config::Env;
+/// use telemark::opentelemetry::KeyValue;
+/// use telemark::resource::Detector;
+///
+/// let rack = Detector::new("rack", |env, _| Resource::new(env.string("RACK").map(|rack| KeyValue::new("example.rack", rack))));
+/// let builder = telemark::builder().with_resource_detector(rack);
+/// # let env = Env::from_pairs([("OTEL_RUST_RESOURCE_DETECTORS", "service,rack"), ("RACK", "7"), ("OTEL_SDK_DISABLED", "true")]);
+/// # let telemetry = builder.with_env(env).build()?;
+/// # assert_eq!(telemetry.tracer_provider().resource().get("example.rack").unwrap().as_str(), "7");
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
+pub mod resource {
+    pub use telemark_sdk::resource::{DETECTION_TIMEOUT, DETECTORS, Detector};
 }
 
 /// Deadlines and custom clocks.

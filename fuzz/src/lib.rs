@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "trace_context", run: propagation::trace_context },
     Target { name: "baggage", run: propagation::baggage },
     Target { name: "b3", run: propagation::b3 },
+    Target { name: "other_formats", run: propagation::other_formats },
     Target { name: "variables", run: configuration::variables },
     Target { name: "http_request", run: http_request::server_span },
     Target { name: "macro_options", run: macro_options::expansion },

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
-use telemark_sdk::propagation::{B3Propagator, BaggagePropagator, TraceContextPropagator};
+use telemark_sdk::propagation::{
+    B3Propagator, BaggagePropagator, JaegerPropagator, OtTracePropagator, TraceContextPropagator,
+};
+use telemark_xray::XRayPropagator;
 
 use crate::headers;
 
@@ -31,6 +34,21 @@ pub(crate) fn b3(input: &[u8]) {
     let carrier = headers(input);
     round_trip(&B3Propagator::single(), &carrier);
     round_trip(&B3Propagator::multi(), &carrier);
+}
+
+/// Jaeger, OT trace and X-Ray. What they pass on must be header values.
+pub(crate) fn other_formats(input: &[u8]) {
+    let carrier = headers(input);
+    round_trip(&JaegerPropagator::new(), &carrier);
+    round_trip(&XRayPropagator::new(), &carrier);
+    // It sends half of a trace id, which then stays the same.
+    let ot_trace = OtTracePropagator::new();
+    round_trip(&ot_trace, &pass_on(&ot_trace, &carrier).1);
+    for propagator in [&JaegerPropagator::new() as &dyn TextMapPropagator, &XRayPropagator::new(), &ot_trace] {
+        for (name, value) in pass_on(propagator, &carrier).1 {
+            assert!(value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "no header value: {name}: {value:?}");
+        }
+    }
 }
 
 /// An extracted span context must stay the same when it is injected and extracted again.

@@ -1,20 +1,26 @@
 //! The resource that produces telemetry, described by attributes of the service, its process and its host.
 
 mod creation_time;
+mod detector;
+mod files;
+mod host;
+mod process;
+mod service;
+mod variables;
 
 use std::fmt;
 use std::sync::Arc;
 
-use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry::{KeyValue, Value};
 
+pub use self::detector::{DETECTION_TIMEOUT, DETECTORS, Detector, detect};
+pub use self::files::read_text;
 use crate::attributes::has_key;
 use crate::config::Env;
-use crate::error::ConfigError;
-use crate::id;
-use crate::text::percent;
+use crate::time::Deadline;
 
 /// Schema URL of the semantic conventions that the detected resource and the SDK's own scopes follow.
-pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 /// The attributes that all telemetry of a provider shares. Cheap to clone.
 ///
@@ -62,17 +68,28 @@ impl Resource {
         Resource(Arc::new(resource))
     }
 
-    /// Detects the resource of this process: attributes of the SDK, the service, the process and the host, overridden
-    /// by `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. The schema URL is that of version 1.45.0 of the semantic
-    /// conventions.
+    /// Detects the resource of this process: attributes of the SDK, and what the detectors of `OTEL_RUST_RESOURCE_DETECTORS` find,
+    /// by default `service`, `process` and `host`, overridden by `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. The schema URL
+    /// is that of version 1.45.0 of the semantic conventions.
     ///
     /// spec: resource/sdk.md#detecting-resource-information-from-the-environment
     pub fn from_env(env: &Env) -> Self {
-        let detected = [sdk(), service(), process(), host()].concat();
-        let named = env.string("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name));
-        Resource::with_schema_url(detected, Some(SCHEMA_URL.to_owned()))
-            .merge(&from_variable(env))
-            .merge(&Resource::new(named))
+        Resource::from_env_with(env, &[])
+    }
+
+    /// Detects the resource of this process, like [`Self::from_env`]. `OTEL_RUST_RESOURCE_DETECTORS` may also name `detectors`. Takes no
+    /// longer than [`DETECTION_TIMEOUT`], unless a detector that runs on this thread waits.
+    pub fn from_env_with(env: &Env, detectors: &[Detector]) -> Self {
+        let selected = detector::selected(env, detectors);
+        let detected = detect(&selected, env, Deadline::after(DETECTION_TIMEOUT));
+        Resource::base().merge(&detected).merge(&Resource::new(variables::variables(env)))
+    }
+
+    /// Returns the attributes that every resource has: those of the SDK, and a `service.name` for a service without one.
+    ///
+    /// spec: resource/sdk.md#sdk-provided-resource-attributes
+    pub fn base() -> Self {
+        detector::base()
     }
 
     /// Returns this resource with the attributes of `over` added. If both have the same key, `over` wins.
@@ -129,100 +146,6 @@ impl Default for Resource {
     }
 }
 
-/// spec: semconv resource/README.md#telemetry-sdk — `opentelemetry` is reserved for the official SDK.
-fn sdk() -> Vec<KeyValue> {
-    vec![
-        KeyValue::new("telemetry.sdk.name", "telemark"),
-        KeyValue::new("telemetry.sdk.language", "rust"),
-        KeyValue::new("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
-    ]
-}
-
-fn service() -> Vec<KeyValue> {
-    let name = match executable() {
-        Some(executable) => format!("unknown_service:{executable}"),
-        None => "unknown_service".to_owned(),
-    };
-    vec![KeyValue::new("service.name", name), KeyValue::new("service.instance.id", random_uuid())]
-}
-
-fn process() -> Vec<KeyValue> {
-    let mut attributes = vec![
-        KeyValue::new("process.pid", i64::from(std::process::id())),
-        KeyValue::new("process.runtime.name", "rustc"),
-    ];
-    attributes.extend(executable().map(|name| KeyValue::new("process.executable.name", name)));
-    attributes.extend(creation_time::creation_time().map(|time| KeyValue::new("process.creation.time", time)));
-    let path = std::env::current_exe().ok();
-    attributes.extend(path.map(|path| KeyValue::new("process.executable.path", path.to_string_lossy().into_owned())));
-    attributes
-}
-
-fn host() -> Vec<KeyValue> {
-    let arch = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "arm" => "arm32",
-        "powerpc" => "ppc32",
-        "powerpc64" => "ppc64",
-        other => other,
-    };
-    let os = match std::env::consts::OS {
-        "macos" | "ios" => "darwin",
-        "dragonfly" => "dragonflybsd",
-        other => other,
-    };
-    let mut attributes = vec![KeyValue::new("host.arch", arch), KeyValue::new("os.type", os)];
-    attributes.extend(first_line(&["/proc/sys/kernel/hostname", "/etc/hostname"], "host.name"));
-    attributes.extend(first_line(&["/etc/machine-id", "/var/lib/dbus/machine-id"], "host.id"));
-    attributes
-}
-
-/// Returns the first line of the first file that is not empty. Used only for small system files, once at startup.
-fn first_line(files: &[&str], key: &'static str) -> Option<KeyValue> {
-    files.iter().find_map(|file| {
-        let content = std::fs::read_to_string(file).ok()?;
-        let line = content.lines().next()?.trim();
-        (!line.is_empty()).then(|| KeyValue::new(key, line.to_owned()))
-    })
-}
-
-fn executable() -> Option<String> {
-    let path = std::env::current_exe().ok()?;
-    Some(path.file_name()?.to_string_lossy().into_owned())
-}
-
-/// Generates a version 4 UUID.
-fn random_uuid() -> String {
-    let random = u128::from(id::random()) << 64 | u128::from(id::random());
-    let bits = random & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-    let hex = format!("{bits:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
-/// spec: resource/sdk.md#specifying-resource-information-via-an-environment-variable — any error invalidates the whole value.
-fn from_variable(env: &Env) -> Resource {
-    const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
-    let Some(value) = env.string(NAME) else { return Resource::empty() };
-    let attributes: Option<Vec<_>> = value.split(',').filter(|pair| !pair.trim().is_empty()).map(parse_pair).collect();
-    match attributes {
-        Some(attributes) => Resource::new(attributes),
-        None => {
-            let accepted = "key=value,key=value with `,`, `=` and `%` percent-encoded";
-            env.warn(ConfigError::invalid(NAME, value, accepted));
-            Resource::empty()
-        }
-    }
-}
-
-fn parse_pair(pair: &str) -> Option<KeyValue> {
-    let (key, value) = pair.split_once('=')?;
-    let key = percent::decode(key.trim())?;
-    (!key.is_empty()).then_some(())?;
-    let value = percent::decode(value.trim())?;
-    Some(KeyValue::new(Key::from(key), value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,23 +178,6 @@ mod tests {
         assert_eq!((text(&merged).as_str(), merged.schema_url()), ("a=2", Some("u")));
         assert_eq!(with("a", "1", Some("u")).merge(&with("b", "2", Some("v"))).schema_url(), None);
         assert_eq!(with("a", "1", None).merge(&with("b", "2", Some("v"))).schema_url(), Some("v"));
-    }
-
-    /// Reads `OTEL_RESOURCE_ATTRIBUTES` and compares the attributes and the number of warnings.
-    fn check(value: &str, expected: &str, warnings: usize) {
-        let env = Env::from_pairs([("OTEL_RESOURCE_ATTRIBUTES", value)]);
-        assert_eq!(text(&from_variable(&env)), expected, "{value:?}");
-        assert_eq!(env.take_warnings().len(), warnings, "{value:?}");
-    }
-
-    #[test]
-    fn the_variable() {
-        check("a=1, b = two words ,", "a=1 b=two words", 0);
-        check("a=x%2Cy%3Dz,gr%C3%B6%C3%9Fe=1", "a=x,y=z größe=1", 0);
-        check("url=http://x/?a=b", "url=http://x/?a=b", 0);
-        for broken in ["a", "a=1,b", "=1", "a=%4", "a=%zz", "a=%ff"] {
-            check(broken, "", 1);
-        }
     }
 
     #[test]
@@ -310,12 +216,29 @@ mod tests {
     }
 
     #[test]
-    fn instance_ids_are_random_version_4_uuids() {
-        let id = random_uuid();
-        let shape: String = id.chars().map(|c| if c.is_ascii_hexdigit() { 'x' } else { c }).collect();
-        assert_eq!(shape, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
-        assert_eq!(&id[14..15], "4");
-        assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
-        assert_ne!(id, random_uuid());
+    fn without_detectors_there_are_the_sdk_the_name_and_the_variables() {
+        let detectors = |names: &str| {
+            let env = Env::from_pairs([
+                ("OTEL_RUST_RESOURCE_DETECTORS", names),
+                ("OTEL_RESOURCE_ATTRIBUTES", "a=1,host.arch=mine"),
+                ("OTEL_SERVICE_NAME", "shop"),
+            ]);
+            let resource = Resource::from_env(&env);
+            resource.iter().map(|attribute| attribute.key.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let none = "a host.arch service.name telemetry.sdk.language telemetry.sdk.name telemetry.sdk.version";
+        assert_eq!(detectors("none"), none);
+        assert_eq!(detectors("env"), none);
+        assert_eq!(detectors("service"), none.replace("service.name", "service.instance.id service.name"));
+        assert!(detectors("").contains("process.pid") && detectors("").contains("service.instance.id"));
+    }
+
+    #[test]
+    fn the_variables_beat_every_detector() {
+        const MORE: &[Detector] =
+            &[Detector::new("more", |_, _| Resource::new([KeyValue::new("a", 1), KeyValue::new("b", 1)]))];
+        let env = Env::from_pairs([("OTEL_RUST_RESOURCE_DETECTORS", "env,more"), ("OTEL_RESOURCE_ATTRIBUTES", "a=2")]);
+        let resource = Resource::from_env_with(&env, MORE);
+        assert_eq!((resource.get("a"), resource.get("b")), (Some(&Value::from("2")), Some(&Value::I64(1))));
     }
 }

@@ -110,6 +110,15 @@ pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext)
     }
 }
 
+/// Calls `look` with `cx`, in which this thread's dropped span takes the place of its parent. For code that knows only the API.
+pub(crate) fn with_context<T>(cx: &Context, look: impl FnOnce(&Context) -> T) -> T {
+    let own = own_id(cx.span().span_context());
+    match own {
+        None => look(cx),
+        Some(own_id) => look(&cx.with_remote_span_context(child(cx.span().span_context(), own_id))),
+    }
+}
+
 /// Returns the span context of a dropped span whose parent is `parent`.
 pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);

@@ -126,6 +126,14 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-upstream", "opentelemetry_sdk", Normal, "");
     check_planted_dependency("telemark-tracing-fmt", "telemark-upstream", Normal, bridge);
     check_planted_dependency(
+        "telemark-container",
+        "telemark-aws",
+        Normal,
+        "a detector knows the sdk and detectors/metadata",
+    );
+    check_planted_dependency("telemark-container", "telemark-metadata", Normal, "");
+    check_planted_dependency("telemark-xray", "telemark-sdk", Normal, "a propagator knows the API alone");
+    check_planted_dependency(
         "telemark-macros-expand",
         "telemark-sdk",
         Normal,

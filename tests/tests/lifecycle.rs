@@ -30,6 +30,21 @@ fn it_works_under_every_runtime_and_without_one() {
 }
 
 #[test]
+fn a_program_that_a_program_starts_is_in_its_trace() {
+    let ended = |variables: &[(&str, &str)]| Running::start("program that starts a program", variables).end();
+    let (parent, own) = ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", "-OWN-03\n");
+    let (trace, end) = (&parent[..35], "> starts\n> (shut down)\n");
+    let variables = [("TRACEPARENT", parent), ("TRACESTATE", "a=1"), ("BAGGAGE", "user=7")];
+    let expected = format!("exit 0\nBAGGAGE=user=7\nTRACEPARENT={trace}{own}TRACESTATE=a=1\n{end}");
+    assert_eq!(ended(&variables), expected);
+    // Without a valid parent, what is left of an older trace goes no further.
+    let alone = ended(&[("TRACEPARENT", "x"), ("TRACESTATE", "a=1"), ("BAGGAGE", "=")]);
+    let (start, rest) = alone.split_at("exit 0\nTRACEPARENT=00-".len() + 32);
+    assert!(start.starts_with("exit 0\nTRACEPARENT=00-"), "{alone}");
+    assert_eq!(rest, format!("{own}{end}"));
+}
+
+#[test]
 fn a_panic_exports_everything_and_the_span_that_panicked() {
     check(
         "panic",

@@ -37,6 +37,7 @@ const READERS: &[Row] = &[
     ("OTEL_SDK_DISABLED", is_enabled, &[], "true"),
     ("OTEL_SERVICE_NAME", service_name, &[], "shop"),
     ("OTEL_PROPAGATORS", |env| format!("{:?}", Propagators::from_env(env)), &[], "b3"),
+    ("OTEL_RUST_RESOURCE_DETECTORS", detected, &[], "none"),
     ("OTEL_TRACES_EXPORTER", span_exporter, &[], "console"),
     ("OTEL_TRACES_SAMPLER", sampler, &[], "always_on"),
     ("OTEL_TRACES_SAMPLER_ARG", sampler, &[("OTEL_TRACES_SAMPLER", "traceidratio")], "0.5"),
@@ -142,6 +143,11 @@ fn started(env: &Env, configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuild
 
 fn service_name(env: &Env) -> String {
     Resource::from_env(env).get("service.name").unwrap().to_string()
+}
+
+/// Returns the keys of the resource's attributes.
+fn detected(env: &Env) -> String {
+    Resource::from_env(env).iter().map(|attribute| format!("{} ", attribute.key)).collect()
 }
 
 fn sampler(env: &Env) -> String {

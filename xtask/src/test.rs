@@ -28,6 +28,12 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-runtime",
     "telemark-db",
     "telemark-sqlx",
+    "telemark-xray",
+    "telemark-container",
+    "telemark-metadata",
+    "telemark-aws",
+    "telemark-gcp",
+    "telemark-azure",
     "telemark",
 ];
 

@@ -33,6 +33,11 @@ impl Env {
         Env { fixed: Some(fixed), warnings: Mutex::default() }
     }
 
+    /// Returns the same variables, without the warnings.
+    pub(crate) fn copy(&self) -> Self {
+        Env { fixed: self.fixed.clone(), warnings: Mutex::default() }
+    }
+
     /// Returns the trimmed value; `None` if unset or empty.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub fn string(&self, name: &str) -> Option<String> {
@@ -62,6 +67,21 @@ impl Env {
         match &self.fixed {
             Some(fixed) => fixed.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect(),
             None => std::env::vars_os().filter_map(is_set).collect(),
+        }
+    }
+
+    /// Returns all variables that are UTF-8, with their values as they are.
+    #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
+    pub(crate) fn all(&self) -> Vec<(String, String)> {
+        match &self.fixed {
+            Some(fixed) => {
+                let text = |(name, value): (&String, &OsString)| Some((name.clone(), value.to_str()?.to_owned()));
+                fixed.iter().filter_map(text).collect()
+            }
+            None => {
+                let text = |(name, value): (OsString, OsString)| name.into_string().ok().zip(value.into_string().ok());
+                std::env::vars_os().filter_map(text).collect()
+            }
         }
     }
 

@@ -7,14 +7,16 @@ use std::time::Duration;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{Key, KeyValue, Value};
 
+use super::components::Components;
 use super::model::Model;
-use super::signals::{Components, Foundation};
+use super::signals::Foundation;
 use super::{Telemetry, TelemetryHandle};
 use crate::config::{self, Env};
 use crate::diag;
 use crate::error::{ConfigError, Contained};
 use crate::process::Generation;
-use crate::resource::Resource;
+use crate::propagation::PropagatorFactory;
+use crate::resource::{Detector, Resource};
 use crate::runtime::Runtime;
 use crate::self_metrics::SelfMetrics;
 use crate::time::Clock;
@@ -64,7 +66,7 @@ impl TelemetryBuilder {
         &self.env
     }
 
-    /// Replaces the exporters of all signals that environment variables can select. A builder of this crate on its own has none,
+    /// Replaces the exporters of all signals, the propagators and the resource detectors that environment variables can select. A builder of this crate on its own has none,
     /// and does not read those variables; `telemark::builder()` has those of its features, such as `otlp` and `console`. To add an
     /// exporter and keep the others, call [`Self::with_span_exporter_factory`], [`Self::with_log_exporter_factory`] or
     /// [`Self::with_metric_exporter_factory`] instead.
@@ -107,6 +109,18 @@ impl TelemetryBuilder {
     /// Sets the propagator, which replaces those listed in `OTEL_PROPAGATORS`.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.model.propagator = Some(Contained::new(Box::new(propagator)));
+        self
+    }
+
+    /// Registers a propagator by name, so that `OTEL_PROPAGATORS` can list it.
+    pub fn with_propagator_factory(mut self, factory: PropagatorFactory) -> Self {
+        self.model.propagators.push(factory);
+        self
+    }
+
+    /// Registers a resource detector by name, so that `OTEL_RUST_RESOURCE_DETECTORS` can list it.
+    pub fn with_resource_detector(mut self, detector: Detector) -> Self {
+        self.model.detectors.push(detector);
         self
     }
 

@@ -5,6 +5,7 @@
 //! | `builder` | the methods that set the model from code, and `build` |
 //! | `model` | the settings from code, completed from the environment, and later from a configuration file |
 //! | `registry` | component factories, by their names in the configuration |
+//! | `components` | the lists of factories, propagators and resource detectors that a crate provides |
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
 //! | `signals` | the list of signals, and the model, provider and methods of each |
 //! | `telemetry` | a program's telemetry, and how it is installed |
@@ -14,6 +15,7 @@
 //! | `ending` | the shutdown on an SDK thread; the host waits for it, but no longer than the flush timeout |
 
 mod builder;
+mod components;
 mod ending;
 mod handle;
 mod model;
@@ -25,8 +27,9 @@ mod telemetry;
 mod termination;
 
 pub use builder::TelemetryBuilder;
+pub use components::Components;
 pub use handle::TelemetryHandle;
 pub use pipeline::{Pipeline, PipelineSignal};
 pub use registry::{Factory, Node};
-pub use signals::{Components, Health};
+pub use signals::Health;
 pub use telemetry::Telemetry;

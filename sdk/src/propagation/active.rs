@@ -33,6 +33,15 @@ pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
     }
 }
 
+/// Returns the names of the fields that [`inject`] may write.
+pub(super) fn fields(context: &Context) -> Vec<String> {
+    let names = |propagator: &dyn TextMapPropagator| propagator.fields().map(str::to_owned).collect();
+    match in_context(context) {
+        Some(propagator) => names(propagator),
+        None => global::get_text_map_propagator(|propagator| names(propagator)),
+    }
+}
+
 /// Returns `context` with its own propagator, for use in a test.
 ///
 /// Libraries use the API's global propagator. If the program has not set a global propagator, this function sets one

@@ -5,9 +5,11 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
-use super::{B3Propagator, BaggagePropagator, TraceContextPropagator};
+use super::factory::{self, PropagatorFactory};
+use super::{BaggagePropagator, TraceContextPropagator};
 use crate::config::Env;
 use crate::error::{ConfigError, Contained};
+use crate::unsampled;
 
 /// A chain of propagators, each of which extracts into the context returned by the previous one.
 ///
@@ -19,11 +21,14 @@ pub struct Propagators {
 }
 
 #[derive(Debug)]
-enum Member {
+pub(super) enum Member {
     /// A separate variant, because baggage usually comes last and is usually absent, in which case the context need
     /// not be copied.
     Baggage(BaggagePropagator),
-    Other(Contained<Box<dyn TextMapPropagator + Send + Sync>>),
+    /// Another propagator of this crate.
+    Own(Box<dyn TextMapPropagator + Send + Sync>),
+    /// A propagator that knows only the API, and therefore not the spans that are in no context. Its destructor may panic.
+    Foreign(Contained<Box<dyn TextMapPropagator + Send + Sync>>),
 }
 
 impl Propagators {
@@ -32,32 +37,48 @@ impl Propagators {
         Propagators { members: Vec::new(), fields: Vec::new() }
     }
 
-    /// Creates the chain listed in `OTEL_PROPAGATORS`: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none`.
+    /// Creates the chain listed in `OTEL_PROPAGATORS`: `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `ottrace`, or `none`.
     ///
     /// Reports unknown names to `env` and skips them. If none of the names is known, the variable counts as unset.
     ///
     /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
     pub fn from_env(env: &Env) -> Self {
-        const NAME: &str = "OTEL_PROPAGATORS";
+        Propagators::from_env_with(env, &[])
+    }
+
+    /// Creates the chain listed in `OTEL_PROPAGATORS`, like [`Self::from_env`], which may also name `factories`.
+    pub fn from_env_with(env: &Env, factories: &[PropagatorFactory]) -> Self {
         const NONE: &str = "none";
-        let known = PROPAGATORS.iter().map(|(name, _)| *name).chain([NONE]).map(|name| (name, name));
-        let names = env.list_of(NAME, &known.collect::<Vec<_>>()).unwrap_or_default();
+        let known = factory::names(factories).chain([NONE]).map(|name| (name, name));
+        let names = env.list_of(factory::VARIABLE, &known.collect::<Vec<_>>()).unwrap_or_default();
         if names == [NONE] {
             return Propagators::none();
         }
         if names.contains(&NONE) {
-            env.warn(ConfigError::state(NAME, "`none` has no meaning beside other propagators and is left out"));
+            let beside = "`none` has no meaning beside other propagators and is left out";
+            env.warn(ConfigError::state(factory::VARIABLE, beside));
         }
-        if names.is_empty() {
-            return Propagators::default();
+        let mut chain = Propagators::none();
+        for name in names.into_iter().filter(|&name| name != NONE) {
+            match factory::make(name, factories) {
+                Ok(member) => chain = chain.with_member(member),
+                Err(error) => env.warn(error),
+            }
         }
-        let factories = names.into_iter().filter_map(|name| PROPAGATORS.iter().find(|(known, _)| *known == name));
-        factories.fold(Propagators::none(), |propagators, (_, make)| propagators.with_member(make()))
+        if chain.members.is_empty() { Propagators::default() } else { chain }
+    }
+
+    /// Appends the propagator with this name, one of `factories` or of those that [`Self::from_env`] lists.
+    ///
+    /// # Errors
+    /// Returns an error if the name is unknown, or if the propagator is not compiled in.
+    pub fn with_named(self, name: &str, factories: &[PropagatorFactory]) -> Result<Self, ConfigError> {
+        Ok(self.with_member(factory::make(name, factories)?))
     }
 
     /// Appends a propagator to the chain.
     pub fn with_propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.with_member(Member::other(propagator))
+        self.with_member(Member::foreign(Box::new(propagator)))
     }
 
     fn with_member(mut self, member: Member) -> Self {
@@ -73,14 +94,22 @@ impl Propagators {
 }
 
 impl Member {
-    fn other(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        Member::Other(Contained::new(Box::new(propagator)))
+    pub(super) fn foreign(propagator: Box<dyn TextMapPropagator + Send + Sync>) -> Self {
+        Member::Foreign(Contained::new(propagator))
     }
 
     fn propagator(&self) -> &dyn TextMapPropagator {
         match self {
             Member::Baggage(baggage) => baggage,
-            Member::Other(other) => &***other,
+            Member::Own(own) => &**own,
+            Member::Foreign(foreign) => &***foreign,
+        }
+    }
+
+    fn inject(&self, cx: &Context, injector: &mut dyn Injector) {
+        match self {
+            Member::Baggage(_) | Member::Own(_) => self.propagator().inject_context(cx, injector),
+            Member::Foreign(foreign) => unsampled::with_context(cx, |cx| foreign.inject_context(cx, injector)),
         }
     }
 
@@ -91,7 +120,7 @@ impl Member {
                 None => cx,
                 Some(baggage) => cx.with_baggage(baggage),
             },
-            Member::Other(other) => other.extract_with_context(&cx, extractor),
+            Member::Own(_) | Member::Foreign(_) => self.propagator().extract_with_context(&cx, extractor),
         }
     }
 }
@@ -99,14 +128,14 @@ impl Member {
 impl Default for Propagators {
     fn default() -> Self {
         Propagators::none()
-            .with_propagator(TraceContextPropagator::new())
+            .with_member(Member::Own(Box::new(TraceContextPropagator::new())))
             .with_member(Member::Baggage(BaggagePropagator::new()))
     }
 }
 
 impl TextMapPropagator for Propagators {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        self.members.iter().for_each(|member| member.propagator().inject_context(cx, injector));
+        self.members.iter().for_each(|member| member.inject(cx, injector));
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
@@ -120,27 +149,21 @@ impl TextMapPropagator for Propagators {
     }
 }
 
-/// Creates the propagator for a name.
-type Factory = fn() -> Member;
-
-/// The list of propagators, with one row per name.
-const PROPAGATORS: &[(&str, Factory)] = &[
-    ("tracecontext", || Member::other(TraceContextPropagator::new())),
-    ("baggage", || Member::Baggage(BaggagePropagator::new())),
-    ("b3", || Member::other(B3Propagator::single())),
-    ("b3multi", || Member::other(B3Propagator::multi())),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::propagation::B3Propagator;
     use opentelemetry::trace::TraceContextExt;
     use std::collections::HashMap;
 
-    /// Compares the header fields and warnings that result from a value of the variable with `expected`.
     fn check(value: &str, expected: &str) {
+        check_with(&[], value, expected);
+    }
+
+    /// Compares the header fields and warnings that result from a value of the variable with `expected`.
+    fn check_with(factories: &[PropagatorFactory], value: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_PROPAGATORS", value)]);
-        let fields = Propagators::from_env(&env).fields().collect::<Vec<_>>().join(" ");
+        let fields = Propagators::from_env_with(&env, factories).fields().collect::<Vec<_>>().join(" ");
         let warnings = env.take_warnings().into_iter().map(|warning| warning.to_string());
         assert_eq!(std::iter::once(fields).chain(warnings).collect::<Vec<_>>().join("; "), expected, "{value:?}");
     }
@@ -153,12 +176,82 @@ mod tests {
         check("b3", "b3");
         check("b3multi,b3", "x-b3-traceid x-b3-spanid x-b3-sampled x-b3-flags b3");
         check("none", "");
-        let accepted = "expected one of tracecontext, baggage, b3, b3multi, none";
+        check("jaeger,ottrace", "uber-trace-id ot-tracer-traceid ot-tracer-spanid ot-tracer-sampled");
+        let accepted = "expected one of tracecontext, baggage, b3, b3multi, jaeger, ottrace, none";
         check("xray,b3", &format!(r#"b3; OTEL_PROPAGATORS="xray" cannot be used: {accepted}"#));
-        let unusable = format!(r#"OTEL_PROPAGATORS="jaeger" cannot be used: {accepted}"#);
-        check("jaeger", &format!("traceparent tracestate baggage; {unusable}"));
+        let unusable = format!(r#"OTEL_PROPAGATORS="xray" cannot be used: {accepted}"#);
+        check("xray", &format!("traceparent tracestate baggage; {unusable}"));
         let beside = "OTEL_PROPAGATORS: `none` has no meaning beside other propagators and is left out";
         check("none,b3", &format!("b3; {beside}"));
+    }
+
+    /// Sends the ids of the context in a header of its own.
+    #[derive(Debug)]
+    struct Stranger;
+
+    impl TextMapPropagator for Stranger {
+        fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+            let span = cx.span().span_context().clone();
+            injector.set("stranger", format!("{}-{}", span.trace_id(), span.span_id()));
+        }
+
+        fn extract_with_context(&self, cx: &Context, _: &dyn Extractor) -> Context {
+            cx.clone()
+        }
+
+        fn fields(&self) -> FieldIter<'_> {
+            static FIELDS: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["stranger".to_owned()]);
+            FieldIter::new(&*FIELDS)
+        }
+    }
+
+    const FACTORIES: &[PropagatorFactory] = &[
+        PropagatorFactory::new("stranger", || Box::new(Stranger)),
+        PropagatorFactory::missing("absent", "enable the feature `absent`"),
+    ];
+
+    #[test]
+    fn the_variable_names_factories() {
+        check_with(FACTORIES, "b3,stranger", "b3 stranger");
+        let absent = r#"OTEL_PROPAGATORS="absent" cannot be used: "#;
+        let absent = format!("{absent}expected a propagator that is compiled in: enable the feature `absent`");
+        check_with(FACTORIES, "absent,b3", &format!("b3; {absent}"));
+        check_with(FACTORIES, "absent", &format!("traceparent tracestate baggage; {absent}"));
+        let unknown = r#"OTEL_PROPAGATORS="x" cannot be used: "#;
+        let unknown = format!(
+            "{unknown}expected one of tracecontext, baggage, b3, b3multi, jaeger, ottrace, stranger, absent, none"
+        );
+        check_with(FACTORIES, "x,b3", &format!("b3; {unknown}"));
+    }
+
+    #[test]
+    fn by_name() {
+        let chain = Propagators::none().with_named("stranger", FACTORIES).unwrap().with_named("b3", &[]).unwrap();
+        assert_eq!(chain.fields().collect::<Vec<_>>(), ["stranger", "b3"]);
+        assert!(Propagators::none().with_named("stranger", &[]).is_err());
+        assert!(Propagators::none().with_named("absent", FACTORIES).is_err());
+        const REPLACES: &[PropagatorFactory] = &[PropagatorFactory::new("b3", || Box::new(Stranger))];
+        let replaced = Propagators::none().with_named("b3", REPLACES).unwrap();
+        assert_eq!(replaced.fields().collect::<Vec<_>>(), ["stranger"]);
+    }
+
+    /// spec: trace/sdk.md#sdk-span-creation — a dropped span has its own id, which every propagator sends.
+    #[test]
+    fn a_stranger_sends_the_id_of_a_dropped_span() {
+        use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
+
+        let parent = SpanContext::new(1.into(), 2.into(), TraceFlags::NOT_SAMPLED, true, TraceState::NONE);
+        let cx = Context::new().with_remote_span_context(parent.clone());
+        let sent = || {
+            let mut out = HashMap::new();
+            Propagators::default().with_propagator(Stranger).inject_context(&cx, &mut out);
+            (out["traceparent"][3..52].to_owned(), out["stranger"].clone())
+        };
+        assert!(sent().1.ends_with("-0000000000000002"));
+        let _entered = unsampled::Unsampled::below(unsampled::Parent::new(&parent)).enter();
+        let (own, stranger) = sent();
+        assert_eq!(own, stranger);
+        assert!(!stranger.ends_with("-0000000000000002"), "{stranger}");
     }
 
     #[test]

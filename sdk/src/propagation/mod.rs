@@ -5,12 +5,14 @@
 //! | [`TraceContextPropagator`] | `traceparent`, `tracestate` | W3C Trace Context level 2 and later versions | version `00` |
 //! | [`BaggagePropagator`] | `baggage` | W3C Baggage | W3C Baggage |
 //! | [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of the two |
+//! | [`JaegerPropagator`] | `uber-trace-id`, `uberctx-*` | Jaeger, also its baggage | ids of full length |
+//! | [`OtTracePropagator`] | `ot-tracer-*`, `ot-baggage-*` | ids of 64 and of 128 bits | ids of 64 bits |
 //!
-//! [`Propagators`] chains them in the order given by `OTEL_PROPAGATORS`. All propagators treat headers as untrusted input:
+//! [`Propagators`] chains them in the order given by `OTEL_PROPAGATORS`, and a [`PropagatorFactory`] adds another to the names. All propagators treat headers as untrusted input:
 //! extraction never panics, takes time linear in the length of the headers, and returns the given context unchanged if
 //! anything is invalid.
 //!
-//! [`active`] finds the propagator of the program or of a test.
+//! [`active`] finds the propagator of the program or of a test. [`environment`] carries context into a child process.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -38,6 +40,11 @@ pub mod active;
 mod b3;
 mod baggage;
 mod composite;
+mod entries;
+pub mod environment;
+mod factory;
+mod jaeger;
+mod ot_trace;
 mod trace_context;
 mod trace_state;
 #[cfg(test)]
@@ -46,4 +53,7 @@ mod w3c_suite;
 pub use b3::B3Propagator;
 pub use baggage::BaggagePropagator;
 pub use composite::Propagators;
+pub use factory::PropagatorFactory;
+pub use jaeger::JaegerPropagator;
+pub use ot_trace::OtTracePropagator;
 pub use trace_context::TraceContextPropagator;

@@ -1,5 +1,6 @@
 //! The creation time of this process. Together with the process id, it identifies the process uniquely.
 
+use super::files::read_text;
 use crate::time::Timestamp;
 
 /// The unit of time in `/proc`, which is the same on every architecture that Rust supports.
@@ -13,7 +14,9 @@ const TICKS_PER_SECOND: u64 = 100;
 ///
 /// spec: semconv registry process.creation.time
 pub(super) fn creation_time() -> Option<String> {
-    let read = |file| std::fs::read_to_string(file).ok();
+    /// The counts of interrupts before the boot time take many kilobytes on large machines.
+    const MAX: u64 = 1024 * 1024;
+    let read = |file| read_text(file, MAX);
     created(&read("/proc/stat")?, &read("/proc/self/stat")?).map(iso_8601)
 }
 

@@ -1,4 +1,4 @@
-//! Lowercase hexadecimal text of fixed length, as used for ids and flags in headers.
+//! Hexadecimal text, as used for ids and flags in headers: lower case and of fixed length, except in older formats.
 
 use opentelemetry::trace::{SpanId, TraceId};
 
@@ -48,6 +48,13 @@ pub(crate) fn parse_span_id(digits: &[u8]) -> Option<SpanId> {
     Some(SpanId::from_bytes(parse(digits)?)).filter(|&id| id != SpanId::INVALID)
 }
 
+/// Parses from one digit to `max` digits in either case, as older formats send ids.
+pub(crate) fn parse_padded(digits: &str, max: usize) -> Option<u128> {
+    let are_digits = (1..=max).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // The conversion alone would accept a sign.
+    are_digits.then(|| u128::from_str_radix(digits, 16).ok()).flatten()
+}
+
 /// Appends `bytes` as hexadecimal digits.
 pub(crate) fn push(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
@@ -79,6 +86,16 @@ mod tests {
         }
         assert_eq!(parse_span_id(b"0000000000000000"), None);
         assert_eq!(parse_trace_id(b"00000000000000000000000000000000"), None);
+    }
+
+    #[test]
+    fn older_formats_have_shorter_ids_in_either_case() {
+        assert_eq!(parse_padded("fF", 16), Some(255));
+        assert_eq!(parse_padded("0", 16), Some(0));
+        assert_eq!(parse_padded(&"f".repeat(32), 32), Some(u128::MAX));
+        for wrong in ["", "+1", "g", " 1", "123"] {
+            assert_eq!(parse_padded(wrong, 2), None, "{wrong:?}");
+        }
     }
 
     /// Tests every byte value at each of the eight positions.

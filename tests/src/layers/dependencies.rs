@@ -67,6 +67,10 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
             Some("the viewer knows the sdk and serve; no exporter, no integration, not the facade")
         }
         "bridges" if is_ours && name != "telemark-sdk" => Some("a bridge knows the sdk and what it bridges to"),
+        "detectors" if is_ours && !matches!(name, "telemark-sdk" | "telemark-metadata") => {
+            Some("a detector knows the sdk and detectors/metadata")
+        }
+        "propagators" if is_ours => Some("a propagator knows the API alone"),
         "serve" if is_ours && name != "telemark-sdk" => Some("serve knows the sdk alone"),
         "integrations" if is_ours && on_place != Some("integrations") => {
             Some("an integration depends on the API, its framework, integrations/kit and http; never on the sdk")

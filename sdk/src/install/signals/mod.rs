@@ -8,8 +8,9 @@ mod stages;
 mod traces;
 
 pub(super) use self::provider::Provider;
+use super::components::Components;
 use super::pipeline::Companion;
-use super::registry::{Factory, Node};
+use super::registry::Node;
 use crate::config::Env;
 use crate::diag::SignalHealth;
 use crate::error::ConfigError;
@@ -17,52 +18,8 @@ use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
-use crate::signal::{Logs, Metrics, Traces};
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
-
-/// The exporters that the configuration can select, and the defaults of the crate that provides them. To add a single
-/// exporter, use [`TelemetryBuilder::with_span_exporter_factory`](super::TelemetryBuilder::with_span_exporter_factory) and its
-/// siblings instead.
-#[derive(Clone, Copy, Debug)]
-pub struct Components {
-    pub(super) traces: &'static [Factory<Traces>],
-    pub(super) logs: &'static [Factory<Logs>],
-    pub(super) metrics: &'static [Factory<Metrics>],
-    /// `None` leaves the default as it is.
-    pub(super) handles_termination: Option<bool>,
-}
-
-impl Components {
-    /// No exporters: their variables are not read, and only exporters added in code are used.
-    pub const NONE: Components = Components { traces: &[], logs: &[], metrics: &[], handles_termination: None };
-
-    /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
-    pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
-        self.traces = factories;
-        self
-    }
-
-    /// Sets the exporters of log records for `OTEL_LOGS_EXPORTER`. The exporter named `otlp` is the default.
-    pub const fn with_log_exporters(mut self, factories: &'static [Factory<Logs>]) -> Self {
-        self.logs = factories;
-        self
-    }
-
-    /// Sets the metric exporters for `OTEL_METRICS_EXPORTER`. The exporter named `otlp` is the default.
-    pub const fn with_metric_exporters(mut self, factories: &'static [Factory<Metrics>]) -> Self {
-        self.metrics = factories;
-        self
-    }
-
-    /// Sets the default of [`TelemetryBuilder::with_termination_handler`](super::TelemetryBuilder::with_termination_handler).
-    /// If true, the handler is enabled unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`. Without this call,
-    /// [`TelemetryBuilder::with_components`](super::TelemetryBuilder::with_components) leaves the default as it is.
-    pub const fn with_termination_handler(mut self, is_default: bool) -> Self {
-        self.handles_termination = Some(is_default);
-        self
-    }
-}
 
 /// The configuration of each signal.
 #[derive(Debug, Default)]

@@ -33,6 +33,25 @@ pub(crate) fn panic(file: &Path) {
     failing();
 }
 
+/// Prints the variables of context that a program has which is started in a span; `OWN` is the id of that span.
+pub(crate) fn starts_a_program(file: &Path) {
+    let _telemetry = init(file);
+    let _starter = telemark::propagation::extract_environment().attach();
+    telemark::span("starts").in_scope(|| {
+        let own = telemark::current_span_context();
+        let mut command = std::process::Command::new("env");
+        telemark::propagation::inject_environment(&mut command);
+        let output = command.output().expect("`env` is there").stdout;
+        let text = String::from_utf8_lossy(&output).into_owned();
+        let mut lines: Vec<_> =
+            text.lines().filter(|line| line.starts_with("TRACE") || line.starts_with("BAG")).collect();
+        lines.sort_unstable();
+        for line in lines {
+            println!("{}", line.replace(&own.span_id().to_string(), "OWN"));
+        }
+    });
+}
+
 thread_local! {
     static GUARD: RefCell<Option<Guard>> = const { RefCell::new(None) };
 }

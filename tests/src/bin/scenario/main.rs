@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         "process exit with the guard in a thread-local" => ends::exit_with_guard_in_thread_local(&file),
         "spans in a thread-local's destructor" => ends::spans_in_destructor(&file),
         "spans in a destructor after the context's" => ends::spans_in_late_destructor(&file),
+        "program that starts a program" => ends::starts_a_program(&file),
         "forgotten guard" => ends::forgotten_guard(&file),
         "signal" => ends::signal(&file),
         "signal while the receiver hangs" => ends::signal_with_hanging_receiver(),

@@ -1,0 +1,71 @@
+//! The components that a configuration can select by name, as the crate that has them lists them.
+
+use super::registry::Factory;
+use crate::propagation::PropagatorFactory;
+use crate::resource::Detector;
+use crate::signal::{Logs, Metrics, Traces};
+
+/// The exporters, propagators and resource detectors that the configuration can select, and the defaults of the crate that provides them. To add a single
+/// exporter, use [`TelemetryBuilder::with_span_exporter_factory`](super::TelemetryBuilder::with_span_exporter_factory) and its
+/// siblings instead.
+#[derive(Clone, Copy, Debug)]
+pub struct Components {
+    pub(super) traces: &'static [Factory<Traces>],
+    pub(super) logs: &'static [Factory<Logs>],
+    pub(super) metrics: &'static [Factory<Metrics>],
+    pub(super) propagators: &'static [PropagatorFactory],
+    pub(super) detectors: &'static [Detector],
+    /// `None` leaves the default as it is.
+    pub(super) handles_termination: Option<bool>,
+}
+
+impl Components {
+    /// No exporters: their variables are not read, and only exporters added in code are used. The propagators and the resource
+    /// detectors are those of this crate.
+    pub const NONE: Components = Components {
+        traces: &[],
+        logs: &[],
+        metrics: &[],
+        propagators: &[],
+        detectors: &[],
+        handles_termination: None,
+    };
+
+    /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
+    pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
+        self.traces = factories;
+        self
+    }
+
+    /// Sets the exporters of log records for `OTEL_LOGS_EXPORTER`. The exporter named `otlp` is the default.
+    pub const fn with_log_exporters(mut self, factories: &'static [Factory<Logs>]) -> Self {
+        self.logs = factories;
+        self
+    }
+
+    /// Sets the metric exporters for `OTEL_METRICS_EXPORTER`. The exporter named `otlp` is the default.
+    pub const fn with_metric_exporters(mut self, factories: &'static [Factory<Metrics>]) -> Self {
+        self.metrics = factories;
+        self
+    }
+
+    /// Sets the propagators that `OTEL_PROPAGATORS` may name beside those of this crate.
+    pub const fn with_propagators(mut self, factories: &'static [PropagatorFactory]) -> Self {
+        self.propagators = factories;
+        self
+    }
+
+    /// Sets the resource detectors that `OTEL_RUST_RESOURCE_DETECTORS` may name beside those of this crate.
+    pub const fn with_resource_detectors(mut self, detectors: &'static [Detector]) -> Self {
+        self.detectors = detectors;
+        self
+    }
+
+    /// Sets the default of [`TelemetryBuilder::with_termination_handler`](super::TelemetryBuilder::with_termination_handler).
+    /// If true, the handler is enabled unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`. Without this call,
+    /// [`TelemetryBuilder::with_components`](super::TelemetryBuilder::with_components) leaves the default as it is.
+    pub const fn with_termination_handler(mut self, is_default: bool) -> Self {
+        self.handles_termination = Some(is_default);
+        self
+    }
+}
