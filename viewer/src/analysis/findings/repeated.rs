@@ -20,7 +20,8 @@ pub(super) fn find(trace: &Trace<'_>, found: &mut Found) {
             below.entry(trace.tree.parent[position]).or_default().push(position);
         }
     }
-    for (parent, calls) in below {
+    // Fewer calls are neither a row nor a loop.
+    for (parent, calls) in below.into_iter().filter(|(_, calls)| calls.len() >= ROW.min(LOOP)) {
         let parent = trace.span(parent as usize);
         let mut by_operation: HashMap<String, Vec<usize>> = HashMap::new();
         for &position in &calls {

@@ -12,6 +12,10 @@ use crate::model::{Kind, Span, Status};
 const SHOWN: usize = 20;
 
 pub(super) fn find(trace: &Trace<'_>, found: &mut Found) {
+    // Most traces have no error, and thus nothing to retry.
+    if !trace.spans.iter().any(|span| matches!(span.status, Status::Error(_))) {
+        return;
+    }
     let retried = retried(&trace.spans, &trace.tree, &trace.times);
     // Equal calls below one parent, by start.
     let mut stories: HashMap<_, Vec<usize>> = HashMap::new();
