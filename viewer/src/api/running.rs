@@ -2,7 +2,7 @@
 //! load the list again with each start and end of a span.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
@@ -45,10 +45,12 @@ impl Api {
         for span in self.store.running().spans() {
             by_trace.entry(span.trace_id).or_default().push(span);
         }
+        let ids = by_trace.keys().copied();
+        let held: HashSet<TraceId> = self.store.read(|held| ids.filter(|&id| held.traces.get(id).is_some()).collect());
         let mut running = RunningTraces::default();
         for (id, spans) in by_trace {
             running.spans.insert(id, spans.len());
-            if self.store.read(|held| held.traces.get(id).is_some()) {
+            if held.contains(&id) {
                 continue;
             }
             let trace = Trace::of_running(id, spans, now);

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const PATIENCE = 10_000;
+/** A path that only an interception answers. */
+const PROBE = '/intercepted.json';
 /** Chromium executes a command within this time, even on a busy machine. */
 const COMMAND_DEADLINE = 60_000;
 
@@ -77,7 +79,7 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
     if (from !== sessionId) return;
     if (method === 'Network.requestWillBeSent') requests.push(params.request.url);
     if (method === 'Fetch.requestPaused') {
-      const body = answer(params.request.url);
+      const body = params.request.url.endsWith(PROBE) ? {} : answer(params.request.url);
       if (body) send('Fetch.fulfillRequest', { requestId: params.requestId, responseCode: 200, body: Buffer.from(JSON.stringify(body)).toString('base64') });
     }
     if (method === 'Runtime.exceptionThrown') errors.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
@@ -165,7 +167,10 @@ async function open({ send: sendAll, listeners, width = 1280, height = 800, dark
     /** Lets requests whose address matches hang, or answers them with what `respond` returns as JSON; without a pattern, no longer. */
     async intercept(urlPattern, respond = () => undefined) {
       answer = respond;
-      await (urlPattern ? send('Fetch.enable', { patterns: [{ urlPattern }] }) : send('Fetch.disable'));
+      if (!urlPattern) { await send('Fetch.disable'); return; }
+      await send('Fetch.enable', { patterns: [{ urlPattern }, { urlPattern: `*${PROBE}` }] });
+      // The page learns of it a little later.
+      await page.until('the interception', async (probe) => (await fetch(probe)).ok, PROBE);
     },
     /** Hides the page as another tab does, or shows it again. */
     visible: (visible) => page.run((state) => {
