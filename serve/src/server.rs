@@ -31,7 +31,7 @@ pub struct Server {
     handle: Handle,
     address: SocketAddr,
     is_ending: Arc<AtomicBool>,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 impl Server {
@@ -135,7 +135,7 @@ impl ServerBuilder {
         let address = listener.local_addr().map_err(failed)?;
         let mut listener = mio::net::TcpListener::from_std(listener);
         let poll = Poll::new().map_err(failed)?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(failed)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(failed)?);
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(failed)?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let site = Site {
@@ -151,6 +151,7 @@ impl ServerBuilder {
             listener: Some(listener),
             site: Arc::new(site),
             is_ending: is_ending.clone(),
+            _waker: waker.clone(),
             connections: Connections::default(),
         };
         let handle = Runtime::Thread.start(name, worker)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use telemark_sdk::ExportError;
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::error::catch;
@@ -41,6 +41,9 @@ pub(crate) struct Worker {
     pub(crate) listener: Option<TcpListener>,
     pub(crate) site: Arc<Site>,
     pub(crate) is_ending: Arc<AtomicBool>,
+    /// Keeps the waker's descriptor open. A dropped server wakes the thread and would close the descriptor before the thread has seen
+    /// that, which removes it from those that the thread waits for.
+    pub(crate) _waker: Arc<Waker>,
     pub(crate) connections: Connections,
 }
 

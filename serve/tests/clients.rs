@@ -291,6 +291,25 @@ fn a_response_on_its_way_arrives_though_the_server_ends() {
     });
 }
 
+/// The thread of a server must see that the server was dropped, even if it is slow to wake up.
+#[test]
+fn dropped_servers_drop_their_handlers() {
+    let handlers = Arc::new(());
+    for _ in 0..500 {
+        let handler = handlers.clone();
+        let handle = move |_: &_| Response::new(format!("{handler:?}").into_bytes());
+        let server = Server::builder("telemark-test", handle).start(bind("127.0.0.1", 0).unwrap()).unwrap();
+        // The thread waits for sockets by now.
+        assert!(read_all(sent(&server, GET)).ends_with("()"));
+        drop(server);
+    }
+    let deadline = Deadline::after(PATIENCE);
+    while Arc::strong_count(&handlers) > 1 {
+        assert!(!deadline.has_passed(), "{} servers go on", Arc::strong_count(&handlers) - 1);
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn a_dropped_server_is_gone() {
     let server = start();
