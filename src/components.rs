@@ -1,6 +1,15 @@
 //! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one per row.
 
+#[cfg(any(feature = "console", feature = "viewer"))]
+use std::time::Duration;
+
+#[cfg(feature = "viewer")]
+use telemark_sdk::batch::BatchConfig;
+#[cfg(any(feature = "console", feature = "viewer"))]
+use telemark_sdk::config::Env;
 use telemark_sdk::install::{Components, Factory};
+#[cfg(any(feature = "console", feature = "viewer"))]
+use telemark_sdk::metrics::PeriodicConfig;
 #[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
 use telemark_sdk::metrics::ReaderConfig;
 use telemark_sdk::signal::{Logs, Metrics, Traces};
@@ -31,7 +40,7 @@ const SPAN_EXPORTERS: &[Factory<Traces>] = &[
     row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleTraceExporter::from_env(node.env())))),
     row!("viewer", |node| {
         let viewer = telemark_viewer::InProcess::shared(node.env())?;
-        let pipeline = Pipeline::<Traces>::batched(viewer.span_exporter(), Some(soon(node.env())));
+        let pipeline = Pipeline::<Traces>::batched(viewer.span_exporter(), soon(node.env()));
         let running = viewer.clone();
         Ok(pipeline.with_processor(move |resource| running.running_spans(resource)).with_server(viewer))
     }),
@@ -50,13 +59,13 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
     row!("otlp", |node| {
         let exporter = telemark_otlp::OtlpExporter::<Metrics>::from_env(node.env())?;
         let config = preferred(&exporter);
-        Ok(Pipeline::periodic(exporter, config, None))
+        Ok(Pipeline::periodic(exporter, config, std::convert::identity))
     }),
     row!("console", |node| {
         let exporter = telemark_console::ConsoleMetricExporter::from_env(node.env());
         // spec: metrics/sdk_exporters/stdout.md — the console exports every 10 s by default.
-        let periods = periods_or(node.env(), std::time::Duration::from_secs(10));
-        Ok(Pipeline::periodic(exporter, ReaderConfig::new(), Some(periods)))
+        let periods = periods_or(node.env(), Duration::from_secs(10));
+        Ok(Pipeline::periodic(exporter, ReaderConfig::new(), periods))
     }),
     row!("prometheus", |node| {
         let prometheus = telemark_prometheus::PrometheusExporter::new();
@@ -65,8 +74,8 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
     }),
     row!("viewer", |node| {
         let viewer = telemark_viewer::InProcess::shared(node.env())?;
-        let periods = periods_or(node.env(), std::time::Duration::from_secs(5));
-        Ok(Pipeline::periodic(viewer.metric_exporter(), ReaderConfig::new(), Some(periods)).with_server(viewer))
+        let periods = periods_or(node.env(), Duration::from_secs(5));
+        Ok(Pipeline::periodic(viewer.metric_exporter(), ReaderConfig::new(), periods).with_server(viewer))
     }),
 ];
 
@@ -82,31 +91,31 @@ fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
     })
 }
 
-/// Returns the periods of an exporter that exports at another interval by default.
+/// Returns a function that adjusts the periods of an exporter whose default is another interval. An interval from code or the
+/// environment remains.
 #[cfg(any(feature = "console", feature = "viewer"))]
-fn periods_or(env: &telemark_sdk::config::Env, interval: std::time::Duration) -> telemark_sdk::metrics::PeriodicConfig {
-    let periods = telemark_sdk::metrics::PeriodicConfig::from_env(env);
-    match env.string("OTEL_METRIC_EXPORT_INTERVAL") {
-        Some(_) => periods,
-        None => periods.with_interval(interval),
+fn periods_or(env: &Env, interval: Duration) -> impl FnOnce(PeriodicConfig) -> PeriodicConfig + Send + use<> {
+    let is_set = env.string("OTEL_METRIC_EXPORT_INTERVAL").is_some();
+    move |periods| match is_set || periods.interval() != PeriodicConfig::default().interval() {
+        true => periods,
+        false => periods.with_interval(interval),
     }
 }
 
-/// Returns the config of a batch processor whose spans are soon on a page.
+/// Returns a function that adjusts the config of a batch processor whose spans are soon on a page. A delay from code or the environment
+/// remains.
 #[cfg(feature = "viewer")]
-fn soon(env: &telemark_sdk::config::Env) -> telemark_sdk::batch::BatchConfig {
-    let config = telemark_sdk::batch::BatchConfig::spans_from_env(env);
-    match env.string("OTEL_BSP_SCHEDULE_DELAY") {
-        Some(_) => config,
-        None => config.with_schedule_delay(std::time::Duration::from_millis(500)),
+fn soon(env: &Env) -> impl FnOnce(BatchConfig) -> BatchConfig + Send + use<> {
+    let is_set = env.string("OTEL_BSP_SCHEDULE_DELAY").is_some();
+    move |config| match is_set || config.schedule_delay() != BatchConfig::SPANS.schedule_delay() {
+        true => config,
+        false => config.with_schedule_delay(Duration::from_millis(500)),
     }
 }
 
-#[cfg(feature = "otlp")]
-#[cfg(test)]
+#[cfg(all(test, feature = "otlp", feature = "viewer"))]
 mod tests {
     use telemark_otlp::OtlpExporter;
-    use telemark_sdk::config::Env;
     use telemark_sdk::testing::TestTelemetry;
 
     use super::*;
@@ -131,5 +140,23 @@ mod tests {
             &[("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram")],
             "a sum 1\nb exponential count=1 sum=1 min=1 max=1 scale=20 +-1:1\n",
         );
+    }
+
+    #[test]
+    fn an_exporter_shortens_only_times_that_nobody_has_set() {
+        let millis = Duration::from_millis;
+        let delay = |variables: &[(&str, &str)], config| soon(&Env::from_pairs(variables.iter().copied()))(config);
+        let with = |delay| BatchConfig::SPANS.with_max_queue_size(7).with_schedule_delay(delay);
+        assert_eq!(delay(&[], with(millis(5_000))), with(millis(500)));
+        assert_eq!(delay(&[], with(millis(60_000))), with(millis(60_000)));
+        assert_eq!(delay(&[("OTEL_BSP_SCHEDULE_DELAY", "5000")], with(millis(5_000))), with(millis(5_000)));
+
+        let periods = |variables: &[(&str, &str)], config| {
+            periods_or(&Env::from_pairs(variables.iter().copied()), millis(5_000))(config)
+        };
+        let with = |interval| PeriodicConfig::default().with_timeout(millis(7)).with_interval(interval);
+        assert_eq!(periods(&[], with(millis(60_000))), with(millis(5_000)));
+        assert_eq!(periods(&[], with(millis(30_000))), with(millis(30_000)));
+        assert_eq!(periods(&[("OTEL_METRIC_EXPORT_INTERVAL", "60000")], with(millis(60_000))), with(millis(60_000)));
     }
 }

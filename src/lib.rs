@@ -316,8 +316,8 @@ pub mod trace {
     };
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
-        Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
-        SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
+        Attention, Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData,
+        SpanEvent, SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
     };
 }
 

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use opentelemetry::trace::Tracer;
+use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Components, Factory, Pipeline, Telemetry, TelemetryBuilder};
-use telemark_sdk::metrics::PullReader;
+use telemark_sdk::metrics::{PeriodicConfig, PullReader, ReaderConfig};
 use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::testing::InMemoryExporter;
 
@@ -94,4 +95,40 @@ fn instrumentation_starts_once_the_telemetry_is_the_programs_and_may_panic() {
     builder().init().unwrap_err();
     assert_eq!(calls.load(Ordering::Relaxed), 1, "the first one stays");
     drop(telemetry);
+}
+
+#[test]
+fn a_pipeline_adjusts_what_the_program_has_set() {
+    static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let spans = || {
+        Factory::new("adjusted", |_| {
+            Ok(Pipeline::batched(InMemoryExporter::<Traces>::new(), |config| {
+                SEEN.lock().unwrap().push(format!("{} spans", config.max_queue_size()));
+                config
+            }))
+        })
+    };
+    let metrics = || {
+        Factory::new("adjusted", |_| {
+            Ok(Pipeline::periodic(InMemoryExporter::<Metrics>::new(), ReaderConfig::new(), |periods| {
+                SEEN.lock().unwrap().push(format!("every {:?}", periods.interval()));
+                periods
+            }))
+        })
+    };
+    let build = |more: &[(&str, &str)], in_code: bool| {
+        let mut variables = vec![("OTEL_TRACES_EXPORTER", "adjusted"), ("OTEL_METRICS_EXPORTER", "adjusted")];
+        variables.extend(more);
+        let mut builder = with(&variables).with_span_exporter_factory(spans()).with_metric_exporter_factory(metrics());
+        if in_code {
+            let periods = PeriodicConfig::default().with_interval(Duration::from_secs(7));
+            builder = builder.with_span_batch(BatchConfig::SPANS.with_max_queue_size(7)).with_metric_periods(periods);
+        }
+        drop(builder.build().unwrap());
+        std::mem::take(&mut *SEEN.lock().unwrap())
+    };
+    assert_eq!(build(&[], false), ["2048 spans", "every 60s"]);
+    let variables = [("OTEL_BSP_MAX_QUEUE_SIZE", "9"), ("OTEL_METRIC_EXPORT_INTERVAL", "9000")];
+    assert_eq!(build(&variables, false), ["9 spans", "every 9s"]);
+    assert_eq!(build(&variables, true), ["7 spans", "every 7s"]);
 }

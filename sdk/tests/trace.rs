@@ -18,7 +18,7 @@ use telemark_sdk::limits::{AttributeLimits, SpanLimits};
 use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
-use telemark_sdk::trace::{SdkSpan, SdkTracerProvider, SpanData, SpanProcessor};
+use telemark_sdk::trace::{Attention, SdkSpan, SdkTracerProvider, SpanData, SpanProcessor};
 
 fn remote(trace: u128, span: u64, flags: u8) -> SpanContext {
     SpanContext::new(TraceId::from(trace), SpanId::from(span), TraceFlags::new(flags), true, TraceState::NONE)
@@ -256,6 +256,55 @@ fn record_only_spans_reach_the_processors_but_no_exporter() {
         *witness.0.lock().unwrap(),
         ["start s under 0000000000000000", "ending s!", "end s! early=1 by=sampler seen=true"]
     );
+}
+
+/// Counts the calls of a processor that pays attention only at times.
+#[derive(Debug, Default)]
+struct Attentive(Attention, Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+impl SpanProcessor for Attentive {
+    fn on_start(&self, _: &mut SdkSpan, _: &Context) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_ending(&self, _: &mut SpanData) {
+        self.2.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn attention(&self) -> Option<Attention> {
+        Some(self.0.clone())
+    }
+
+    fn on_end(&self, _: SpanData) {}
+}
+
+#[test]
+fn a_processor_sees_spans_start_and_end_while_its_switch_is_on() {
+    let processor = Attentive::default();
+    let (attention, starts, endings) = (processor.0.clone(), processor.1.clone(), processor.2.clone());
+    let counts = || (starts.load(Ordering::Relaxed), endings.load(Ordering::Relaxed));
+    let telemetry = TestTelemetry::with(|builder| builder.with_processor(processor));
+    let tracer = telemetry.tracer("test");
+    drop(tracer.start("unseen"));
+    assert_eq!(counts(), (0, 0));
+    let early = tracer.start("started before");
+    attention.set(true);
+    drop(early);
+    let late = tracer.start("ended after");
+    assert_eq!(counts(), (1, 1));
+    attention.set(false);
+    drop(late);
+    assert_eq!(counts(), (1, 1));
+    assert_eq!(telemetry.spans().len(), 3);
+}
+
+#[test]
+fn another_processor_sees_all_spans_whatever_the_switch() {
+    let witness = Witness::default();
+    let telemetry =
+        TestTelemetry::with(|builder| builder.with_processor(Attentive::default()).with_processor(witness.clone()));
+    drop(telemetry.tracer("test").start("s"));
+    assert_eq!(witness.0.lock().unwrap().len(), 3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Traces: the provider, the tracer, the span, processors, and the data of a finished span.
 
 pub mod active;
+mod attention;
 pub(crate) mod bridged;
 mod call_site;
 pub(crate) mod exceptions;
@@ -13,6 +14,7 @@ mod span;
 mod tracer;
 
 pub use crate::instrumentation_scope::Scope;
+pub use attention::Attention;
 pub use call_site::CallSite;
 pub use exceptions::ExceptionSignal;
 #[doc(hidden)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use opentelemetry::Context;
 
-use super::{SdkSpan, SpanData};
+use super::attention::Wanted;
+use super::{Attention, SdkSpan, SpanData};
 use crate::batch::{BatchConfig, Processor, Stage, StagedProcessor};
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError, catch};
@@ -49,6 +50,12 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
     /// Returns true if [`Self::on_ending`] does anything. Called once, when the provider is built.
     fn wants_ending(&self) -> bool {
         true
+    }
+
+    /// Returns the switch that says whether [`Self::on_start`] and [`Self::on_ending`] must be called at present, or `None` if they must
+    /// always be called. Called when the provider is built.
+    fn attention(&self) -> Option<Attention> {
+        None
     }
 
     /// Called after a span has ended.
@@ -194,9 +201,17 @@ impl Processors {
         self.all.get(self.first_at_end..).unwrap_or_default()
     }
 
-    /// Returns true if a processor wants something. One that panics is called.
-    pub(super) fn want(&self, wants: impl Fn(&dyn SpanProcessor) -> bool) -> bool {
-        self.iter().any(|processor| catch(|| wants(&**processor)).unwrap_or(true))
+    /// Returns the times at which a processor that wants something must be called. One that panics is always called.
+    pub(super) fn wanted(&self, wants: impl Fn(&dyn SpanProcessor) -> bool) -> Wanted {
+        let mut wanted = Wanted::default();
+        for processor in self.iter() {
+            match catch(|| wants(&**processor).then(|| processor.attention())) {
+                Ok(None) => {}
+                Ok(Some(Some(attention))) => wanted.switches.push(attention),
+                Ok(Some(None)) | Err(_) => wanted.always = true,
+            }
+        }
+        wanted
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.

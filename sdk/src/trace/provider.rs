@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
+use super::attention::Wanted;
 use super::processor::{Processors, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::baggage_attributes::BaggageAttributes;
@@ -252,11 +253,13 @@ impl TracerProviderBuilder {
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let processors = Processors::new(self.processors);
+        let mut wants_start = processors.wanted(|processor| processor.wants_start());
+        wants_start.always |= !self.baggage.is_empty();
         let inner = ProviderInner {
             // A sampler that panics is asked about each span.
             drops_below_unsampled: catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false),
-            wants_start: !self.baggage.is_empty() || processors.want(|processor| processor.wants_start()),
-            wants_ending: processors.want(|processor| processor.wants_ending()),
+            wants_start,
+            wants_ending: processors.wanted(|processor| processor.wants_ending()),
             samples_below_sampled: catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false),
             off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
@@ -280,10 +283,10 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
-    /// True if spans need their parent's context when they start, either for a processor or to copy baggage.
-    pub(super) wants_start: bool,
-    /// True if a processor needs to be called before spans end.
-    pub(super) wants_ending: bool,
+    /// The times at which spans need their parent's context when they start, either for a processor or to copy baggage.
+    pub(super) wants_start: Wanted,
+    /// The times at which a processor needs to be called before spans end.
+    pub(super) wants_ending: Wanted,
     /// `None` if ids are random.
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,

@@ -47,10 +47,10 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
-    /// Returns true if spans need the context in which they start, either for a processor or to copy baggage.
+    /// Returns true if spans that start now need their context, either for a processor or to copy baggage.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
-        self.provider.wants_start
+        self.provider.wants_start.now()
     }
 
     /// If possible, makes the decision for a span in `parent` without calling the sampler, and creates the data if the
@@ -243,7 +243,7 @@ impl SdkTracer {
     /// Copies baggage to a span that starts and calls the processors, if either is needed.
     #[inline]
     pub(super) fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
-        if self.provider.wants_start {
+        if self.wants_start() {
             self.provider.started(span, parent);
         }
     }

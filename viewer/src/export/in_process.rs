@@ -1,11 +1,11 @@
 //! The viewer of this process, which the exporters of all signals share.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::{self, Level};
+use telemark_sdk::instrument::bridge::PerProcess;
 use telemark_sdk::signal::{Logs, Metrics, Signal, Traces};
 
 use super::{RunningSpans, Settings, ViewerExporter};
@@ -29,30 +29,36 @@ pub struct InProcess {
     store: Arc<Store>,
 }
 
-static SHARED: Mutex<Weak<InProcess>> = Mutex::new(Weak::new());
+/// The viewer of each process: a forked child has none at first, since its parent serves the page.
+static SHARED: PerProcess<Shared> = PerProcess::new([const { Mutex::new(Weak::new()) }; PerProcess::<Shared>::PLACES]);
+
+type Shared = Mutex<Weak<InProcess>>;
 
 /// Returns the link to the page of the viewer of this process, or `None` if there is none.
 pub fn link() -> Option<String> {
-    SHARED.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|viewer| viewer.link())
+    lock().upgrade().map(|viewer| viewer.link())
+}
+
+fn lock() -> MutexGuard<'static, Weak<InProcess>> {
+    SHARED.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl InProcess {
-    /// Returns the viewer of this process. If there is none, starts it with the settings in the environment, and writes the link to its
-    /// page to standard error.
+    /// Returns the viewer of this process. If there is none, starts it with the settings in the environment, and logs the link to its
+    /// page with the SDK's own messages.
     ///
     /// # Errors
     /// Fails if the address cannot be listened on, or requires a token.
     pub fn shared(env: &Env) -> Result<Arc<Self>, ConfigError> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock();
         if let Some(viewer) = shared.upgrade() {
             return Ok(viewer);
         }
         let viewer = Arc::new(InProcess::start(&Settings::from_env(env))?);
         *shared = Arc::downgrade(&viewer);
-        if diag::is_shown(Level::Error) {
-            // Without a standard error, nobody reads the link.
-            let _ = writeln!(std::io::stderr(), "telemark: the viewer is at {}", viewer.link());
-        }
+        drop(shared);
+        // Outside of the lock: a slow reader of the messages must not hold up `link`.
+        diag::log(Level::Info, "viewer", format_args!("the viewer is at {}", viewer.link()));
         Ok(viewer)
     }
 
@@ -87,7 +93,7 @@ impl InProcess {
 
     /// Returns a processor that shows the spans that have not ended.
     pub fn running_spans(&self, resource: &telemark_sdk::Resource) -> RunningSpans {
-        RunningSpans::new(self.store.clone(), resource)
+        RunningSpans::new(&self.store, resource)
     }
 
     fn exporter<S: Signal>(&self) -> ViewerExporter<S> {

@@ -3,38 +3,40 @@
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use telemark_sdk::trace::{SdkSpan, SpanData, SpanProcessor};
+use telemark_sdk::ExportError;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::{Attention, SdkSpan, SpanData, SpanProcessor};
 
 use super::spans::{kind, span_id, trace_id};
 use super::values;
 use crate::model::Resource;
 use crate::model::cut::short;
-use crate::store::{RunningSpan, Store};
+use crate::store::{Running, RunningSpan, Store};
 
 /// A span processor that copies ids, name and start of each sampled span, and forgets the span when it ends. While no page asks for
-/// running spans, it only reads an atomic.
+/// running spans, spans do not reach it.
+///
+/// It does not keep the store alive: the provider of a program lives as long as the program, even after its shutdown.
 #[derive(Debug)]
 pub struct RunningSpans {
-    store: Arc<Store>,
+    running: Arc<Running>,
     resource: Arc<Resource>,
 }
 
 impl RunningSpans {
     /// Creates a processor for the spans of a provider with this resource.
-    pub fn new(store: Arc<Store>, resource: &telemark_sdk::Resource) -> Self {
-        let resource = values::resource(resource, &store);
-        RunningSpans { store, resource }
+    pub fn new(store: &Store, resource: &telemark_sdk::Resource) -> Self {
+        RunningSpans { running: store.running().clone(), resource: values::resource(resource, store) }
     }
 }
 
 impl SpanProcessor for RunningSpans {
     fn on_start(&self, span: &mut SdkSpan, _: &Context) {
-        let running = self.store.running();
-        if !running.wanted() {
+        if !self.running.wanted() {
             return;
         }
         let Some(span) = span.data().filter(|span| span.context.is_sampled()) else { return };
-        running.span_started(RunningSpan {
+        self.running.span_started(RunningSpan {
             trace_id: trace_id(span.trace_id()),
             span_id: span_id(span.span_id()),
             parent: span_id(span.parent_span_id),
@@ -47,10 +49,13 @@ impl SpanProcessor for RunningSpans {
     }
 
     fn on_ending(&self, span: &mut SpanData) {
-        let running = self.store.running();
-        if running.wanted() {
-            running.span_ended(span_id(span.span_id()));
+        if self.running.wanted() {
+            self.running.span_ended(span_id(span.span_id()));
         }
+    }
+
+    fn attention(&self) -> Option<Attention> {
+        Some(self.running.attention())
     }
 
     fn wants_end(&self) -> bool {
@@ -58,6 +63,11 @@ impl SpanProcessor for RunningSpans {
     }
 
     fn on_end(&self, _: SpanData) {}
+
+    fn shutdown(&self, _: Deadline) -> Result<(), ExportError> {
+        self.running.provider_ended(&self.resource);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +89,7 @@ mod tests {
         let factory = Factory::new("test", |_| {
             let store = STORE.lock().unwrap().clone().unwrap();
             let pipeline = Pipeline::<Traces>::new(InMemoryExporter::<Traces>::new());
-            Ok(pipeline.with_processor(move |resource| RunningSpans::new(store, resource)))
+            Ok(pipeline.with_processor(move |resource| RunningSpans::new(&store, resource)))
         });
         let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "test"), ("OTEL_SERVICE_NAME", "shop")]);
         Telemetry::builder(env).with_span_exporter_factory(factory).build().unwrap()

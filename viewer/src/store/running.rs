@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use telemark_sdk::instrument::bridge::PerProcess;
 use telemark_sdk::time::Clock;
+use telemark_sdk::trace::Attention;
 
 use crate::model::{Dropped, Kind, Resource, Scope, Span, SpanId, Status, Text, TraceId};
 
-/// The maximum number of running spans. Others are not shown.
+/// The maximum number of running spans. Those that started first make room, such as spans that the program has forgotten to end.
 const MAX_SPANS: usize = 10_000;
 /// How long a request for running spans stays in effect.
 const WANTED: u64 = Duration::from_secs(5).as_nanos() as u64;
@@ -33,35 +35,48 @@ pub struct RunningSpan {
     pub resource: Arc<Resource>,
 }
 
+type Spans = HashMap<SpanId, RunningSpan>;
+
 /// Follows the spans of this process, while a page shows them.
 #[derive(Debug)]
 pub struct Running {
     clock: Clock,
-    /// When a page last asked, in nanoseconds since the Unix epoch; zero if no page has asked lately.
+    /// On while a page is open. Changes only under the lock, together with the spans.
+    attention: Attention,
+    /// When a page last asked, in nanoseconds since the Unix epoch.
     asked: AtomicU64,
-    spans: Mutex<HashMap<SpanId, RunningSpan>>,
+    /// A forked child has spans of its own: its parent's do not run there, and another thread may have held the lock.
+    spans: PerProcess<Mutex<Spans>>,
 }
 
 impl Running {
     pub(crate) fn new(clock: Clock) -> Self {
-        Running { clock, asked: AtomicU64::new(0), spans: Mutex::default() }
+        let spans = std::array::from_fn(|_| Mutex::default());
+        Running { clock, attention: Attention::new(), asked: AtomicU64::new(0), spans: PerProcess::new(spans) }
     }
 
     /// Returns true if a page has asked for running spans within the last 5 seconds. Costs one relaxed load while no
     /// page is open.
     pub fn wanted(&self) -> bool {
-        match self.asked.load(Ordering::Relaxed) {
-            0 => false,
-            asked => self.is_recent(asked),
-        }
+        self.attention.is_on() && (self.is_recent() || self.ask_no_longer())
     }
 
-    /// Adds a span that has started. Call it only while the spans are [`wanted`](Running::wanted).
+    /// Returns the switch that is on while a page may be open.
+    pub fn attention(&self) -> Attention {
+        self.attention.clone()
+    }
+
+    /// Adds a span that has started, if spans are [`wanted`](Running::wanted).
     pub fn span_started(&self, span: RunningSpan) {
         let mut spans = self.lock();
-        if spans.len() < MAX_SPANS || spans.contains_key(&span.span_id) {
-            spans.insert(span.span_id, span);
+        // The end of a span that is added later would not be reported.
+        if !self.attention.is_on() {
+            return;
         }
+        if spans.len() >= MAX_SPANS {
+            make_room(&mut spans);
+        }
+        spans.insert(span.span_id, span);
     }
 
     /// Removes a span that has ended. Call it only while the spans are [`wanted`](Running::wanted).
@@ -69,11 +84,15 @@ impl Running {
         self.lock().remove(&span_id);
     }
 
+    /// Removes the spans of a provider, which reports no ends after its shutdown.
+    pub(crate) fn provider_ended(&self, resource: &Arc<Resource>) {
+        self.lock().retain(|_, span| !Arc::ptr_eq(&span.resource, resource));
+    }
+
     /// Returns the running spans by start, and keeps them wanted.
     pub(crate) fn spans(&self) -> Vec<Arc<Span>> {
-        self.asked.store(self.clock.now().as_nanos().max(1), Ordering::Relaxed);
         let scope = Arc::new(Scope { name: "".into(), version: "".into(), attributes: Box::default() });
-        let running: Vec<RunningSpan> = self.lock().values().cloned().collect();
+        let running: Vec<RunningSpan> = self.ask().values().cloned().collect();
         let mut spans: Vec<_> = running.into_iter().map(|span| Arc::new(span.into_span(scope.clone()))).collect();
         spans.sort_by_key(|span| (span.start, span.span_id));
         spans
@@ -81,23 +100,45 @@ impl Running {
 
     /// Returns the number of running spans, and keeps them wanted.
     pub(crate) fn count(&self) -> usize {
-        self.asked.store(self.clock.now().as_nanos().max(1), Ordering::Relaxed);
-        self.lock().len()
+        self.ask().len()
     }
 
-    fn is_recent(&self, asked: u64) -> bool {
-        let is_recent = self.clock.now().as_nanos().saturating_sub(asked) < WANTED;
-        // The first caller to notice clears the spans, since their ends will not be reported.
-        if !is_recent && self.asked.compare_exchange(asked, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let old = std::mem::take(&mut *self.lock());
-            drop(old);
+    /// Asks for the spans that start from now on.
+    fn ask(&self) -> MutexGuard<'_, Spans> {
+        let spans = self.lock();
+        self.asked.store(self.clock.now().as_nanos(), Ordering::Relaxed);
+        self.attention.set(true);
+        spans
+    }
+
+    /// Forgets the spans, since their ends will not be reported, unless a page asks at this moment. Returns true if one does.
+    #[cold]
+    fn ask_no_longer(&self) -> bool {
+        let mut spans = self.lock();
+        if self.is_recent() {
+            return true;
         }
-        is_recent
+        self.attention.set(false);
+        let old = std::mem::take(&mut *spans);
+        drop(spans);
+        drop(old);
+        false
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SpanId, RunningSpan>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_recent(&self) -> bool {
+        self.clock.now().as_nanos().saturating_sub(self.asked.load(Ordering::Relaxed)) < WANTED
     }
+
+    fn lock(&self) -> MutexGuard<'_, Spans> {
+        self.spans.get().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes the quarter of the spans that started first. One by one, each start would search all spans.
+fn make_room(spans: &mut Spans) {
+    let mut starts: Vec<u64> = spans.values().map(|span| span.start).collect();
+    let (_, &mut latest, _) = starts.select_nth_unstable(MAX_SPANS / 4);
+    spans.retain(|_, span| span.start > latest);
 }
 
 impl RunningSpan {
@@ -165,11 +206,29 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_running_spans_is_bounded() {
+    fn a_span_that_starts_when_its_page_closes_does_not_run_forever() {
+        let clock = ManualClock::new();
+        let running = Running::new(clock.clock());
+        running.count();
+        assert!(running.wanted());
+        // Another thread notices that the page is closed before this one adds its span.
+        clock.advance(Duration::from_secs(6));
+        assert!(!running.wanted());
+        running.span_started(span(1));
+        assert!(ids(&running).is_empty());
+    }
+
+    #[test]
+    fn the_running_spans_are_bounded_and_the_oldest_make_room() {
         let running = Running::new(ManualClock::new().clock());
-        for id in 1..=MAX_SPANS as u64 + 5 {
+        running.count();
+        let last = 2 * MAX_SPANS as u64;
+        for id in 1..=last {
             running.span_started(span(id));
+            assert!(running.count() <= MAX_SPANS);
         }
-        assert_eq!(running.spans().len(), MAX_SPANS);
+        let ids = ids(&running);
+        assert!(ids.len() > MAX_SPANS / 2, "{} are left", ids.len());
+        assert_eq!(ids, (last - ids.len() as u64 + 1..=last).collect::<Vec<_>>());
     }
 }

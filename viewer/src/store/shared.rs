@@ -1,6 +1,6 @@
 //! The store as exporters, receivers and pages share it, and its limits.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use telemark_sdk::time::Clock;
@@ -26,7 +26,9 @@ pub struct Store {
     left: AtomicUsize,
     /// The bytes that readers hold for later.
     charged: AtomicUsize,
-    running: Running,
+    /// The number of items that receivers and files did not add.
+    refused: AtomicU64,
+    running: Arc<Running>,
     baselines: Mutex<Baselines>,
     held: Mutex<Held>,
 }
@@ -39,7 +41,8 @@ impl Store {
             swept: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
             charged: AtomicUsize::new(0),
-            running: Running::new(limits.clock.clone()),
+            refused: AtomicU64::new(0),
+            running: Arc::new(Running::new(limits.clock.clone())),
             baselines: Mutex::new(Baselines::new()),
             held: Mutex::new(Held::new(limits.bytes)),
             limits,
@@ -85,7 +88,7 @@ impl Store {
     }
 
     /// Returns the spans that have not ended yet.
-    pub fn running(&self) -> &Running {
+    pub fn running(&self) -> &Arc<Running> {
         &self.running
     }
 
@@ -124,6 +127,11 @@ impl Store {
         self.sweep(left);
     }
 
+    /// Removes the names, resources and scopes that no item uses, if there are many.
+    pub(crate) fn sweep_names(&self) {
+        self.sweep(0);
+    }
+
     /// Removes unused names, if there are many new ones since the last time, or if many items have left.
     fn sweep(&self, left: usize) {
         let left = self.left.fetch_add(left, Ordering::Relaxed) + left;
@@ -143,6 +151,16 @@ impl Store {
     /// Sets the bytes that readers hold for later requests.
     pub(crate) fn charge(&self, bytes: usize) {
         self.charged.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts items that were refused.
+    pub(crate) fn refuse(&self, items: u64) {
+        self.refused.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Returns the number of items that were refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Returns the bytes that are held, and the limit.

@@ -45,11 +45,15 @@ impl PipelineSignal for Metrics {
 }
 
 impl Pipeline<Metrics> {
-    /// Creates a pipeline that runs `exporter` behind a periodic reader with this `config`. If `periods` is `None`, the
-    /// reader uses the periods shared by the signal.
-    pub fn periodic(exporter: impl Exporter<Metrics>, config: ReaderConfig, periods: Option<PeriodicConfig>) -> Self {
+    /// Creates a pipeline that runs `exporter` behind a periodic reader with this `config`. `adjust` receives the periods shared by the
+    /// signal, from code or the environment, and returns those of the reader.
+    pub fn periodic(
+        exporter: impl Exporter<Metrics>,
+        config: ReaderConfig,
+        adjust: impl FnOnce(PeriodicConfig) -> PeriodicConfig + Send + 'static,
+    ) -> Self {
         Pipeline::starting(move |site| {
-            let reader = PeriodicReader::start(exporter, periods.unwrap_or(site.schedule), config, site.runtime)?;
+            let reader = PeriodicReader::start(exporter, adjust(site.schedule), config, site.runtime)?;
             Ok(Box::new(reader) as Box<dyn MetricReader>)
         })
     }
@@ -167,7 +171,7 @@ impl TelemetryBuilder {
     /// Adds a metric exporter with its own periodic reader, which uses this `config`. `OTEL_METRICS_EXPORTER` is then not
     /// read.
     pub fn with_configured_metric_exporter(mut self, exporter: impl Exporter<Metrics>, config: ReaderConfig) -> Self {
-        self.metrics().pipelines.add(Pipeline::periodic(exporter, config, None));
+        self.metrics().pipelines.add(Pipeline::periodic(exporter, config, std::convert::identity));
         self
     }
 
@@ -178,8 +182,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the exporters' periods, overriding `OTEL_METRIC_EXPORT_*`. Does not affect the console exporter selected by
-    /// `OTEL_METRICS_EXPORTER`, which has its own periods.
+    /// Sets the exporters' periods, overriding `OTEL_METRIC_EXPORT_*`. The console and the viewer, if `OTEL_METRICS_EXPORTER` selects
+    /// them, export more often unless the interval differs from the default.
     pub fn with_metric_periods(mut self, periods: PeriodicConfig) -> Self {
         self.metrics().pipelines.set_schedule(periods);
         self

@@ -53,11 +53,14 @@ impl PipelineSignal for Traces {
 type Observer = Box<dyn FnOnce(&Resource) -> Box<dyn SpanProcessor> + Send + Sync>;
 
 impl Pipeline<Traces> {
-    /// Creates a pipeline that runs `exporter` behind a batch processor with this config. If `config` is `None`, the processor uses the
-    /// config shared by the signal.
-    pub fn batched(exporter: impl Exporter<Traces>, config: Option<BatchConfig>) -> Self {
+    /// Creates a pipeline that runs `exporter` behind a batch processor. `adjust` receives the config shared by the signal, from code or
+    /// the environment, and returns that of the processor.
+    pub fn batched(
+        exporter: impl Exporter<Traces>,
+        adjust: impl FnOnce(BatchConfig) -> BatchConfig + Send + 'static,
+    ) -> Self {
         Pipeline::starting(move |site| {
-            BatchProcessor::start(exporter, site.resource.clone(), config.unwrap_or(site.schedule), site.runtime)
+            BatchProcessor::start(exporter, site.resource.clone(), adjust(site.schedule), site.runtime)
         })
     }
 
@@ -198,7 +201,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets how spans are batched, overriding `OTEL_BSP_*`.
+    /// Sets how spans are batched, overriding `OTEL_BSP_*`. The viewer, if `OTEL_TRACES_EXPORTER` selects it, exports sooner unless the
+    /// delay differs from the default.
     pub fn with_span_batch(mut self, config: BatchConfig) -> Self {
         self.traces().pipelines.set_schedule(config);
         self

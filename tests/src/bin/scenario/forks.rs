@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use libc::{SIGTERM, c_int, c_void, siginfo_t};
 use telemark::Counter;
+use telemark_sdk::config::Env;
 use telemark_sdk::id::{IdGenerator, RandomIds};
 use telemark_sdk::signal::Signal;
 use telemark_sdk::time::Deadline;
@@ -245,6 +246,39 @@ pub(crate) fn child_that_says() {
         println!("children that ended well: {}", ended_well.count());
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+/// Forks while several threads ask for the link of the viewer and start spans that it follows.
+pub(crate) fn child_without_a_viewer() {
+    let variables = [("OTEL_TRACES_EXPORTER", "viewer"), ("OTEL_RUST_VIEWER_ADDRESS", "127.0.0.1:0")];
+    let telemetry = telemark::builder()
+        .with_env(Env::from_pairs(variables))
+        .with_flush_timeout(Duration::from_millis(100))
+        .init()
+        .expect("the first init of the process");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    telemark::span("noise").in_scope(|| assert!(telemark::viewer().is_some()));
+                }
+            });
+        }
+        let ended_well = (0..50).filter(|_| {
+            let status = fork(|| {
+                // SAFETY: ends a child that waits forever.
+                unsafe { libc::alarm(10) };
+                work();
+                // The page belongs to the parent.
+                assert_eq!(telemark::viewer(), None);
+            });
+            status == 0
+        });
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
+    drop(telemetry);
 }
 
 struct Nowhere;
