@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use telemark_sdk::config::Env;
-use telemark_viewer::{Settings, parse_bytes};
+use telemark_viewer::{Settings, parse_bytes, parse_origin};
 
 pub(crate) const HELP: &str = "\
 Shows traces, metrics and logs of any program that sends OTLP.
@@ -16,6 +16,8 @@ telemark-viewer [OPTIONS]
   --listen HOST:PORT      serves the page here [localhost:4380, or a free port]
   --otlp-grpc HOST:PORT   receives OTLP here [127.0.0.1:4317]; `none` does not
   --otlp-http HOST:PORT   receives OTLP here [127.0.0.1:4318]; `none` does not
+  --allow-origin ORIGIN   lets web pages of this origin send OTLP, such as
+                          https://shop.example; may be repeated
   --max-memory SIZE       holds at most this much telemetry [256MiB]
   --open FILE             opens a file of OTLP/JSON lines; may be repeated
   --save FILE             saves everything that is held to a file at the end
@@ -25,7 +27,8 @@ telemark-viewer [OPTIONS]
 
 Both receivers accept gRPC and HTTP. Without an option, the page takes its
 settings from OTEL_RUST_VIEWER_ADDRESS, OTEL_RUST_VIEWER_MAX_MEMORY and
-OTEL_RUST_VIEWER_TOKEN.";
+OTEL_RUST_VIEWER_TOKEN, and the receivers take the origins from
+OTEL_RUST_VIEWER_ALLOWED_ORIGINS.";
 
 /// Arguments that ask the program to run.
 #[derive(Debug, PartialEq)]
@@ -89,6 +92,12 @@ fn parse_with(settings: Settings, mut arguments: impl Iterator<Item = OsString>)
             "--token" => parsed.settings.token = Some(text(name, value()?)?),
             "--open" => parsed.open.push(value()?.into()),
             "--save" => parsed.save = Some(value()?.into()),
+            "--allow-origin" => {
+                let origin = text(name, value()?)?;
+                let invalid =
+                    || Invalid(format!("--allow-origin {origin:?} is no origin, such as https://shop.example"));
+                parsed.settings.allowed_origins.push(parse_origin(&origin).ok_or_else(invalid)?);
+            }
             "--max-memory" => {
                 let size = text(name, value()?)?;
                 let invalid = || Invalid(format!("--max-memory {size:?} is no size of at least 1MiB, such as 256MiB"));
@@ -143,10 +152,12 @@ mod tests {
     #[test]
     fn options_take_their_value_either_way() {
         let given = run(
-            "--listen localhost:0 --max-memory=8MiB --otlp-grpc none --otlp-http=localhost:1 --open a --open=b --save c",
+            "--listen localhost:0 --max-memory=8MiB --otlp-grpc none --otlp-http=localhost:1 --open a --open=b --save c \
+             --allow-origin https://a.example --allow-origin=http://localhost:3000/",
         );
         assert_eq!(given.settings.address.as_deref(), Some("localhost:0"));
         assert_eq!(given.settings.max_memory, 8 << 20);
+        assert_eq!(given.settings.allowed_origins, ["https://a.example", "http://localhost:3000"]);
         assert_eq!(given.receivers, [("OTLP/HTTP", "localhost:1".to_owned())]);
         assert_eq!((given.open, given.save), (vec!["a".into(), "b".into()], Some("c".into())));
         assert_eq!(parsed("--otlp-grpc none --help"), Ok(Parsed::Help));
@@ -159,6 +170,7 @@ mod tests {
         check("--listen", "--listen lacks its value");
         check("--port 1", "the argument \"--port\" is not known");
         check("file", "the argument \"file\" is not known");
+        check("--allow-origin *", "--allow-origin \"*\" is no origin, such as https://shop.example");
         check("--max-memory lots", "--max-memory \"lots\" is no size of at least 1MiB, such as 256MiB");
     }
 }

@@ -36,7 +36,7 @@ mod search;
 mod store;
 mod viewer;
 
-pub use export::{InProcess, RunningSpans, Settings, ViewerExporter, link, parse_bytes};
+pub use export::{InProcess, RunningSpans, Settings, ViewerExporter, link, parse_bytes, parse_origin};
 #[cfg(feature = "program")]
 pub use file::{Opened, open, read, save};
 #[cfg(feature = "program")]

@@ -49,9 +49,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let store = Store::new(Limits::default().with_bytes(arguments.settings.max_memory));
     for path in &arguments.open {
         let opened = telemark_viewer::open(path, &store).map_err(|error| format!("{}: {error}", path.display()))?;
-        say(&format!("opened {}: {} lines, {} malformed", path.display(), opened.lines, opened.malformed));
+        say(&format!(
+            "opened {}: {} lines, {} malformed, {} items refused",
+            path.display(),
+            opened.lines,
+            opened.malformed,
+            opened.refused
+        ));
     }
-    let receiver = Receiver::new(store.clone())?;
+    let receiver = Receiver::new(store.clone())?.with_allowed_origins(arguments.settings.allowed_origins.clone());
     let mut viewer = Viewer::builder(store.clone());
     if let Some(token) = &arguments.settings.token {
         viewer = viewer.with_token(token);

@@ -4,7 +4,7 @@
 mod support;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use support::{Answer, check_equal, post, receiver, send};
+use telemark_viewer::Receiver;
 use telemark_viewer::model::{PointData, Value};
 
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
@@ -184,6 +185,48 @@ fn pages_of_other_hosts_may_not_send() {
     for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:8080"] {
         assert_eq!(from(origin), 200, "{origin}");
     }
+}
+
+/// What a browser sends before a page's request, and with it.
+#[test]
+fn pages_of_allowed_origins_may_send() {
+    let store = support::store();
+    let receiver = Receiver::new(store.clone()).unwrap().with_allowed_origins(["https://shop.example"]);
+    let address = receiver.listen(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let ask = |origin: &str| {
+        let head = format!(
+            "OPTIONS /v1/traces HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: content-type,x-tenant\r\nAccess-Control-Request-Private-Network: true\r\n\r\n"
+        );
+        send(&TcpStream::connect(address).unwrap(), head.as_bytes())
+    };
+    let allowed = ask("https://shop.example");
+    check(&allowed, 204, "");
+    for header in [
+        "access-control-allow-origin: https://shop.example",
+        "access-control-allow-methods: post",
+        "access-control-allow-headers: content-type,x-tenant",
+        "access-control-allow-private-network: true",
+        "access-control-allow-credentials: true",
+        "vary: origin",
+    ] {
+        assert!(allowed.head.contains(&format!("{header}\r\n")), "{header}: {}", allowed.head);
+    }
+    for origin in ["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"] {
+        let refused = ask(origin);
+        check(&refused, 403, "--allow-origin");
+        assert!(!refused.head.contains("access-control-allow"), "{}", refused.head);
+    }
+    // Without permission, a browser keeps pages of other ports of this machine from sending.
+    assert!(!ask("http://localhost:3000").head.contains("access-control-allow"));
+
+    let body = serde_json::to_vec(&traces(vec![span(1)])).unwrap();
+    let sent = post(address, "/v1/traces", &[JSON, ("Origin", "https://shop.example")], &body);
+    check(&sent, 200, "{}");
+    assert!(sent.head.contains("access-control-allow-origin: https://shop.example\r\n"), "{}", sent.head);
+    assert_eq!(store.spans().len(), 1);
+    let refused = post(address, "/v1/traces", &[JSON, ("Origin", "https://evil.example")], &body);
+    assert_eq!((refused.status, store.spans().len()), (403, 1));
 }
 
 /// The oracle encodes the same request in protobuf and in JSON.

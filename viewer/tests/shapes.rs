@@ -102,9 +102,13 @@ fn lines_of_the_file_exporter_open() {
     let mut bytes = lines.0.lock().unwrap().clone();
     // The last line of a program that was killed, a blank line, a line of something else, and one of invalid UTF-8.
     bytes.extend_from_slice(b"\n{\"resourceSpans\":[{\"resou\n\n[1]\n\xff\xfe\n");
+    // Two spans without ids.
+    bytes.extend_from_slice(
+        b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"a\"},{\"name\":\"b\"}]}]}]}\n",
+    );
     let store = store();
     let opened = telemark_viewer::read(&*bytes, &store).unwrap();
-    assert_eq!((opened.lines, opened.malformed), (3, 3));
+    assert_eq!((opened.lines, opened.malformed, opened.refused), (4, 3, 2));
     check_equal(&store, &copied());
 }
 
@@ -115,6 +119,7 @@ fn a_saved_store_opens_again() {
     telemark_viewer::save(&first, &mut std::fs::File::create(&path).unwrap()).unwrap();
     let opened = telemark_viewer::open(&path, &second);
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(opened.unwrap().malformed, 0);
+    let opened = opened.unwrap();
+    assert_eq!((opened.malformed, opened.refused), (0, 0));
     check_equal(&first, &second);
 }

@@ -120,7 +120,7 @@ function frame(force = false) {
 function use(status) {
   const [used, unit] = bytes(status.used).split(' ');
   const bound = bytes(status.limit);
-  return `${bound.endsWith(` ${unit}`) ? used : `${used} ${unit}`} / ${bound}${status.oldest ? `, oldest ${minute(status.oldest)}` : ''}`;
+  return `${bound.endsWith(` ${unit}`) ? used : `${used} ${unit}`} / ${bound}${status.oldest ? `, oldest ${minute(status.oldest)}` : ''}${status.refused ? `, ${count(status.refused)} refused` : ''}`;
 }
 
 function liveButton(status) {

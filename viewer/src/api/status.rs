@@ -50,6 +50,7 @@ impl Api {
             "series": facts.series,
             "running": running,
             "spans_per_second": facts.rate,
+            "refused": self.store.refused(),
             "evicted": {
                 "spans": facts.evicted.spans,
                 "records": facts.evicted.records,

@@ -6,9 +6,12 @@ use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
 use telemark_serve::BindError;
 
+use super::parse_origin;
+
 const ADDRESS: &str = "OTEL_RUST_VIEWER_ADDRESS";
 const MAX_MEMORY: &str = "OTEL_RUST_VIEWER_MAX_MEMORY";
 const TOKEN: &str = "OTEL_RUST_VIEWER_TOKEN";
+const ALLOWED_ORIGINS: &str = "OTEL_RUST_VIEWER_ALLOWED_ORIGINS";
 
 /// The port of a viewer, unless another program has taken it.
 const PORT: u16 = 4380;
@@ -26,6 +29,8 @@ pub struct Settings {
     pub max_memory: usize,
     /// The token that a page must know, which an address other than a loopback address requires.
     pub token: Option<String>,
+    /// The origins of web pages that may send telemetry to a receiver, as [`parse_origin`] returns them.
+    pub allowed_origins: Vec<String>,
 }
 
 /// Leaves out the token.
@@ -34,6 +39,7 @@ impl std::fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("address", &self.address)
             .field("max_memory", &self.max_memory)
+            .field("allowed_origins", &self.allowed_origins)
             .finish_non_exhaustive()
     }
 }
@@ -41,19 +47,25 @@ impl std::fmt::Debug for Settings {
 impl Default for Settings {
     /// Returns the settings of a viewer on the local machine that holds up to 256 MiB.
     fn default() -> Self {
-        Settings { address: None, max_memory: MAX_BYTES, token: None }
+        Settings { address: None, max_memory: MAX_BYTES, token: None, allowed_origins: Vec::new() }
     }
 }
 
 impl Settings {
-    /// Reads `OTEL_RUST_VIEWER_ADDRESS`, `OTEL_RUST_VIEWER_MAX_MEMORY` and `OTEL_RUST_VIEWER_TOKEN`.
+    /// Reads `OTEL_RUST_VIEWER_ADDRESS`, `OTEL_RUST_VIEWER_MAX_MEMORY`, `OTEL_RUST_VIEWER_TOKEN` and
+    /// `OTEL_RUST_VIEWER_ALLOWED_ORIGINS`.
     pub fn from_env(env: &Env) -> Self {
         let defaults = Settings::default();
         let bytes = env.parse(MAX_MEMORY, |text| parse_bytes(text).ok_or_else(|| "a size such as 256MiB".to_owned()));
+        let origins = env.parse(ALLOWED_ORIGINS, |text| {
+            let list = text.split(',').filter(|origin| !origin.trim().is_empty()).map(parse_origin);
+            list.collect::<Option<Vec<_>>>().ok_or_else(|| "a list of origins such as https://shop.example".to_owned())
+        });
         Settings {
             address: env.string(ADDRESS),
             max_memory: bytes.unwrap_or(defaults.max_memory),
             token: env.string(TOKEN),
+            allowed_origins: origins.unwrap_or_default(),
         }
     }
 
@@ -121,17 +133,23 @@ mod tests {
 
     #[test]
     fn settings_come_from_variables_and_invalid_ones_are_reported() {
-        let env = Env::from_pairs([(ADDRESS, "127.0.0.1:0"), (MAX_MEMORY, "8MiB"), (TOKEN, "secret")]);
+        let origins = "https://shop.example/, http://localhost:3000";
+        let variables = [(ADDRESS, "127.0.0.1:0"), (MAX_MEMORY, "8MiB"), (TOKEN, "secret"), (ALLOWED_ORIGINS, origins)];
+        let env = Env::from_pairs(variables);
         let settings = Settings::from_env(&env);
-        let expected =
-            Settings { address: Some("127.0.0.1:0".to_owned()), max_memory: 8 << 20, token: Some("secret".to_owned()) };
+        let expected = Settings {
+            address: Some("127.0.0.1:0".to_owned()),
+            max_memory: 8 << 20,
+            token: Some("secret".to_owned()),
+            allowed_origins: vec!["https://shop.example".to_owned(), "http://localhost:3000".to_owned()],
+        };
         assert_eq!(settings, expected);
         assert!(settings.bind().unwrap().local_addr().unwrap().ip().is_loopback());
         assert!(!format!("{settings:?}").contains("secret"));
 
-        let env = Env::from_pairs([(MAX_MEMORY, "plenty")]);
+        let env = Env::from_pairs([(MAX_MEMORY, "plenty"), (ALLOWED_ORIGINS, "https://shop.example, *")]);
         assert_eq!(Settings::from_env(&env), Settings::default());
-        assert_eq!(env.take_warnings().len(), 1);
+        assert_eq!(env.take_warnings().len(), 2);
     }
 
     #[test]

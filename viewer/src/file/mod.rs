@@ -18,7 +18,7 @@ use crate::store::Store;
 /// The maximum size of a line in bytes.
 const MAX_LINE: u64 = 64 << 20;
 
-/// The number of lines that [`open`] read from a file.
+/// The numbers of lines that [`open`] read from a file, and of items that it refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
@@ -26,6 +26,8 @@ pub struct Opened {
     pub lines: u64,
     /// Lines that contain no OTLP request, such as the last line of a program that was killed.
     pub malformed: u64,
+    /// Items that were refused, such as spans without ids. The rest of their line was added.
+    pub refused: u64,
 }
 
 /// Adds the telemetry of a file to the store. Skips malformed lines.
@@ -56,16 +58,20 @@ pub fn read(mut reader: impl BufRead, store: &Store) -> io::Result<Opened> {
             continue;
         }
         match add(&line, store) {
-            Ok(()) => opened.lines += 1,
+            Ok(refused) => {
+                opened.lines += 1;
+                opened.refused += refused;
+            }
             Err(Malformed(_)) => opened.malformed += 1,
         }
     }
 }
 
-fn add(line: &[u8], store: &Store) -> Result<(), Malformed> {
+/// Adds a line. Returns the number of items that were refused.
+fn add(line: &[u8], store: &Store) -> Result<u64, Malformed> {
     let line = String::from_utf8_lossy(line);
     let signal = signal_of(&line).ok_or(Malformed("the line is no OTLP request"))?;
-    decode_json(signal, line.as_bytes(), Sink::new(store)).map(drop)
+    decode_json(signal, line.as_bytes(), Sink::new(store))
 }
 
 /// Skips the rest of a line without holding it in memory.

@@ -7,7 +7,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `server` | listeners, connections and their number |
+//! | `server` | listeners, connections, and their number and patience |
+//! | `origins` | web pages that send, and CORS |
 //! | `body` | reading the bodies of requests within limits |
 //! | `http` | OTLP/HTTP: paths, content types, status codes |
 //! | `grpc` | OTLP/gRPC: methods, messages, status codes |
@@ -21,6 +22,7 @@ mod compression;
 mod grpc;
 mod http;
 mod json;
+mod origins;
 mod protobuf;
 mod server;
 mod sink;

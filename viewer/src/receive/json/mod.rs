@@ -30,8 +30,7 @@ pub(crate) fn decode(signal: Signal, request: &[u8], mut sink: Sink<'_>) -> Resu
     // Only strings may contain invalid UTF-8, and parse with replacement characters.
     let request = String::from_utf8_lossy(request);
     common::request(signal, &request, &mut sink)?;
-    sink.finish();
-    Ok(sink.rejected)
+    Ok(sink.end())
 }
 
 /// Returns the signal of a request, such as a line of a file.

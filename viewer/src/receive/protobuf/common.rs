@@ -9,6 +9,8 @@ use crate::receive::{Malformed, Sink};
 
 /// The maximum number of elements in an item. Attributes, events, links and values beyond it are dropped and counted.
 pub(super) const MAX_ELEMENTS: usize = 1 << 16;
+/// The encoded bytes that count as one more element.
+const ELEMENT_BYTES: usize = 256;
 /// The maximum depth of a value. Deeper values are empty.
 const MAX_DEPTH: usize = 32;
 /// The longest text that is shared within a request.
@@ -27,21 +29,25 @@ pub(super) struct Decoder<'a, 's> {
     bounds: Arc<[f64]>,
     /// The number of elements that the current item may still have.
     left: usize,
+    /// The encoded size of the current item.
+    bytes: usize,
 }
 
 impl<'a, 's> Decoder<'a, 's> {
     pub(super) fn new(sink: Sink<'s>) -> Self {
-        Decoder { sink, names: HashMap::new(), values: HashMap::new(), bounds: Arc::default(), left: MAX_ELEMENTS }
+        let (names, values) = (HashMap::new(), HashMap::new());
+        Decoder { sink, names, values, bounds: Arc::default(), left: MAX_ELEMENTS, bytes: 0 }
     }
 
-    /// Starts an item.
-    pub(super) fn begin(&mut self) {
+    /// Starts an item, or a point of a metric.
+    pub(super) fn begin(&mut self, message: &[u8]) {
         self.left = MAX_ELEMENTS;
+        self.bytes = message.len();
     }
 
-    /// Returns the number of elements since the start of the item.
+    /// Returns the number of elements since the start of the item. A long text counts as several.
     pub(super) fn elements(&self) -> usize {
-        MAX_ELEMENTS - self.left
+        MAX_ELEMENTS - self.left + self.bytes / ELEMENT_BYTES
     }
 
     /// Counts an element of the item. Returns false if the item has no room for it.
@@ -142,18 +148,18 @@ impl<'a, 's> Decoder<'a, 's> {
     }
 
     fn resource(&mut self, message: &'a [u8]) -> Result<Arc<Resource>, Malformed> {
-        self.begin();
+        self.begin(message);
         let (mut fields, mut attributes) = (Fields::new(message), Vec::new());
         while let Some((number, field)) = fields.next()? {
             if number == 1 {
                 self.attribute(&mut attributes, &mut 0, field.bytes()?)?;
             }
         }
-        Ok(self.sink.store().interner().resource(Resource::new(attributes.into())))
+        Ok(self.sink.resource(Resource::new(attributes.into())))
     }
 
     fn scope(&mut self, message: &'a [u8]) -> Result<Arc<Scope>, Malformed> {
-        self.begin();
+        self.begin(message);
         let (mut fields, mut attributes) = (Fields::new(message), Vec::new());
         let (mut name, mut version) = (&[][..], &[][..]);
         while let Some((number, field)) = fields.next()? {
@@ -165,7 +171,7 @@ impl<'a, 's> Decoder<'a, 's> {
             }
         }
         let scope = Scope { name: self.name(name), version: self.name(version), attributes: attributes.into() };
-        Ok(self.sink.store().interner().scope(scope))
+        Ok(self.sink.scope(scope))
     }
 
     /// Calls `decode` for each item of a request with its resource and scope. The messages of all signals have the same shape.
@@ -182,7 +188,7 @@ impl<'a, 's> Decoder<'a, 's> {
                 let scope = self.scope(last(of_scope, 1)?)?;
                 let mut fields = Fields::new(of_scope);
                 while let Some(item) = message(&mut fields, 2)? {
-                    self.begin();
+                    self.begin(item);
                     decode(self, item, &resource, &scope)?;
                 }
             }
@@ -244,11 +250,56 @@ mod tests {
         let store = Store::new(Limits::default());
         let mut decoder = Decoder::new(Sink::new(&store));
         for _ in 0..2 {
-            decoder.begin();
+            decoder.begin(b"");
             assert_eq!((0..MAX_ELEMENTS + 10).filter(|_| decoder.take()).count(), MAX_ELEMENTS);
         }
         let (mut attributes, mut dropped) = (Vec::new(), 0);
         decoder.attribute(&mut attributes, &mut dropped, b"").unwrap();
         assert_eq!((attributes.len(), dropped), (0, 1));
+    }
+
+    /// Encodes a message as a field of another one.
+    fn field(number: u8, message: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2];
+        let mut len = message.len();
+        while len >= 0x80 {
+            out.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        out.push(len as u8);
+        out.extend_from_slice(message);
+        out
+    }
+
+    #[test]
+    fn points_reach_the_store_before_all_of_their_metric_is_decoded() {
+        let store = Store::new(Limits::default());
+        // Empty attributes take two bytes of a request each.
+        let point = field(1, &[0x3a, 0].repeat(20_000));
+        let metric = [field(1, b"orders"), field(5, &point.repeat(100))].concat();
+        let request = field(1, &field(2, &field(2, &metric)));
+        super::super::decode(crate::receive::Signal::Metrics, &request, Sink::new(&store)).unwrap();
+        let additions = store.read(|held| held.metrics.version);
+        assert!(additions >= 8, "two million attributes were added in {additions} parts");
+    }
+
+    #[test]
+    fn resources_without_items_do_not_fill_the_memory() {
+        let store = Store::new(Limits::default().with_bytes(4 << 20));
+        let attribute = |number: u32| {
+            let value = field(1, &number.to_be_bytes().map(|byte| b'a' + byte % 16));
+            field(1, &[field(1, format!("key {number}").as_bytes()), field(2, &value)].concat())
+        };
+        for wrap in [
+            // A resource, a scope, and a metric without points.
+            |attribute: &[u8]| field(1, &field(1, attribute)),
+            |attribute: &[u8]| field(1, &field(2, &field(1, &field(3, attribute.get(2..).unwrap_or_default())))),
+            |attribute: &[u8]| field(1, &field(2, &field(2, &[field(1, attribute), field(5, b"")].concat()))),
+        ] {
+            let request: Vec<u8> = (0..100_000).flat_map(|number| wrap(&attribute(number))).collect();
+            super::super::decode(crate::receive::Signal::Metrics, &request, Sink::new(&store)).unwrap();
+            let (used, limit) = store.usage();
+            assert!(used <= limit, "{used} bytes are held");
+        }
     }
 }

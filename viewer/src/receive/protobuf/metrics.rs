@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::common::{Decoder, span_id, trace_id};
 use super::wire::{Fields, Wire, fixed64, varint};
 use crate::model::{Exemplar, Metric, MetricKind, Point, PointData, Resource, Scope, SpanId, Temporality, TraceId};
+use crate::receive::sink::MAX_ELEMENTS;
 use crate::receive::{MAX_POINTS, Malformed};
 
 type Buckets = (i32, Box<[u64]>);
@@ -40,9 +41,11 @@ impl<'a> Decoder<'a, '_> {
             scope: scope.clone(),
             points: Vec::new(),
         };
+        // The names count even without points.
+        self.sink.grow(0);
         let (mut fields, mut elements) = (Fields::new(data), 0);
         while let Some(point) = super::common::message(&mut fields, 1)? {
-            self.begin();
+            self.begin(point);
             let point = match number {
                 5 | 7 => self.number(point)?,
                 9 => self.histogram(point)?,
@@ -51,7 +54,7 @@ impl<'a> Decoder<'a, '_> {
             };
             elements += self.elements() + 4;
             metric.points.push(point);
-            if metric.points.len() >= MAX_POINTS {
+            if metric.points.len() >= MAX_POINTS || elements >= MAX_ELEMENTS / 4 {
                 let points = std::mem::take(&mut metric.points);
                 self.sink.metric(Metric { points, ..metric.clone() }, std::mem::take(&mut elements));
             }

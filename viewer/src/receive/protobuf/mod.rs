@@ -28,6 +28,5 @@ pub(crate) fn decode(signal: Signal, request: &[u8], sink: Sink<'_>) -> Result<u
         Signal::Logs => decoder.request(request, Decoder::record)?,
         Signal::Metrics => decoder.request(request, Decoder::metric)?,
     }
-    decoder.sink.finish();
-    Ok(decoder.sink.rejected)
+    Ok(decoder.sink.end())
 }
