@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use telemark_viewer::model::Metric;
 use telemark_viewer::{Limits, Store, fuzzing};
 
-/// Every request must be decoded or refused, and what is decoded must be saved as lines that open again.
+/// Every request must be decoded or refused, and what is decoded must be saved as lines of JSON that open as the same telemetry.
 ///
 /// The first byte selects the signal and the encoding, and the rest is the request.
 pub(crate) fn otlp(input: &[u8]) {
@@ -46,8 +47,25 @@ fn saved_lines_open(store: &Store) {
         Ok(opened) => assert_eq!(opened.malformed, 0, "{}", String::from_utf8_lossy(&lines)),
         Err(error) => panic!("reading from memory fails: {error}"),
     }
-    assert_eq!(again.spans().len(), store.spans().len());
-    assert_eq!(again.records().len(), store.records().len());
+    assert_eq!(lines_of(again.spans()), lines_of(store.spans()));
+    assert_eq!(lines_of(again.records()), lines_of(store.records()));
+    assert_eq!(points(&again), points(store));
+}
+
+/// Returns the items as sorted text, in which no number equals another kind of number, but NaN equals itself.
+fn lines_of(items: impl IntoIterator<Item = impl std::fmt::Debug>) -> Vec<String> {
+    let mut lines: Vec<_> = items.into_iter().map(|item| format!("{item:?}")).collect();
+    lines.sort();
+    lines
+}
+
+/// Returns each point of a store with its metric.
+fn points(store: &Store) -> Vec<String> {
+    let metrics = store.metrics();
+    lines_of(metrics.iter().flat_map(|metric| {
+        let about = Metric { points: Vec::new(), ..metric.clone() };
+        metric.points.iter().map(move |point| (about.clone(), point))
+    }))
 }
 
 /// Every text is parsed, or has an error that points to one of its characters. In quotes, every text stands for itself.
