@@ -53,6 +53,7 @@ impl Api {
             "running_cursor": running_cursor,
             "refused": self.store.refused(),
             "spans_per_second": facts.rate,
+            "refused": self.store.refused(),
             "evicted": {
                 "spans": facts.evicted.spans,
                 "records": facts.evicted.records,

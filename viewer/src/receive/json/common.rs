@@ -205,18 +205,18 @@ fn origin(raw: Option<&RawValue>) -> Result<Option<Json>, Malformed> {
     }
 }
 
-fn resource(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Option<Arc<Resource>>, Malformed> {
+fn resource(raw: Option<&RawValue>, sink: &mut Sink<'_>) -> Result<Option<Arc<Resource>>, Malformed> {
     let Some(json) = origin(raw)? else { return Ok(None) };
     let attributes = attributes(Fields::new(&json)?.list("attributes")?, sink)?;
-    Ok(Some(sink.store().interner().resource(Resource::new(attributes))))
+    Ok(Some(sink.resource(Resource::new(attributes))))
 }
 
-fn scope(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Option<Arc<Scope>>, Malformed> {
+fn scope(raw: Option<&RawValue>, sink: &mut Sink<'_>) -> Result<Option<Arc<Scope>>, Malformed> {
     let Some(json) = origin(raw)? else { return Ok(None) };
     let (fields, interner) = (Fields::new(&json)?, sink.store().interner());
     let attributes = attributes(fields.list("attributes")?, sink)?;
     let (name, version) = (interner.text(fields.text("name")?), interner.text(fields.text("version")?));
-    Ok(Some(interner.scope(Scope { name, version, attributes })))
+    Ok(Some(sink.scope(Scope { name, version, attributes })))
 }
 
 #[cfg(test)]
@@ -265,12 +265,31 @@ mod tests {
         let attributes: Vec<Json> = (0..1_000).map(|at| json!({ "key": format!("key {at}") })).collect();
         let text = json!({ "attributes": attributes }).to_string();
         let store = Store::new(Limits::default());
-        let resource = resource(Some(serde_json::from_str(&text).unwrap()), &Sink::new(&store)).unwrap().unwrap();
+        let resource = resource(Some(serde_json::from_str(&text).unwrap()), &mut Sink::new(&store)).unwrap().unwrap();
         let last = resource.attributes.last().map(|last| &last.value);
         assert!(
             matches!(last, Some(Value::String(text)) if text.starts_with("745 attributes: key 255, key 256")),
             "{last:?}"
         );
+    }
+
+    #[test]
+    fn resources_without_items_do_not_fill_the_memory() {
+        let store = Store::new(Limits::default().with_bytes(4 << 20));
+        let origin = |number: u32| json!({ "attributes": [{ "key": format!("key {number}"), "value": {} }] });
+        let metric = |number: u32| json!({ "name": format!("metric {number}"), "gauge": {} });
+        let lists = [
+            (0..50_000).map(|number| json!({ "resource": origin(number) })).collect::<Vec<_>>(),
+            (0..50_000).map(|number| json!({ "scopeMetrics": [{ "scope": origin(number) }] })).collect(),
+            (0..50_000).map(|number| json!({ "scopeMetrics": [{ "metrics": [metric(number)] }] })).collect(),
+        ];
+        for list in lists {
+            let mut sink = Sink::new(&store);
+            request(Signal::Metrics, &json!({ "resourceMetrics": list }).to_string(), &mut sink).unwrap();
+            sink.end();
+            let (used, limit) = store.usage();
+            assert!(used <= limit, "{used} bytes are held");
+        }
     }
 
     #[test]

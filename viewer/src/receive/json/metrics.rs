@@ -45,6 +45,8 @@ pub(super) fn metric(item: &mut Item<'_, '_>, fields: Fields<'_>) -> Result<(), 
         scope: item.scope.clone(),
         points: Vec::new(),
     };
+    // The names count even without points.
+    item.sink.grow(0);
     for points in data.list("dataPoints")?.chunks(MAX_POINTS) {
         item.elements = 0;
         let points = points.iter().map(|point| self::point(item, Fields::new(point)?, read));
