@@ -137,7 +137,7 @@ pub mod hyper {
         ObservedConnector::new(connector).with_instrumentation(super::on_current_telemetry(scope(), "hyper"))
     }
 
-    /// Wraps a connector that adds TLS to an [`ObservedConnector::new`] within, like [`connector`].
+    /// Wraps a connector that adds TLS to a [`connector`] within. Both report their phase, and a connection is counted once.
     pub fn tls_connector<C>(connector: C) -> ObservedConnector<C> {
         ObservedConnector::tls(connector).with_instrumentation(super::on_current_telemetry(scope(), "hyper"))
     }

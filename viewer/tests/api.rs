@@ -4,9 +4,11 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{MS, NOW, attribute, get, post, record, request, resource, scope, send, span, start, store, text};
 use serde_json::{Value as Json, json};
+use telemark_sdk::testing::ManualClock;
 use telemark_serve::bind;
 use telemark_viewer::model::{
     Event, Exemplar, Kind, Link, Metric, MetricKind, Point, PointData, SpanId, Status, Temporality, TraceId, Value,
@@ -14,6 +16,8 @@ use telemark_viewer::model::{
 use telemark_viewer::{Limits, RunningSpan, Store, Viewer};
 
 const MIB: usize = 1 << 20;
+const NOT_HELD: &str =
+    "the store does not hold the trace: none of its spans has arrived, or they left long ago to make room";
 
 /// A failing trace of two services, with a database, a link, an event, a log record and a metric.
 fn sample() -> Arc<Store> {
@@ -181,6 +185,44 @@ fn log_records_with_their_histogram() {
 }
 
 #[test]
+fn a_response_is_bounded_and_the_rest_is_asked_for() {
+    let store = store(256 * MIB);
+    let large = "\u{1}".repeat(16 << 10);
+    store.add_records((0..500).map(|at| record(&store, 0, 0, 9, at, &large)).collect());
+    store.add_spans(
+        (1..=500)
+            .map(|at| {
+                let mut root = span(&store, "shop", u128::from(at), at, 0, "work", at, 1);
+                root.attributes = Box::new([attribute(&store, "http.request.method", text(&large))]);
+                root
+            })
+            .collect(),
+    );
+    let viewer = start(&store);
+    let mut ids = Vec::new();
+    loop {
+        let before = ids.last().map_or_else(String::new, |last| format!("&before={last}"));
+        let response = request(&viewer, &format!("/records.json?limit=2000{before}"));
+        assert!(response.body.len() < 4 * MIB, "{}", response.body.len());
+        let records = response.json()["records"].take();
+        let Some(records) = records.as_array().filter(|records| !records.is_empty()) else { break };
+        ids.extend(records.iter().filter_map(|record| record["id"].as_u64()));
+    }
+    assert_eq!(ids, (0..500).rev().collect::<Vec<_>>());
+
+    let response = request(&viewer, "/traces.json?limit=1000");
+    assert!(response.body.len() < 4 * MIB, "{}", response.body.len());
+    let found = response.json();
+    let rows = found["traces"].as_array().unwrap();
+    assert!(rows.len() > 20 && rows.len() < 50, "{}", rows.len());
+    for point in found["points"].as_array().unwrap() {
+        let row = point[3].as_u64().map(|at| &rows[at as usize]["id"]);
+        assert!(row.is_none_or(|id| *id == point[4]), "{point}");
+    }
+    assert_eq!(found["points"].as_array().unwrap().iter().filter(|point| point[3] != -1).count(), rows.len());
+}
+
+#[test]
 fn an_instrument_with_heat_map_and_exemplars() {
     let viewer = start(&sample());
     let list = get(&viewer, "/instruments.json");
@@ -251,7 +293,7 @@ fn refusals_are_json_with_a_reason() {
         ),
         ("/traces.json?limit=x", 400, json!({ "error": "limit is not a whole number" })),
         ("/trace/1.json", 404, json!({ "error": "the path has no valid id" })),
-        ("/trace/00000000000000000000000000000009.json", 404, json!({ "error": "the trace is not held" })),
+        ("/trace/00000000000000000000000000000009.json", 404, json!({ "error": NOT_HELD })),
         ("/instrument/1.json", 404, json!({ "error": "there is no such instrument" })),
         ("/nothing.json", 404, json!({ "error": "there is no such path" })),
         ("/nothing", 404, json!({ "error": "there is no such path" })),
@@ -302,8 +344,12 @@ fn a_reachable_address_requires_a_token() {
     let login = request(&viewer, "/?token=0123456789abcdef");
     assert_eq!(login.status, 303);
     assert!(login.headers.contains("location: /\r\n"), "{}", login.headers);
-    let cookie = "GET /status.json HTTP/1.1\r\nHost: localhost\r\nCookie: telemark_viewer=0123456789abcdef";
-    assert_eq!(send(&viewer, cookie, "").status, 200);
+    let port = viewer.address().port();
+    let cookie = |port| {
+        format!("GET /status.json HTTP/1.1\r\nHost: localhost\r\nCookie: telemark_viewer_{port}=0123456789abcdef")
+    };
+    assert_eq!(send(&viewer, &cookie(port), "").status, 200);
+    assert_eq!(send(&viewer, &cookie(port - 1), "").status, 401, "the cookie of another viewer on this host");
 }
 
 #[test]
@@ -339,6 +385,32 @@ fn running_spans_are_shown_until_they_end() {
     store.running().span_ended(SpanId(71));
     assert_eq!(get(&viewer, "/traces.json")["matched"], 2);
     assert_eq!(get(&viewer, "/traces.json?q=name:waiting")["matched"], 0);
+}
+
+/// A page that is hidden asks for nothing.
+#[test]
+fn a_page_that_was_hidden_has_cost_nothing_and_misses_nothing() {
+    let clock = ManualClock::new();
+    let store = Store::new(Limits::default().with_bytes(MIB).with_clock(clock.clock()));
+    let viewer = start(&store);
+    let list = || get(&viewer, "/traces.json?q=service:shop&limit=1000");
+    let add = |from: u64, to: u64| {
+        store.add_spans((from..to).map(|at| span(&store, "shop", u128::from(at), at, 0, "work", at, 1)).collect());
+    };
+    add(1, 100);
+    get(&viewer, "/status.json");
+    assert_eq!(list()["matched"], 99);
+    assert!(store.running().wanted());
+    clock.advance(Duration::from_secs(6));
+    assert!(!store.running().wanted(), "spans of this process are no longer followed");
+    // The store goes on within its limit, although the searches still hold what has left.
+    add(100, 3_000);
+    let status = get(&viewer, "/status.json");
+    assert!(status["used"].as_u64() <= status["limit"].as_u64(), "{status}");
+    let found = list();
+    assert_eq!((&found["matched"], &found["held"]), (&status["traces"], &status["traces"]));
+    assert_eq!(found["traces"][0]["id"], id(2_999));
+    assert!(store.running().wanted(), "and are followed again");
 }
 
 #[test]

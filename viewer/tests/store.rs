@@ -3,8 +3,13 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{NOW, attribute, get, record, request, resource, scope, span, start, store, text};
-use telemark_viewer::model::{Metric, MetricKind, Point, PointData, SpanId, Temporality, TraceId, Value};
+use serde_json::json;
+use telemark_sdk::testing::ManualClock;
+use telemark_viewer::model::{Event, Metric, MetricKind, Point, PointData, SpanId, Temporality, TraceId, Value};
+use telemark_viewer::{Limits, Store};
 
 const MIB: usize = 1 << 20;
 
@@ -34,7 +39,11 @@ fn a_full_store_drops_whole_traces_the_oldest_first() {
     // A link to an evicted trace says when it left, and its late spans are a partial trace.
     let gone = request(&viewer, &format!("/trace/{}.json", TraceId(first - 1)));
     assert_eq!(gone.status, 404);
-    assert_eq!(gone.json()["evicted_at"], NOW / 1_000);
+    let reason = "the trace left the store to make room for newer telemetry; OTEL_RUST_VIEWER_MAX_MEMORY determines how much the \
+                  store holds";
+    assert_eq!(gone.json(), json!({ "error": reason, "evicted_at": NOW / 1_000 }));
+    let of_span = request(&viewer, &format!("/trace/{}/span/{}.json", TraceId(first - 1), SpanId(1)));
+    assert_eq!((of_span.status, of_span.json()), (404, gone.json()), "and a link to one of its spans says the same");
     store.add_spans(vec![span(&store, "shop", first - 1, 9, 0, "late", 1, 1)]);
     let late = get(&viewer, &format!("/trace/{}.json", TraceId(first - 1)));
     assert_eq!((&late["partial"], &late["evicted_at"]), (&true.into(), &(NOW / 1_000).into()));
@@ -97,6 +106,26 @@ fn values_of_a_megabyte_are_cut_and_say_so() {
 }
 
 #[test]
+fn an_item_has_a_bounded_size_and_says_what_was_dropped() {
+    let store = store(64 * MIB);
+    let attributes =
+        |count: usize| (0..count).map(|at| attribute(&store, &format!("key {at}"), text(&"x".repeat(16_000))));
+    let mut large = span(&store, "shop", 1, 1, 0, "large", 0, 1);
+    large.attributes = attributes(40).collect();
+    let name = store.interner().text("event");
+    let event = |_| Event { time: NOW, name: name.clone(), attributes: attributes(1).collect(), dropped_attributes: 0 };
+    large.events = (0..100).map(event).collect();
+    store.add_spans(vec![large]);
+    let mut large = record(&store, 1, 1, 9, 0, "large");
+    large.attributes = attributes(100).collect();
+    store.add_records(vec![large]);
+    let (spans, records) = (store.spans(), store.records());
+    assert_eq!((spans[0].attributes.len(), spans[0].dropped.attributes), (40, 0));
+    assert_eq!((spans[0].events.len(), spans[0].dropped.events), (25, 75));
+    assert_eq!((records[0].attributes.len(), records[0].dropped_attributes), (65, 35));
+}
+
+#[test]
 fn log_records_leave_room_for_traces() {
     let store = store(MIB);
     store.add_spans((1..=500).map(|trace| span(&store, "shop", trace, 1, 0, "work", 0, 1)).collect());
@@ -115,7 +144,7 @@ fn log_records_leave_room_for_traces() {
     assert_eq!(marks, records.len());
 }
 
-fn points(store: &telemark_viewer::Store, series: usize, time: u64) -> Metric {
+fn points(store: &Store, series: usize, time: u64) -> Metric {
     let point = |number: usize| Point {
         start: NOW,
         time,
@@ -149,6 +178,48 @@ fn metrics_are_bounded_in_points_and_series() {
     assert_eq!(status["evicted"]["points"], 500_000 - held);
     let newest = store.metrics()[0].points.iter().map(|point| point.time).max();
     assert_eq!(newest, Some(NOW + 199 * 1_000_000_000));
+}
+
+#[test]
+fn instruments_that_have_ended_make_room_for_new_ones() {
+    let clock = ManualClock::new();
+    let store = Store::new(Limits::default().with_clock(clock.clock()));
+    let add = |name: String| {
+        clock.advance(Duration::from_secs(1));
+        let mut metric = points(&store, 1, NOW);
+        metric.name = store.interner().text(&name);
+        store.add_metrics(vec![metric]);
+    };
+    (0..2_000).for_each(|number| add(format!("old {number}")));
+    add("old 0".to_owned());
+    add("new".to_owned());
+    let names: Vec<String> = store.metrics().iter().map(|metric| metric.name.to_string()).collect();
+    // The oldest eighth has left, but for the one that has a new point.
+    assert_eq!(names.len(), 1_751);
+    for (name, is_held) in [("new", true), ("old 0", true), ("old 1", false), ("old 250", false), ("old 251", true)] {
+        assert_eq!(names.iter().any(|held| held == name), is_held, "{name}");
+    }
+    let status = get(&start(&store), "/status.json");
+    assert_eq!((&status["series"], &status["evicted"]["points"]), (&json!(1_751), &json!(250)));
+}
+
+#[test]
+fn series_that_have_ended_make_room_for_new_ones() {
+    let clock = ManualClock::new();
+    let store = Store::new(Limits::default().with_clock(clock.clock()));
+    store.add_metrics(vec![points(&store, 2_000, NOW)]);
+    let held = || store.metrics().iter().map(|metric| metric.points.len()).sum::<usize>();
+    let mut new = points(&store, 2_001, NOW);
+    new.points.drain(..2_000);
+    store.add_metrics(vec![new.clone()]);
+    assert_eq!(held(), 2_000, "a series that is not stale keeps its place");
+    clock.advance(Duration::from_secs(500));
+    store.add_metrics(vec![points(&store, 7, NOW)]);
+    clock.advance(Duration::from_secs(101));
+    store.add_metrics(vec![new]);
+    assert_eq!(held(), 2 * 7 + 1);
+    let status = get(&start(&store), "/status.json");
+    assert_eq!((&status["series"], &status["evicted"]["points"]), (&json!(8), &json!(1 + 1_993)));
 }
 
 #[test]

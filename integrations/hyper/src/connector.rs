@@ -1,6 +1,7 @@
 //! Connectors and resolvers that report the phases of a new connection to the request that waits for it, and the streams of
 //! connections that are counted.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -70,7 +71,8 @@ impl<C> ObservedConnector<C> {
         ObservedConnector { phase: ConnectionPhase::Tls, ..ObservedConnector::new(connector) }
     }
 
-    /// Counts connections with this instrumentation, if its settings ask for it. For the outermost connector only.
+    /// Counts connections with this instrumentation, if its settings ask for it. Of connectors within each other, only the
+    /// outermost one counts.
     pub fn with_instrumentation(mut self, instrumentation: HttpClientInstrumentation) -> Self {
         self.instrumentation = Some(instrumentation);
         self
@@ -96,15 +98,40 @@ where
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let counts = |instrumentation: &&HttpClientInstrumentation| instrumentation.config().counts_connections();
+        let is_within = IS_COUNTED.get();
+        let counts =
+            |instrumentation: &&HttpClientInstrumentation| !is_within && instrumentation.config().counts_connections();
         let counted = self
             .instrumentation
             .as_ref()
             .filter(counts)
             .map(|instrumentation| Counted { url: uri.to_string(), instrumentation: instrumentation.clone() });
         let begins = self.phase != ConnectionPhase::Tls || uri.scheme_str() == Some("https");
-        let inner = PhaseFuture::new(self.phase, begins, || self.inner.call(uri));
+        let inner = PhaseFuture::new(self.phase, begins, || {
+            let _mark = counted.as_ref().map(|_| Mark::new());
+            self.inner.call(uri)
+        });
         Connecting { inner, counted }
+    }
+}
+
+thread_local! {
+    /// True while this thread runs a connector whose connection will be counted.
+    static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the connectors within another one from counting the same connection, until it is dropped.
+struct Mark(bool);
+
+impl Mark {
+    fn new() -> Self {
+        Mark(IS_COUNTED.replace(true))
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        IS_COUNTED.set(self.0);
     }
 }
 
@@ -135,7 +162,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let stream = ready!(this.inner.poll(cx))?;
+        let stream = {
+            let _mark = this.counted.as_ref().map(|_| Mark::new());
+            ready!(this.inner.poll(cx))?
+        };
         let open = this.counted.take().and_then(|Counted { url, instrumentation }| {
             let is_http2 = stream.connected().is_negotiated_h2();
             instrumentation.open_connection(&Target::parse(&url), is_http2)

@@ -1,10 +1,12 @@
 //! The future of hyper-util's response, which notes the connection that the request uses.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Extensions, Request, Response};
+use http::{Extensions, Request, Response, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Error};
 use pin_project_lite::pin_project;
@@ -29,7 +31,7 @@ impl Exchange {
         counts: bool,
         send: impl FnOnce(Request<B>) -> legacy::ResponseFuture,
     ) -> Self {
-        let capture = counts.then(|| capture_connection(&mut request));
+        let capture = counts.then(|| capture(request.extensions_mut()));
         Exchange { inner: send(request), capture, used: None }
     }
 }
@@ -40,26 +42,51 @@ impl Future for Exchange {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut polled = this.inner.poll(cx);
-        if let Some(capture) = this.capture {
-            // The client may send the request again on another connection.
-            if let Some(connection) = connection(capture) {
-                if !this.used.as_ref().is_some_and(|used| used.is_of(&connection)) {
-                    *this.used = Some(connection.begin_use());
-                }
-            }
+        let Some(capture) = this.capture else { return polled };
+        if let Some(connection) = captured(capture) {
+            begin_use(this.used, &connection);
         }
         if let Poll::Ready(Ok(response)) = &mut polled {
-            if let Some(used) = this.used.take() {
-                response.extensions_mut().insert(used);
+            // If the program captures the connection itself, only the response reveals it here.
+            if let Some(connection) = response.extensions().get::<ConnectionHandle>() {
+                begin_use(this.used, connection);
+            }
+            match this.used.take() {
+                Some(used) if leaves_http(response) => used.keep(),
+                Some(used) => drop(response.extensions_mut().insert(used)),
+                None => {}
             }
         }
         polled
     }
 }
 
-fn connection(capture: &CaptureConnection) -> Option<ConnectionHandle> {
+/// Asks hyper-util for the connection of a request, unless the program has done so. Its capture, whose type is private, stays,
+/// and this one remains empty.
+fn capture(extensions: &mut Extensions) -> CaptureConnection {
+    let mut own = Request::new(());
+    let capture = capture_connection(&mut own);
+    let own = mem::take(own.extensions_mut());
+    let of_program = mem::replace(extensions, own);
+    extensions.extend(of_program);
+    capture
+}
+
+fn captured(capture: &CaptureConnection) -> Option<ConnectionHandle> {
     let connected = capture.connection_metadata();
     let mut extensions = Extensions::new();
     connected.as_ref()?.get_extras(&mut extensions);
     extensions.remove()
+}
+
+/// Notes the connection. The client may send a request again on another connection.
+fn begin_use(used: &mut Option<ConnectionUse>, connection: &ConnectionHandle) {
+    if !used.as_ref().is_some_and(|used| used.is_of(connection)) {
+        *used = Some(connection.begin_use());
+    }
+}
+
+/// Returns true if the connection becomes a tunnel or changes its protocol. Over HTTP/2, only a stream of it does.
+fn leaves_http(response: &Response<Incoming>) -> bool {
+    response.version() < Version::HTTP_2 && response.extensions().get::<OnUpgrade>().is_some()
 }

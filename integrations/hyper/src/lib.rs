@@ -73,7 +73,7 @@
 //!
 //! For TLS, the connector of the TLS library lies between two others: `ObservedConnector::tls(https)`, where `https` connects with
 //! `ObservedConnector::new(http)`, after `http.enforce_http(false)`. Counting takes
-//! [`ObservedConnector::with_instrumentation`] on the outermost one.
+//! [`ObservedConnector::with_instrumentation`] on the outermost one; those within do not count again.
 //!
 //! # Features
 //! | feature | default | adds |

@@ -22,6 +22,27 @@ fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
+/// Calls `run`, and also `panicked` with the value if `run` panics. The panic is not caught.
+#[inline]
+pub fn watch<T, R>(value: &mut T, run: impl FnOnce() -> R, panicked: fn(&mut T)) -> R {
+    let guard = OnPanic { value, panicked };
+    let result = run();
+    std::mem::forget(guard);
+    result
+}
+
+/// Calls `panicked` on drop, which happens only during a panic.
+struct OnPanic<'v, T> {
+    value: &'v mut T,
+    panicked: fn(&mut T),
+}
+
+impl<T> Drop for OnPanic<'_, T> {
+    fn drop(&mut self) {
+        (self.panicked)(self.value);
+    }
+}
+
 /// Locks a mutex and ignores poisoning; use it only if the data is valid at every step.
 #[inline]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,6 +73,16 @@ mod tests {
             }
         }
         assert_eq!(guarded(|| std::panic::panic_any(Bomb)), None::<()>);
+    }
+
+    #[test]
+    fn a_panic_that_is_watched_goes_on() {
+        let mut seen = 0;
+        assert_eq!(watch(&mut seen, || 7, |seen| *seen += 1), 7);
+        assert_eq!(seen, 0);
+        let panicked =
+            guarded(|| watch(&mut seen, || std::panic::resume_unwind(Box::new("on purpose")), |seen| *seen += 1));
+        assert_eq!((panicked, seen), (None::<()>, 1));
     }
 
     #[test]

@@ -29,7 +29,8 @@
 //! |---|---|
 //! | `tracer` | [`scope`] and [`GlobalTracer`], which looks up the global tracer on first use |
 //! | `instruments` | [`Instruments`], which does the same with the global meter |
-//! | `guard` | [`guarded`], which contains panics of foreign code; [`lock`], which ignores poisoning |
+//! | `guard` | [`guarded`], which contains panics of foreign code; [`watch`], which sees one; [`lock`], which ignores poisoning |
+//! | `span_context` | [`with_span`] and [`attach_unless_current`]: the context of an operation |
 //! | `server_span` | [`mark_server_span`]: one server span for a request over two protocols |
 //! | [`keys`] | the attribute names of the semantic conventions |
 //! | `attributes` | [`Attributes`] for a span, and the names of truncated ones |
@@ -51,6 +52,7 @@ mod instruments;
 mod interner;
 pub mod keys;
 mod server_span;
+mod span_context;
 mod text;
 mod tracer;
 
@@ -58,9 +60,10 @@ pub use attribute_sets::{AttributeSets, SetKey};
 pub use attributes::{Attributes, Cut};
 pub use clock::Clock;
 pub use enabled::{DEFAULT_ENABLED, Enabled};
-pub use guard::{guarded, lock};
+pub use guard::{guarded, lock, watch};
 pub use instruments::Instruments;
 pub use interner::Interner;
 pub use server_span::{is_server_span_marked, mark_server_span};
+pub use span_context::{attach_unless_current, is_current, is_unsampled, with_span};
 pub use text::{BoundedText, MAX_TEXT_BYTES};
 pub use tracer::{GlobalTracer, scope};

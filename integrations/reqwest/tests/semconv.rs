@@ -9,6 +9,7 @@ mod support;
 use server::{Server, refusing};
 use support::Spans;
 use support::client::{Known, METRICS, check_that_violations_are_seen, violations, violations_of_point};
+use support::tables::{check_conformance, check_coverage};
 use telemark_reqwest::{Client, ClientConfig, ClientMetrics, HttpClientInstrumentation};
 
 on_every_provider!(spans_and_metrics_say_what_the_conventions_want);
@@ -68,20 +69,9 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
                 }
             }
         }
-        let finished = spans.finished();
-        assert_eq!(finished.len(), known.len());
-        let mut wrong: Vec<String> = Vec::new();
-        for (span, known) in finished.iter().zip(&known) {
-            wrong.extend(violations(span, known).into_iter().map(|what| format!("{what}, in {known:?}")));
-        }
-        let metrics = spans.metrics();
-        wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
-        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-
-        // A row that no request covers proves nothing.
-        for name in asked {
-            assert!(finished.iter().any(|span| span.attributes.contains_key(*name)), "{name}");
-        }
+        let of_point = |line: &str| violations_of_point(line, !asked.is_empty());
+        let (finished, metrics) = check_conformance(&spans, &known, violations, of_point);
+        check_coverage(&finished, asked.iter().copied());
         let recorded = METRICS.iter().filter(|(name, ..)| metrics.contains(name)).count();
         assert_eq!(recorded, if asked.is_empty() { 1 } else { METRICS.len() });
     }

@@ -8,7 +8,6 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 
-use crate::panics::watched;
 use crate::semantics::call::{Call, End};
 use crate::semantics::status::{BoxError, CallStatus};
 
@@ -51,7 +50,7 @@ impl<B: Body<Error: 'static>> Body for ResponseBody<B> {
         // Keep the context attached until this function returns, so that an exemplar recorded at the end points to this
         // span.
         let _current = call.context().clone().attach();
-        let polled = ready!(watched(call, || inner.as_mut().poll_frame(cx)));
+        let polled = ready!(call.watch(|| inner.as_mut().poll_frame(cx)));
         match &polled {
             None => call.end(End::WithoutStatus),
             Some(Err(error)) => call.end(End::Status(status_of(error))),

@@ -15,7 +15,6 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::future::ClientFuture;
-use crate::panics::watched;
 use crate::scope;
 use crate::semantics::address::ServerAddress;
 use crate::semantics::config::GrpcConfig;
@@ -68,9 +67,10 @@ impl<T> GrpcClientLayer<T> {
     }
 
     /// Changes the settings. `change` receives the layer's settings, including those from the environment, and returns new ones.
-    pub fn map_config(mut self, change: impl FnOnce(GrpcConfig) -> GrpcConfig) -> Self {
-        self.config = change(self.config);
-        self
+    /// The clock is kept unless the new settings have their own.
+    pub fn map_config(self, change: impl FnOnce(GrpcConfig) -> GrpcConfig) -> Self {
+        let config = change(self.config.clone());
+        self.with_config(config)
     }
 
     /// Replaces the tracer, usually with a concrete provider's tracer; see [`scope`].
@@ -148,7 +148,7 @@ where
             Some(call) => {
                 // Attach the context, because a service may start its work before it returns the future.
                 let _current = call.context().clone().attach();
-                watched(call, || self.inner.call(request))
+                call.watch(|| self.inner.call(request))
             }
         };
         ClientFuture::new(future, call)

@@ -10,7 +10,6 @@ use pin_project_lite::pin_project;
 use telemark_http::PeerAddr;
 
 use crate::body::{ResponseBody, status_of};
-use crate::panics::watched;
 use crate::semantics::call::{Call, End};
 use crate::semantics::status::{BoxError, CallStatus};
 
@@ -67,7 +66,7 @@ where
         // Keep the context attached until this function returns, so that an exemplar recorded at the end points to this
         // span.
         let _current = call.context().clone().attach();
-        match ready!(watched(call, || this.inner.poll(cx))) {
+        match ready!(call.watch(|| this.inner.poll(cx))) {
             Ok(response) => Poll::Ready(Ok(respond(response, this.call.take()))),
             Err(error) => {
                 call.end(End::Status(status_of(&error)));
@@ -92,7 +91,7 @@ where
             return Poll::Ready(result.map(|response| respond(response, None)).map_err(Into::into));
         };
         let _current = call.context().clone().attach();
-        match ready!(watched(call, || this.inner.poll(cx))) {
+        match ready!(call.watch(|| this.inner.poll(cx))) {
             Ok(response) => {
                 if let Some(PeerAddr(peer)) = response.extensions().get() {
                     call.peer(*peer);

@@ -83,7 +83,6 @@
 mod body;
 mod client;
 mod future;
-mod panics;
 mod semantics;
 mod server;
 

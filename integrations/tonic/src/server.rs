@@ -15,7 +15,6 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::future::ServerFuture;
-use crate::panics::watched;
 use crate::scope;
 use crate::semantics::config::GrpcConfig;
 use crate::semantics::instrumentation::Instrumentation;
@@ -65,10 +64,10 @@ impl<T> GrpcServerLayer<T> {
     }
 
     /// Changes the settings. `change` receives the layer's settings, including those from the environment, and returns new ones.
-    pub fn map_config(mut self, change: impl FnOnce(GrpcConfig) -> GrpcConfig) -> Self {
-        self.config = change(self.config);
-        self.server = Arc::default();
-        self
+    /// The clock is kept unless the new settings have their own.
+    pub fn map_config(self, change: impl FnOnce(GrpcConfig) -> GrpcConfig) -> Self {
+        let config = change(self.config.clone());
+        self.with_config(config)
     }
 
     /// Replaces the tracer, usually with a concrete provider's tracer; see [`scope`].
@@ -155,7 +154,7 @@ where
             Some(call) => {
                 // Attach the context, because a service may start its work before it returns the future.
                 let _current = call.context().clone().attach();
-                watched(call, || self.inner.call(request))
+                call.watch(|| self.inner.call(request))
             }
         };
         ServerFuture::new(future, call)

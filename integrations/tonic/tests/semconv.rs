@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use opentelemetry::trace::SpanContext;
 use support::tables::Level::{self, Conditional, OptIn, Ours, Recommended, Required};
 use support::tables::Type::{self, Int, Text, Texts};
-use support::tables::{Metric, Point, Row, ports_alone, violations_of_attributes};
+use support::tables::{Metric, Point, Row, check_conformance, check_coverage, ports_alone, violations_of_attributes};
 use support::{SamplerLog, Seen, Spans};
 use telemark_tonic::{BoxError, GrpcClientLayer, GrpcConfig, GrpcServerLayer, PeerAddr};
 use tonic::{Code, Status};
@@ -30,6 +30,7 @@ on_every_provider!(
     spans_and_metrics_say_what_the_conventions_want,
     samplers_see_what_the_conventions_want,
     the_metric_is_the_duration_of_the_span,
+    replaced_settings_keep_the_clock,
     an_error_recorder_that_panics_does_not_move_the_end,
     a_name_that_is_cut_is_listed,
 );
@@ -305,15 +306,8 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
                 }
             }
         }
-        let finished = spans.finished();
-        assert_eq!(finished.len(), known.len());
-        let mut wrong: Vec<String> = Vec::new();
-        for (span, known) in finished.iter().zip(&known) {
-            wrong.extend(violations(span, known).into_iter().map(|what| format!("{what}, in {known:?}")));
-        }
-        let metrics = spans.metrics();
-        wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
-        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+        let of_point = |line: &str| violations_of_point(line, !asked.is_empty());
+        let (finished, metrics) = check_conformance(&spans, &known, violations, of_point);
         // A client knows the peer of every call that had a response.
         let responds =
             |ending: &Ending| !matches!(ending, Ending::Fails | Ending::Panics | Ending::Dropped | Ending::TooLate);
@@ -323,12 +317,8 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
         let known_peers = of_clients
             .filter(|span| peer(span).ends_with(" network.peer.address=\"198.51.100.9\" network.peer.port=50051"));
         assert_eq!(known_peers.count(), responses);
-
-        // A row that no call covers proves nothing.
         let rows = SPAN.iter().filter(|(name, _, level, _)| *level != OptIn && !name.ends_with("truncated"));
-        for name in asked.iter().copied().chain(rows.map(|(name, ..)| *name)) {
-            assert!(finished.iter().any(|span| span.attributes.contains_key(name)), "{name}");
-        }
+        check_coverage(&finished, asked.iter().copied().chain(rows.map(|(name, ..)| *name)));
         assert!(metrics.contains("rpc.client.call.duration") && metrics.contains("rpc.server.call.duration"));
     }
 }
@@ -369,6 +359,21 @@ async fn the_metric_is_the_duration_of_the_span<S: Spans>() {
         "rpc.client.call.duration[s]{rpc.method=test.Semconv/Timed,rpc.status_code=OK,rpc.system.name=grpc,\
          server.address=shop.example,server.port=443} histogram count=1 sum=0.25 min=0.25 max=0.25 <=0.25:1\n"
     );
+}
+
+async fn replaced_settings_keep_the_clock<S: Spans>() {
+    let config = || GrpcConfig::new().with_clock(support::ticking());
+    let service = || service_fn(|_request: Request<()>| answer(Ending::Trailers(0)));
+    let request = || request("test.Semconv/Clock", "1S");
+    let spans = S::new();
+    let client = GrpcClientLayer::new("shop.example:443").with_config(config()).map_config(|_| GrpcConfig::new());
+    let client = client.with_tracer(spans.tracer()).with_meter(&spans.meter());
+    exchange(client.layer(service()), request(), Ending::Trailers(0)).await;
+    let server = GrpcServerLayer::new().with_config(config()).map_config(|_| GrpcConfig::new());
+    let server = server.with_tracer(spans.tracer()).with_meter(&spans.meter());
+    exchange(server.layer(service()), request(), Ending::Trailers(0)).await;
+    let durations: Vec<_> = spans.finished().iter().map(|span| span.duration).collect();
+    assert_eq!(durations, [Duration::from_millis(250); 2]);
 }
 
 async fn an_error_recorder_that_panics_does_not_move_the_end<S: Spans>() {

@@ -9,8 +9,6 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan};
 
-use crate::panics::watched;
-
 pin_project! {
     /// The body of a response that is part of a span.
     ///
@@ -51,7 +49,7 @@ impl<B: Body> Body for ResponseBody<B> {
         // Keep the context attached until this function returns, so that an exemplar recorded at the end points to this
         // span.
         let _current = span.context().clone().attach();
-        let polled = ready!(watched(span, || inner.as_mut().poll_frame(cx)));
+        let polled = ready!(span.watch(|| inner.as_mut().poll_frame(cx)));
         let is_over = match &polled {
             None => {
                 span.end(End::Completed);

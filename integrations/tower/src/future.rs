@@ -11,7 +11,6 @@ use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan, ResponseHead};
 
 use crate::body::ResponseBody;
-use crate::panics::watched;
 
 pin_project! {
     /// The future returned by [`HttpServerService`](crate::HttpServerService).
@@ -67,7 +66,7 @@ where
         // Keep the context attached until this function returns, so that an exemplar recorded at the end points to this
         // span.
         let _current = span.context().clone().attach();
-        let mut response = match ready!(watched(span, || this.inner.poll(cx))) {
+        let mut response = match ready!(span.watch(|| this.inner.poll(cx))) {
             Ok(response) => response,
             Err(error) => {
                 span.end(End::Failed { error_type: type_name::<E>() });

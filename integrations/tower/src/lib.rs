@@ -91,7 +91,6 @@ mod body;
 mod client;
 mod future;
 mod layer;
-mod panics;
 mod service;
 
 pub use body::ResponseBody;

@@ -12,7 +12,6 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::future::{BodyMethod, ResponseFuture};
-use crate::panics::watched;
 
 /// A service whose requests have a server span and metrics; created by [`HttpServerLayer`](crate::HttpServerLayer).
 #[derive(Debug)]
@@ -57,7 +56,7 @@ where
             Some(span) => {
                 // Attach the context, because a service may start its work before it returns the future.
                 let _current = span.context().clone().attach();
-                watched(span, || self.inner.call(request))
+                span.watch(|| self.inner.call(request))
             }
         };
         ResponseFuture::new(future, span, method)

@@ -17,6 +17,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use opentelemetry::trace::TraceContextExt;
 use support::client::{Known, METRICS, check_that_violations_are_seen, violations, violations_of_point};
+use support::tables::{check_conformance, check_coverage};
 use support::{Spans, the_span};
 use telemark_http::{ClientMetrics, HttpClientInstrumentation, ResendCounter, UrlTemplate};
 use telemark_tower::{ClientConfig, ClientPolicy, HttpClientLayer, HttpServerLayer};
@@ -169,18 +170,9 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
                 }
             }
         }
-        let finished = spans.finished();
-        assert_eq!(finished.len(), known.len());
-        let mut wrong: Vec<String> = Vec::new();
-        for (span, known) in finished.iter().zip(&known) {
-            wrong.extend(violations(span, known).into_iter().map(|what| format!("{what}, in {known:?}")));
-        }
-        let metrics = spans.metrics();
-        wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
-        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-        for name in asked {
-            assert!(finished.iter().any(|span| span.attributes.contains_key(*name)), "{name}");
-        }
+        let of_point = |line: &str| violations_of_point(line, !asked.is_empty());
+        let (finished, metrics) = check_conformance(&spans, &known, violations, of_point);
+        check_coverage(&finished, asked.iter().copied());
         let recorded = METRICS.iter().filter(|(name, ..)| metrics.contains(name)).count();
         assert_eq!(recorded, if asked.is_empty() { 1 } else { METRICS.len() });
         let active: Vec<_> = metrics.lines().filter(|line| line.contains("active_requests")).collect();

@@ -18,7 +18,9 @@ use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use opentelemetry::trace::SpanContext;
 use support::tables::Level::{self, Conditional, OptIn, Ours, Recommended, Required};
 use support::tables::Type::{Int, Text, Texts};
-use support::tables::{KNOWN_METHODS, Metric, Point, Row, ports_alone, violations_of_attributes};
+use support::tables::{
+    KNOWN_METHODS, Metric, Point, Row, check_conformance, check_coverage, ports_alone, violations_of_attributes,
+};
 use support::{Seen, Spans};
 use telemark_tower::{DefaultPolicy, HttpServerLayer, LocalAddr, PeerAddr, Route, ServerConfig};
 use tower::{Layer, Service, service_fn};
@@ -289,20 +291,9 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
                 }
             }
         }
-        let finished = spans.finished();
-        assert_eq!(finished.len(), known.len());
-        let mut wrong: Vec<String> = Vec::new();
-        for (span, known) in finished.iter().zip(&known) {
-            wrong.extend(violations(span, known).into_iter().map(|what| format!("{what}, in {known:?}")));
-        }
-        let metrics = spans.metrics();
-        wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
-        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-
-        // A row that no request covers proves nothing.
-        for name in asked {
-            assert!(finished.iter().any(|span| span.attributes.contains_key(*name)), "{name}");
-        }
+        let of_point = |line: &str| violations_of_point(line, !asked.is_empty());
+        let (finished, metrics) = check_conformance(&spans, &known, violations, of_point);
+        check_coverage(&finished, asked.iter().copied());
         let recorded = METRICS.iter().filter(|(name, ..)| metrics.contains(name)).count();
         assert_eq!(recorded, if asked.is_empty() { 1 } else { METRICS.len() });
     }

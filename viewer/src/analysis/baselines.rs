@@ -78,6 +78,30 @@ impl Baselines {
     }
 }
 
+/// What is usual for the operations of one analysis, each computed once. Many spans have the same operation.
+#[derive(Debug)]
+pub(super) struct Usual<'a> {
+    past: &'a Baselines,
+    known: HashMap<(&'a str, &'a str), Option<Baseline>>,
+}
+
+impl<'a> Usual<'a> {
+    pub(super) fn new(past: &'a Baselines) -> Self {
+        Usual { past, known: HashMap::new() }
+    }
+
+    /// Returns what is usual for the operation of a span, if anything is known.
+    pub(super) fn of(&mut self, span: &'a Span) -> Option<Baseline> {
+        let (service, name) = (&*span.resource.service, &*span.name);
+        self.known.entry((service, name)).or_insert_with(|| self.past.of(service, name)).clone()
+    }
+
+    /// Returns the recent durations of the operation of a span, in no order.
+    pub(super) fn recent(&self, span: &Span) -> &'a [u64] {
+        self.past.recent(&span.resource.service, &span.name)
+    }
+}
+
 impl Baseline {
     /// Returns whether `duration` is far outside of what is usual: more than twice the median, and more than five median distances
     /// above it. Needs a past of at least 20 durations.

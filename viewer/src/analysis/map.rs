@@ -1,5 +1,6 @@
 //! Who calls whom.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use crate::model::{Kind, Span, Status};
 
 /// The number of nodes that a picture can show. Those with the most calls are kept.
 const NODES: usize = 200;
+/// The number of edges that a picture can show. Those with the most calls are kept.
+const EDGES: usize = 1_000;
 
 /// Services with what they call.
 #[derive(Debug, Default, PartialEq)]
@@ -19,6 +22,8 @@ pub(crate) struct Map {
     pub(crate) edges: Vec<Edge>,
     /// The number of nodes that are left out because there are too many.
     pub(crate) omitted: usize,
+    /// The number of edges between the nodes that are left out because there are too many.
+    pub(crate) omitted_edges: usize,
 }
 
 /// A service, or something that services call and that sends no spans.
@@ -72,15 +77,15 @@ impl Seen {
     }
 }
 
-type Key = (String, Option<PeerKind>);
+type Key<'a> = (Cow<'a, str>, Option<PeerKind>);
 
 /// Returns who calls whom in `traces`, which span the given number of seconds.
 ///
 /// The calls of a service are the spans by which it was entered. An edge has the callee's durations if the callee sends spans,
 /// otherwise the caller's.
 pub(crate) fn map<'a>(traces: impl Iterator<Item = &'a [Arc<Span>]>, seconds: f64) -> Map {
-    let mut nodes: HashMap<Key, Seen> = HashMap::new();
-    let mut edges: HashMap<(Key, Key), Seen> = HashMap::new();
+    let mut nodes: HashMap<Key<'a>, Seen> = HashMap::new();
+    let mut edges: HashMap<(Key<'a>, Key<'a>), Seen> = HashMap::new();
     for trace in traces {
         add(trace, &mut nodes, &mut edges);
     }
@@ -91,25 +96,33 @@ pub(crate) fn map<'a>(traces: impl Iterator<Item = &'a [Arc<Span>]>, seconds: f6
         .sort_by(|(a, a_seen), (b, b_seen)| b_seen.durations.len().cmp(&a_seen.durations.len()).then_with(|| a.cmp(b)));
     nodes.truncate(NODES);
     nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let index: HashMap<Key, u32> = nodes.iter().enumerate().map(|(at, (key, _))| (key.clone(), at as u32)).collect();
+    let index: HashMap<Key<'a>, u32> =
+        nodes.iter().enumerate().map(|(at, (key, _))| (key.clone(), at as u32)).collect();
     let edges = edges.into_iter().filter_map(|((from, to), seen)| {
         Some(Edge { from: *index.get(&from)?, to: *index.get(&to)?, calls: seen.calls(seconds) })
     });
     let mut edges: Vec<_> = edges.collect();
+    edges.sort_by_key(|edge| (std::cmp::Reverse(edge.calls.count), edge.from, edge.to));
+    let omitted_edges = edges.len().saturating_sub(EDGES);
+    edges.truncate(EDGES);
     edges.sort_by_key(|edge| (edge.from, edge.to));
     let omitted = all - nodes.len();
-    let nodes = nodes.into_iter().map(|((name, peer), seen)| Node { name, peer, calls: seen.calls(seconds) });
-    Map { nodes: nodes.collect(), edges, omitted }
+    let nodes = nodes.into_iter().map(|((name, peer), seen)| Node {
+        name: name.into_owned(),
+        peer,
+        calls: seen.calls(seconds),
+    });
+    Map { nodes: nodes.collect(), edges, omitted, omitted_edges }
 }
 
-fn add(trace: &[Arc<Span>], nodes: &mut HashMap<Key, Seen>, edges: &mut HashMap<(Key, Key), Seen>) {
-    let spans: Vec<&Span> = trace.iter().map(|span| &**span).collect();
+fn add<'a>(trace: &'a [Arc<Span>], nodes: &mut HashMap<Key<'a>, Seen>, edges: &mut HashMap<(Key<'a>, Key<'a>), Seen>) {
+    let spans: Vec<&'a Span> = trace.iter().map(|span| &**span).collect();
     let tree = tree(&spans);
     let span = |position: usize| spans[tree.order[position] as usize];
     let mut is_answered = vec![false; spans.len()];
     for position in 0..spans.len() {
         let callee = span(position);
-        let service = (callee.resource.service.to_string(), None);
+        let service = service(callee);
         let parent = tree.parent_of(position);
         let caller = parent.map(span).filter(|caller| caller.resource.service != callee.resource.service);
         let entered = parent.is_none() || caller.is_some() || matches!(callee.kind, Kind::Server | Kind::Consumer);
@@ -119,13 +132,13 @@ fn add(trace: &[Arc<Span>], nodes: &mut HashMap<Key, Seen>, edges: &mut HashMap<
         }
         if let (Some(caller), Some(parent)) = (caller, parent) {
             is_answered[parent] = true;
-            edges.entry(((caller.resource.service.to_string(), None), service)).or_default().add(callee);
+            edges.entry((self::service(caller), service)).or_default().add(callee);
         }
     }
     for position in (0..spans.len()).filter(|&position| !is_answered[position]) {
         let caller = span(position);
         if let Some(peer) = peer(caller) {
-            let to = (peer.name, Some(peer.kind));
+            let to: Key<'a> = (Cow::Owned(peer.name), Some(peer.kind));
             // A service's spans may be missing from this trace although it sends some.
             let to = match to.1 {
                 Some(PeerKind::Service) if nodes.contains_key(&(to.0.clone(), None)) => (to.0, None),
@@ -134,9 +147,14 @@ fn add(trace: &[Arc<Span>], nodes: &mut HashMap<Key, Seen>, edges: &mut HashMap<
             if to.1.is_some() {
                 nodes.entry(to.clone()).or_default().add(caller);
             }
-            edges.entry(((caller.resource.service.to_string(), None), to)).or_default().add(caller);
+            edges.entry((service(caller), to)).or_default().add(caller);
         }
     }
+}
+
+/// Returns the node of a span's own service.
+fn service(span: &Span) -> Key<'_> {
+    (Cow::Borrowed(&span.resource.service), None)
 }
 
 #[cfg(test)]
@@ -185,5 +203,20 @@ mod tests {
         let spans = (1..=300).map(|id| span(id, 0, "work", 1, 2).of(&format!("service {id}"))).collect();
         let map = map_of(spans);
         assert_eq!((map.nodes.len(), map.omitted), (NODES, 100));
+    }
+
+    #[test]
+    fn a_picture_has_a_bounded_number_of_edges() {
+        // 40 services that call each other, and one call that is made twice.
+        let mut spans = Vec::new();
+        for (from, to) in (0..40).flat_map(|from| (0..40).map(move |to| (from, to))).chain([(39, 38)]) {
+            let id = spans.len() as u64 + 1;
+            spans.push(span(id, 0, "call", 1, 9).of(&format!("service {from}")));
+            spans.push(span(id + 1, id, "work", 2, 3).of(&format!("service {to}")));
+        }
+        let map = map_of(spans);
+        assert_eq!((map.edges.len(), map.omitted_edges), (EDGES, 40 * 39 - EDGES));
+        assert!(map.edges.iter().any(|edge| edge.calls.count == 2), "the edge with the most calls is kept");
+        assert!(map.edges.is_sorted_by_key(|edge| (edge.from, edge.to)));
     }
 }

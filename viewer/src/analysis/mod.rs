@@ -19,7 +19,7 @@ pub(crate) use baselines::Baselines;
 pub(crate) use compare::{Side, compare};
 pub(crate) use critical_path::critical_path;
 pub(crate) use findings::{Cost, Evidence, Finding, Share, findings};
-pub(crate) use map::{Calls, map};
+pub(crate) use map::{Calls, Map, map};
 pub(crate) use origin::origin;
 pub(crate) use peer::{Peer, PeerKind, peer};
 pub(crate) use siblings::equal_siblings;

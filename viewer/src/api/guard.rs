@@ -5,8 +5,6 @@ use telemark_serve::http::request::Parts;
 
 use super::params::{Params, Refused};
 
-/// The name of the cookie that holds the token.
-const COOKIE: &str = "telemark_viewer";
 /// The minimum length of a token.
 const MIN_TOKEN: usize = 16;
 
@@ -32,22 +30,23 @@ pub(super) fn protect(headers: &mut HeaderMap) {
 
 /// The token that requests must have.
 #[derive(Clone)]
-pub(super) struct Token(String);
+pub(super) struct Token {
+    token: String,
+    /// The name of the cookie that holds the token. It contains the port, because browsers send a cookie to all ports of a host, and
+    /// the token of one viewer must not replace that of another.
+    cookie: String,
+}
 
 impl Token {
-    /// Accepts a token that is long enough, and safe within a cookie and a link.
-    pub(super) fn new(token: String) -> Option<Token> {
+    /// Accepts a token for the viewer at this port if it is long enough, and safe within a cookie and a link.
+    pub(super) fn new(token: String, port: u16) -> Option<Token> {
         let is_safe = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
-        (token.len() >= MIN_TOKEN && is_safe).then_some(Token(token))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+        (token.len() >= MIN_TOKEN && is_safe).then(|| Token { token, cookie: format!("telemark_viewer_{port}") })
     }
 
     /// Compares in a time that does not depend on the place of the first difference.
     fn is(&self, other: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), other.as_bytes());
+        let (own, other) = (self.token.as_bytes(), other.as_bytes());
         let difference = own.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b));
         own.len() == other.len() && difference == 0
     }
@@ -72,17 +71,17 @@ pub(super) fn check(request: &Parts, token: Option<&Token>) -> Result<Access, Re
     if Params(query).get("token").is_some_and(|sent| token.is(&sent)) {
         let others: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("token=")).collect();
         let mark = if others.is_empty() { "" } else { "?" };
-        // A path that begins with two slashes would be another host.
-        let path = request.uri.path().trim_start_matches('/');
+        // A path that begins with two slashes would be another host, and browsers read a backslash as a slash.
+        let path = request.uri.path().trim_start_matches(['/', '\\']);
         return Ok(Access::Login {
-            cookie: format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", token.as_str()),
+            cookie: format!("{}={}; Path=/; HttpOnly; SameSite=Strict", token.cookie, token.token),
             location: format!("/{path}{mark}{}", others.join("&")),
         });
     }
     let bearer = text(&request.headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let cookies = request.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let has_cookie = pairs.any(|(name, value)| name == COOKIE && token.is(value));
+    let has_cookie = pairs.any(|(name, value)| name == token.cookie && token.is(value));
     if bearer.is_some_and(|sent| token.is(sent.trim())) || has_cookie {
         return Ok(Access::Granted);
     }
@@ -127,6 +126,10 @@ mod tests {
         builder.body(()).unwrap().into_parts().0
     }
 
+    fn token() -> Token {
+        Token::new(TOKEN.to_owned(), 4380).unwrap()
+    }
+
     fn status(headers: &[(&str, &str)], token: Option<&Token>) -> u16 {
         check(&request("/traces.json", headers), token).err().map_or(200, |refused| refused.status)
     }
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_token_is_required_in_a_header_or_cookie() {
-        let token = Token::new(TOKEN.to_owned()).unwrap();
+        let token = token();
         for (name, value, expected) in [
             ("accept", "*/*", 401),
             ("authorization", "Bearer 0123456789abcdef", 200),
@@ -162,8 +165,9 @@ mod tests {
             ("authorization", "Bearer 0123456789abcde", 401),
             ("authorization", "Bearer ", 401),
             ("authorization", "Basic 0123456789abcdef", 401),
-            ("cookie", "a=b; telemark_viewer=0123456789abcdef", 200),
-            ("cookie", "telemark_viewer=0123456789abcde", 401),
+            ("cookie", "a=b; telemark_viewer_4380=0123456789abcdef", 200),
+            ("cookie", "telemark_viewer_4380=0123456789abcde", 401),
+            ("cookie", "telemark_viewer_4381=0123456789abcdef", 401),
             ("cookie", "other=0123456789abcdef", 401),
         ] {
             assert_eq!(status(&[(name, value)], Some(&token)), expected, "{name}: {value}");
@@ -172,15 +176,17 @@ mod tests {
 
     #[test]
     fn the_token_of_a_link_moves_to_a_cookie() {
-        let token = Token::new(TOKEN.to_owned()).unwrap();
+        let token = token();
         let access = |target| check(&request(target, &[]), Some(&token));
         let login = |location: &str| {
-            let cookie = "telemark_viewer=0123456789abcdef; Path=/; HttpOnly; SameSite=Strict".to_owned();
+            let cookie = "telemark_viewer_4380=0123456789abcdef; Path=/; HttpOnly; SameSite=Strict".to_owned();
             Ok(Access::Login { cookie, location: location.to_owned() })
         };
         assert_eq!(access("/?token=0123456789abcdef"), login("/"));
         assert_eq!(access("/traces?q=a&token=0123456789abcdef&range=5m"), login("/traces?q=a&range=5m"));
         assert_eq!(access("//evil.example?token=0123456789abcdef"), login("/evil.example"));
+        assert_eq!(access("/\\evil.example?token=0123456789abcdef"), login("/evil.example"));
+        assert_eq!(access("/\\/\\evil.example?token=0123456789abcdef"), login("/evil.example"));
         assert!(access("/?token=wrong").is_err());
     }
 
@@ -188,7 +194,7 @@ mod tests {
     fn short_and_unsafe_tokens_are_refused() {
         for token in ["", "short", "0123456789abcde", "0123456789abcdef;", "0123456789 abcdef", "0123456789abcde\u{e9}"]
         {
-            assert!(Token::new(token.to_owned()).is_none(), "{token}");
+            assert!(Token::new(token.to_owned(), 4380).is_none(), "{token}");
         }
     }
 }

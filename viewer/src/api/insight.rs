@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::Api;
 use super::params::{Params, Refused};
-use crate::analysis::{Calls, Cost, Evidence, Finding, PeerKind, Share, Side, compare, findings, map};
+use crate::analysis::{Calls, Cost, Evidence, Finding, Map, PeerKind, Share, Side, compare, findings, map};
 use crate::model::{Span, TraceId};
 use crate::store::Trace;
 
@@ -15,6 +15,8 @@ use crate::store::Trace;
 const MAX_SPANS: usize = 20_000;
 /// The maximum number of spans on one side of a comparison.
 const MAX_COMPARED: usize = 100_000;
+/// The maximum number of rows of a comparison.
+const MAX_ROWS: usize = 500;
 /// The shortest time between two analyses, in nanoseconds.
 const MIN_PAUSE: u64 = 1_000_000_000;
 /// The part of the time that an analysis may take: one twentieth.
@@ -48,7 +50,7 @@ enum Window {
 }
 
 impl Api {
-    pub(super) fn map(&self, params: Params<'_>) -> Result<Json, Refused> {
+    pub(super) fn map(&self, params: Params<'_>) -> Result<Arc<Json>, Refused> {
         let now = self.store.now();
         let (from, to) = params.range()?;
         let key = match (from, to) {
@@ -58,7 +60,7 @@ impl Api {
         let known =
             super::lock(&self.results).maps.iter().find(|result| result.key == key && now < result.due).cloned();
         if let Some(result) = known {
-            return Ok((*result.value).clone());
+            return Ok(result.value);
         }
         let traces = self.traces_between(from, to, MAX_SPANS);
         let first = traces.iter().map(|trace| trace.start).min().unwrap_or(now);
@@ -68,42 +70,15 @@ impl Api {
         let to = if to == u64::MAX { now.max(last) } else { to };
         let seconds = (to.saturating_sub(from) as f64 / 1e9).max(1.0);
         let map = map(traces.iter().map(|trace| &*trace.spans), seconds);
-        let value = self.store.read(|held| {
-            let id = |at: usize| format!("n{at}");
-            let nodes = map.nodes.iter().enumerate().map(|(at, node)| {
-                let kind = match node.peer {
-                    None => "service",
-                    Some(PeerKind::Database) => "database",
-                    Some(PeerKind::Queue) => "queue",
-                    Some(PeerKind::Service) => "peer",
-                };
-                let mut row = calls(&node.calls);
-                if let Some(row) = row.as_object_mut() {
-                    row.insert("id".to_owned(), id(at).into());
-                    row.insert("name".to_owned(), node.name.clone().into());
-                    row.insert("kind".to_owned(), kind.into());
-                    row.insert("hue".to_owned(), held.services.hue(&node.name).into());
-                }
-                row
-            });
-            let edges = map.edges.iter().map(|edge| {
-                let mut row = calls(&edge.calls);
-                if let Some(row) = row.as_object_mut() {
-                    row.insert("from".to_owned(), id(edge.from as usize).into());
-                    row.insert("to".to_owned(), id(edge.to as usize).into());
-                }
-                row
-            });
-            json!({ "nodes": nodes.collect::<Vec<_>>(), "edges": edges.collect::<Vec<_>>(), "omitted": map.omitted })
-        });
-        let value = Arc::new(value);
+        let hues = self.hues(map.nodes.iter().map(|node| &*node.name));
+        let value = Arc::new(picture(&map, &hues));
         let mut results = super::lock(&self.results);
         results.maps.retain(|result| result.key != key);
         if results.maps.len() >= MAX_RESULTS {
             results.maps.remove(0);
         }
         results.maps.push(Computed { key, value: value.clone(), due: self.due(now) });
-        Ok((*value).clone())
+        Ok(value)
     }
 
     /// Returns the findings, which are computed at most once a second, and less often if that takes long.
@@ -146,21 +121,20 @@ impl Api {
             self.side(&text)
         };
         let (a, b) = (side("a")?, side("b")?);
-        let rows = compare(a.spans(), b.spans());
-        let rows = self.store.read(|held| {
-            let rows = rows.iter().take(500).map(|row| {
-                json!({
-                    "service": &*row.service,
-                    "name": &*row.name,
-                    "hue": held.services.hue(&row.service),
-                    "a": row.a.as_ref().map(self::side),
-                    "b": row.b.as_ref().map(self::side),
-                    "change": row.change(),
-                })
-            });
-            rows.collect::<Vec<Json>>()
+        let mut rows = compare(a.spans(), b.spans());
+        rows.truncate(MAX_ROWS);
+        let hues = self.hues(rows.iter().map(|row| &*row.service));
+        let rows = rows.iter().zip(hues).map(|(row, hue)| {
+            json!({
+                "service": &*row.service,
+                "name": &*row.name,
+                "hue": hue,
+                "a": row.a.as_ref().map(self::side),
+                "b": row.b.as_ref().map(self::side),
+                "change": row.change(),
+            })
         });
-        Ok(json!({ "a": a.json(), "b": b.json(), "rows": rows }))
+        Ok(json!({ "a": a.json(), "b": b.json(), "rows": rows.collect::<Vec<Json>>() }))
     }
 
     /// Returns a side of a comparison: a trace, or the traces of `from-to` in microseconds.
@@ -201,6 +175,11 @@ impl Api {
         })
     }
 
+    /// Returns the hues of services.
+    pub(super) fn hues<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<u8> {
+        self.store.read(|held| names.map(|name| held.services.hue(name)).collect())
+    }
+
     /// Returns true if the store has no trace from before the time.
     fn is_beyond(&self, time: u64) -> bool {
         self.store.read(|held| {
@@ -208,6 +187,41 @@ impl Api {
             oldest.is_none_or(|oldest| oldest.start > time)
         })
     }
+}
+
+/// Returns a map, whose nodes have these hues, as the page draws it.
+fn picture(map: &Map, hues: &[u8]) -> Json {
+    let id = |at: usize| format!("n{at}");
+    let nodes = map.nodes.iter().zip(hues).enumerate().map(|(at, (node, hue))| {
+        let kind = match node.peer {
+            None => "service",
+            Some(PeerKind::Database) => "database",
+            Some(PeerKind::Queue) => "queue",
+            Some(PeerKind::Service) => "peer",
+        };
+        let mut row = calls(&node.calls);
+        if let Some(row) = row.as_object_mut() {
+            row.insert("id".to_owned(), id(at).into());
+            row.insert("name".to_owned(), node.name.clone().into());
+            row.insert("kind".to_owned(), kind.into());
+            row.insert("hue".to_owned(), (*hue).into());
+        }
+        row
+    });
+    let edges = map.edges.iter().map(|edge| {
+        let mut row = calls(&edge.calls);
+        if let Some(row) = row.as_object_mut() {
+            row.insert("from".to_owned(), id(edge.from as usize).into());
+            row.insert("to".to_owned(), id(edge.to as usize).into());
+        }
+        row
+    });
+    json!({
+        "nodes": nodes.collect::<Vec<_>>(),
+        "edges": edges.collect::<Vec<_>>(),
+        "omitted": map.omitted,
+        "omitted_edges": map.omitted_edges,
+    })
 }
 
 /// A side of a comparison.
@@ -273,4 +287,21 @@ fn cost(cost: &Cost) -> Json {
         .iter()
         .map(|Share { name, spans, bytes, .. }| json!({ "key": name, "spans": spans, "bytes": bytes }));
     json!({ "routes": routes.collect::<Vec<_>>(), "attributes": attributes.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use telemark_sdk::testing::ManualClock;
+
+    use super::*;
+    use crate::store::{Limits, Store};
+
+    #[test]
+    fn pages_share_the_result_of_an_analysis() {
+        let store = Store::new(Limits::default().with_clock(ManualClock::new().clock()));
+        let api = Api::new(store, ([127, 0, 0, 1], 4380).into(), Vec::new(), false, None).unwrap();
+        let map = || api.map(Params("from=1")).unwrap();
+        assert!(Arc::ptr_eq(&map(), &map()));
+        assert!(Arc::ptr_eq(&api.findings(), &api.findings()));
+    }
 }

@@ -9,6 +9,47 @@ use crate::query::text_of;
 /// The largest integer that JavaScript represents exactly.
 const MAX_EXACT: u64 = 1 << 53;
 
+/// The maximum size of the rows of a response in bytes. With all else, a response has less than 4 MiB.
+const MAX_ROWS: usize = 3 << 20;
+
+/// Returns the first rows of a list, as many as fit into a response, but at least one. Pages ask for the others when they are needed.
+pub(crate) fn rows(rows: impl Iterator<Item = Json>) -> Vec<Json> {
+    let mut room = MAX_ROWS;
+    let mut fitting = Vec::new();
+    for row in rows {
+        let size = length(&row);
+        if size > room && !fitting.is_empty() {
+            break;
+        }
+        room = room.saturating_sub(size);
+        fitting.push(row);
+    }
+    fitting
+}
+
+/// Returns the number of bytes of JSON text.
+fn length(json: &Json) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    // The comma counts.
+    let mut counter = Counter(1);
+    match serde_json::to_writer(&mut counter, json) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX,
+    }
+}
+
 /// Returns a time in microseconds, as lists have it.
 pub(crate) fn micros(nanos: u64) -> u64 {
     nanos / 1_000

@@ -61,7 +61,7 @@ impl Api {
         token: Option<String>,
     ) -> Option<Api> {
         let token = match token {
-            Some(token) => Some(Token::new(token)?),
+            Some(token) => Some(Token::new(token, address.port())?),
             None => None,
         };
         let (searches, results) = (Mutex::default(), Mutex::default());
@@ -87,4 +87,49 @@ impl fmt::Debug for Api {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Returns the calls that render while the store is locked.
+    fn rendered(source: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        for (at, call) in source.match_indices(".read(|held|") {
+            let mut depth = 0;
+            let end = source[at..].find(|character| {
+                depth += i32::from(character == '(') - i32::from(character == ')');
+                character == ')' && depth == 0
+            });
+            let locked = &source[at..at + end.unwrap_or(call.len())];
+            let words = ["json!", "format!", "to_value", "to_string", "to_owned", "row(", "attributes(", "micros("];
+            found.extend(words.into_iter().filter(|word| locked.contains(word)));
+        }
+        found
+    }
+
+    fn check(folder: &Path) -> usize {
+        let mut locks = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                locks += check(&path);
+            } else {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let code = source.split("#[cfg(test)]").next().unwrap();
+                assert_eq!(rendered(code), [""; 0], "{}", path.display());
+                locks += code.matches(".read(|held|").count();
+            }
+        }
+        locks
+    }
+
+    #[test]
+    fn nothing_is_rendered_while_the_store_is_locked() {
+        let planted = "store.read(|held| { (held.a(), held.b()); json!({ \"a\": held.a() }) }); format!(\"{a}\")";
+        assert_eq!(rendered(planted), ["json!"]);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        assert!(check(&source) > 10);
+    }
 }

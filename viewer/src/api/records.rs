@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Api;
-use super::json::{attributes, micros};
+use super::json::{attributes, micros, rows};
 use super::params::{Params, Refused};
 use crate::model::Record;
 use crate::query::text_of;
@@ -39,11 +39,11 @@ impl Api {
             });
             (found.collect::<Vec<_>>(), held.records.next())
         });
-        let records = records.iter().map(|(id, record, trace_held)| row(*id, record, *trace_held));
+        let records = rows(records.iter().map(|(id, record, trace_held)| row(*id, record, *trace_held)));
         Ok(json!({
             "cursor": cursor,
             "matched": within.len(),
-            "records": records.collect::<Vec<Json>>(),
+            "records": records,
             "histogram": histogram(&within, from, to),
         }))
     }

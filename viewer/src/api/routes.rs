@@ -61,7 +61,7 @@ impl Api {
             "/traces.json" => return self.traces(params).map(|body| response(&body)),
             "/records.json" => return self.records(params).map(|body| response(&body)),
             "/instruments.json" => return self.instruments(params).map(|body| response(&body)),
-            "/map.json" => return self.map(params).map(|body| response(&body)),
+            "/map.json" => return self.map(params).map(|body| response(&*body)),
             "/findings.json" => return Ok(response(&*self.findings())),
             "/compare.json" => return self.compare(params).map(|body| response(&body)),
             "/complete.json" => return self.complete(params).map(|body| response(&body)),

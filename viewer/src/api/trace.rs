@@ -154,8 +154,15 @@ impl Api {
                 Arc::new(Trace::of_running(id, std::mem::take(&mut running), self.store.now()))
             }
             None => {
-                let message =
-                    if evicted_at.is_some() { "the trace has left the store" } else { "the trace is not held" };
+                let message = match evicted_at {
+                    Some(_) => {
+                        "the trace left the store to make room for newer telemetry; OTEL_RUST_VIEWER_MAX_MEMORY determines how \
+                                much the store holds"
+                    }
+                    None => {
+                        "the store does not hold the trace: none of its spans has arrived, or they left long ago to make room"
+                    }
+                };
                 return Err(Refused { evicted_at: evicted_at.map(micros), ..Refused::new(404, message) });
             }
         };
@@ -191,7 +198,7 @@ impl Api {
         recovered.iter().for_each(|position| set(*position, flag::RECOVERED));
         services.set_skew(&columns.service, &skew);
         let (marks, marks_omitted) = marks(&loaded, &spans, &tree, &skew, base);
-        let hues = self.store.read(|held| services.names().map(|name| held.services.hue(name)).collect::<Vec<u8>>());
+        let hues = self.hues(services.names());
         let trace = &loaded.trace;
         Ok(TraceView {
             id,

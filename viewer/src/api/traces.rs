@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::Api;
-use super::json::{kind, micros};
+use super::json::{kind, micros, rows};
 use super::params::{Params, Refused};
 use crate::model::{Span, Text, TraceId};
 use crate::query::TraceFacts;
 use crate::search::{Searches, TraceMatch};
-use crate::store::{Held, Trace};
+use crate::store::Trace;
 
 /// The maximum number of points.
 const MAX_POINTS: usize = 2_000;
@@ -54,42 +54,39 @@ impl Api {
         drop(searches);
 
         // Traces may have left the store since the search.
-        let find = |arrival| move |held: &Held| held.traces.by_arrival(arrival).cloned();
         let (traces, ids, cursor, held) = self.store.read(|held| {
-            let traces: Vec<Arc<Trace>> = listed.iter().filter_map(|&arrival| find(arrival)(held)).collect();
-            let ids: Vec<_> = points.iter().map(|point| find(point.arrival)(held).map(|trace| trace.id)).collect();
-            (traces, ids, held.traces.version(), held.traces.len())
+            let traces = listed.iter().filter_map(|&arrival| held.traces.by_arrival(arrival).cloned());
+            let ids = points.iter().map(|point| held.traces.id(point.arrival));
+            (traces.collect::<Vec<Arc<Trace>>>(), ids.collect::<Vec<_>>(), held.traces.version(), held.traces.len())
         });
-        let index: HashMap<TraceId, usize> = traces.iter().enumerate().map(|(at, trace)| (trace.id, at)).collect();
-        let points = points.iter().zip(ids).filter_map(|(point, id)| {
-            let id = id?;
-            let at = index.get(&id).and_then(|&at| i64::try_from(at).ok()).unwrap_or(-1);
-            Some(json!([micros(point.start), point.duration, u8::from(point.has_errors), at, id]))
-        });
-        let points: Vec<Json> = points.collect();
         let only_running = running.iter().filter(|(_, found)| found.matches && !found.is_held);
         let mut only_running: Vec<Arc<Trace>> = only_running
             .filter(|(_, found)| (from..=to).contains(&found.trace.start))
             .map(|(_, found)| found.trace.clone())
             .collect();
         only_running.sort_by_key(|trace| std::cmp::Reverse(trace.start));
-        let rows = only_running.iter().chain(&traces).map(|trace| {
+        let listed = || only_running.iter().chain(&traces);
+        let rows = rows(listed().map(|trace| {
             let running = running.get(&trace.id).map_or(0, |found| found.trace.spans.len());
             row(trace, running)
-        });
+        }));
         // Points refer to rows by their index.
-        let shift = only_running.len();
-        let points: Vec<Json> =
-            if shift == 0 { points } else { points.into_iter().map(|point| shifted(point, shift)).collect() };
+        let index = listed().take(rows.len()).enumerate();
+        let index: HashMap<TraceId, usize> = index.map(|(at, trace)| (trace.id, at)).collect();
+        let points = points.iter().zip(ids).filter_map(|(point, id)| {
+            let id = id?;
+            let at = index.get(&id).and_then(|&at| i64::try_from(at).ok()).unwrap_or(-1);
+            Some(json!([micros(point.start), point.duration, u8::from(point.has_errors), at, id]))
+        });
         Ok(json!({
             "cursor": cursor,
             "held": held,
-            "matched": matched + shift,
+            "matched": matched + only_running.len(),
             "p50": percentile(&mut durations, 50),
             "p95": percentile(&mut durations, 95),
             "facets": facets,
-            "traces": rows.collect::<Vec<Json>>(),
-            "points": points,
+            "traces": rows,
+            "points": points.collect::<Vec<Json>>(),
         }))
     }
 
@@ -166,15 +163,6 @@ struct RunningTrace {
     trace: Arc<Trace>,
     is_held: bool,
     matches: bool,
-}
-
-fn shifted(mut point: Json, by: usize) -> Json {
-    if let Some(index) = point.get_mut(3) {
-        if let Some(at) = index.as_u64() {
-            *index = (at + by as u64).into();
-        }
-    }
-    point
 }
 
 /// Returns a trace as it is listed.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Attribute, Interner, Metric, Record, Span, Status, Text, Value};
+use super::{Attribute, Event, Interner, Link, Metric, Record, Size, Span, Status, Text, Value};
 
 /// The maximum size of a value in bytes. A value that was cut is longer than this, because its mark is added.
 const MAX_VALUE: usize = 16 << 10;
@@ -12,18 +12,24 @@ const MAX_NAME: usize = 1 << 10;
 const MAX_DEPTH: usize = 16;
 /// The maximum number of attributes, events, links or exemplars of an item.
 const MAX_ITEMS: usize = 4_096;
+/// The maximum size of all attributes, events and links of an item in bytes.
+const MAX_BYTES: usize = 1 << 20;
 /// The maximum number of attributes of a resource or a scope.
 const MAX_SHARED: usize = 256;
-/// The end of a value that was cut.
+/// The maximum size of all attributes of a resource or a scope in bytes.
+const MAX_SHARED_BYTES: usize = 64 << 10;
+/// The maximum size of a value of a resource or a scope in bytes.
+const MAX_SHARED_VALUE: usize = 2 << 10;
+/// The end of a value that was cut, and the key of an attribute that names those left out.
 const MARK: &str = "\u{2026} cut";
 
-/// Returns true if the value was cut here.
+/// Returns true if the value, or a part of it, was cut.
 pub(crate) fn is_cut(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.len() > MAX_VALUE,
-        Value::Bytes(bytes) => bytes.len() > MAX_VALUE,
-        Value::Array(values) => matches!(values.last(), Some(Value::String(text)) if &**text == MARK),
-        Value::Map(attributes) => attributes.last().is_some_and(|attribute| &*attribute.key == MARK),
+        Value::String(text) => text.ends_with(MARK),
+        Value::Bytes(bytes) => bytes.ends_with(MARK.as_bytes()),
+        Value::Array(values) => values.iter().any(is_cut),
+        Value::Map(entries) => entries.iter().any(|entry| &*entry.key == MARK || is_cut(&entry.value)),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Double(_) => false,
     }
 }
@@ -46,6 +52,13 @@ pub(crate) fn span(interner: &Interner, span: &mut Span) {
     for link in &mut span.links {
         attributes(interner, &mut link.attributes, &mut 0);
     }
+    let mut room = MAX_BYTES;
+    let list = |attributes: &[Attribute]| attributes.iter().map(size).sum::<usize>();
+    fit(&mut span.attributes, &mut dropped.attributes, &mut room, size);
+    fit(&mut span.events, &mut dropped.events, &mut room, |event| {
+        size_of::<Event>() + event.name.len() + list(&event.attributes)
+    });
+    fit(&mut span.links, &mut dropped.links, &mut room, |link| size_of::<Link>() + list(&link.attributes));
 }
 
 /// Cuts the parts of a log record.
@@ -54,6 +67,7 @@ pub(crate) fn record(interner: &Interner, record: &mut Record) {
     name(interner, &mut record.event_name);
     value(&mut record.body);
     attributes(interner, &mut record.attributes, &mut record.dropped_attributes);
+    fit(&mut record.attributes, &mut record.dropped_attributes, &mut { MAX_BYTES }, size);
 }
 
 /// Cuts the parts of a metric.
@@ -72,7 +86,7 @@ pub(crate) fn metric(interner: &Interner, metric: &mut Metric) {
 
 /// Returns a name, cut if it is too long.
 pub(crate) fn short(name: &str) -> Cow<'_, str> {
-    if name.len() > MAX_NAME { Cow::Owned(shortened(name, MAX_NAME)) } else { Cow::Borrowed(name) }
+    if uncut(name).len() > MAX_NAME { Cow::Owned(shortened(name, MAX_NAME)) } else { Cow::Borrowed(name) }
 }
 
 fn name(interner: &Interner, text: &mut Text) {
@@ -81,17 +95,41 @@ fn name(interner: &Interner, text: &mut Text) {
     }
 }
 
-/// Cuts the attributes of a resource or a scope, which all of its items share.
+/// Cuts the attributes of a resource or a scope, which all of its items share. If they are too many or too large together, the last
+/// attribute names those that are left out.
 pub(super) fn shared_attributes(interner: &Interner, list: &mut Box<[Attribute]>) {
-    if list.len() > MAX_SHARED {
-        *list = std::mem::take(list).into_iter().take(MAX_SHARED).collect();
-    }
-    // Together they take no more than one value of an item.
-    let mut budget = MAX_VALUE;
-    for attribute in list {
+    for attribute in list.iter_mut().take(MAX_SHARED) {
         name(interner, &mut attribute.key);
-        limit(&mut attribute.value, &mut budget, 0);
+        limit(&mut attribute.value, &mut { MAX_SHARED_VALUE }, 0);
     }
+    if list.len() <= MAX_SHARED && list.iter().map(size).sum::<usize>() <= MAX_SHARED_BYTES {
+        return;
+    }
+    // Whoever cuts the result again finds that it fits, with the mark.
+    let mut room = MAX_SHARED_BYTES.saturating_sub(size_of::<Attribute>() + MAX_SHARED_VALUE + 64);
+    let (mut kept, mut keys, mut omitted) = (Vec::new(), String::new(), 0usize);
+    for (at, attribute) in std::mem::take(list).into_iter().enumerate() {
+        let size = size(&attribute);
+        if at < MAX_SHARED && kept.len() < MAX_SHARED - 1 && size <= room {
+            room -= size;
+            kept.push(attribute);
+        } else {
+            omitted += 1;
+            if keys.len() < MAX_SHARED_VALUE {
+                keys.push_str(if omitted == 1 { ": " } else { ", " });
+                keys.push_str(&short(&attribute.key));
+            }
+        }
+    }
+    let mut value = Value::String(format!("{omitted} attributes{keys}").into());
+    limit(&mut value, &mut { MAX_SHARED_VALUE }, 0);
+    kept.push(Attribute { key: interner.text(MARK), value });
+    *list = kept.into();
+}
+
+/// Returns the bytes of an attribute, with its key.
+fn size(attribute: &Attribute) -> usize {
+    size_of::<Attribute>() + attribute.key.len() + attribute.value.heap()
 }
 
 fn attributes(interner: &Interner, list: &mut Box<[Attribute]>, dropped: &mut u32) {
@@ -103,10 +141,26 @@ fn attributes(interner: &Interner, list: &mut Box<[Attribute]>, dropped: &mut u3
 }
 
 fn items<T>(list: &mut Box<[T]>, dropped: &mut u32) {
-    if list.len() > MAX_ITEMS {
+    truncate(list, dropped, MAX_ITEMS);
+}
+
+/// Keeps as many items as fit into `room`, and subtracts what they take.
+fn fit<T>(list: &mut Box<[T]>, dropped: &mut u32, room: &mut usize, size: impl Fn(&T) -> usize) {
+    let fitting = list.iter().take_while(|item| {
+        let left = room.checked_sub(size(item));
+        *room = left.unwrap_or(*room);
+        left.is_some()
+    });
+    let fitting = fitting.count();
+    truncate(list, dropped, fitting);
+}
+
+/// Keeps the first items of a list, and counts the others as dropped.
+fn truncate<T>(list: &mut Box<[T]>, dropped: &mut u32, kept: usize) {
+    if list.len() > kept {
         let mut items = std::mem::take(list).into_vec();
-        *dropped = dropped.saturating_add(u32::try_from(items.len() - MAX_ITEMS).unwrap_or(u32::MAX));
-        items.truncate(MAX_ITEMS);
+        *dropped = dropped.saturating_add(u32::try_from(items.len() - kept).unwrap_or(u32::MAX));
+        items.truncate(kept);
         *list = items.into_boxed_slice();
     }
 }
@@ -120,15 +174,14 @@ fn limit(value: &mut Value, budget: &mut usize, depth: usize) {
     match value {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Double(_) => *budget = budget.saturating_sub(8),
         Value::String(text) => {
-            if text.len() > *budget {
+            if uncut(text).len() > *budget {
                 *text = shortened(text, *budget).into();
             }
             *budget = budget.saturating_sub(text.len());
         }
         Value::Bytes(bytes) => {
-            if bytes.len() > *budget {
-                // One byte more than allowed marks it as cut.
-                *bytes = bytes.get(..=*budget).unwrap_or_default().into();
+            if bytes.strip_suffix(MARK.as_bytes()).unwrap_or(bytes).len() > *budget {
+                *bytes = [bytes.get(..*budget).unwrap_or_default(), MARK.as_bytes()].concat().into();
             }
             *budget = budget.saturating_sub(bytes.len());
         }
@@ -173,6 +226,11 @@ fn shorten<T>(list: &mut Box<[T]>, kept: usize, mark: impl FnOnce() -> T) {
     }
 }
 
+/// Returns the text without the mark, so that what was cut before is not cut again.
+fn uncut(text: &str) -> &str {
+    text.strip_suffix(MARK).unwrap_or(text)
+}
+
 /// Returns the first `bytes` bytes of a text, or a few less so that no character is split, and the mark.
 fn shortened(text: &str, bytes: usize) -> String {
     let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
@@ -188,12 +246,12 @@ mod tests {
         input
     }
 
-    fn size(value: &Value) -> usize {
+    fn length(value: &Value) -> usize {
         match value {
             Value::String(text) => text.len(),
             Value::Bytes(bytes) => bytes.len(),
-            Value::Array(values) => values.iter().map(size).sum(),
-            Value::Map(entries) => entries.iter().map(|entry| entry.key.len() + size(&entry.value)).sum(),
+            Value::Array(values) => values.iter().map(length).sum(),
+            Value::Map(entries) => entries.iter().map(|entry| entry.key.len() + length(&entry.value)).sum(),
             _ => 8,
         }
     }
@@ -211,7 +269,8 @@ mod tests {
         ] {
             let value = cut(value);
             assert!(is_cut(&value));
-            assert!(size(&value) <= MAX_VALUE + 2 * MARK.len());
+            assert!(length(&value) <= MAX_VALUE + 2 * MARK.len());
+            assert!(is_cut(&Value::Array(vec![value, Value::Int(1)].into())), "a part is cut");
         }
     }
 
@@ -226,6 +285,49 @@ mod tests {
             assert!(!is_cut(&value));
             assert_eq!(cut(value.clone()), value);
         }
+    }
+
+    /// Returns the keys of a resource's attributes and the text of the last one.
+    fn shared(attributes: Vec<Attribute>) -> (Vec<String>, String) {
+        let interner = Interner::default();
+        let mut list = attributes.into_boxed_slice();
+        shared_attributes(&interner, &mut list);
+        let (once, bytes) = (list.clone(), list.iter().map(size).sum::<usize>());
+        shared_attributes(&interner, &mut list);
+        assert_eq!(list, once, "what was cut fits");
+        assert!(list.len() <= MAX_SHARED && bytes <= MAX_SHARED_BYTES, "{} attributes of {bytes} bytes", list.len());
+        let last = match list.last() {
+            Some(Attribute { value: Value::String(text), .. }) => text.to_string(),
+            _ => String::new(),
+        };
+        (list.iter().map(|attribute| attribute.key.to_string()).collect(), last)
+    }
+
+    fn attribute(key: &str, length: usize) -> Attribute {
+        Attribute { key: key.into(), value: Value::String("x".repeat(length).into()) }
+    }
+
+    #[test]
+    fn a_large_attribute_of_a_resource_leaves_room_for_the_others() {
+        let (keys, last) = shared(vec![attribute("large", 1 << 20), attribute("small", 9)]);
+        assert_eq!((keys, &*last), (vec!["large".to_owned(), "small".to_owned()], "xxxxxxxxx"));
+        let (_, last) = shared(vec![attribute("large", 1 << 20)]);
+        assert_eq!(last.len(), MAX_SHARED_VALUE + MARK.len());
+    }
+
+    #[test]
+    fn a_resource_names_the_attributes_that_it_leaves_out() {
+        let many: Vec<_> = (0..MAX_SHARED + 2).map(|at| attribute(&format!("key {at}"), 1)).collect();
+        let (keys, last) = shared(many);
+        assert_eq!((keys.len(), &*last), (MAX_SHARED, "3 attributes: key 255, key 256, key 257"));
+        // A small one still fits after many large ones.
+        let mut large: Vec<_> = (0..200).map(|at| attribute(&format!("key {at}"), 2_000)).collect();
+        large.push(attribute("small", 9));
+        let (keys, last) = shared(large);
+        assert_eq!(keys[keys.len() - 2..], ["small".to_owned(), MARK.to_owned()]);
+        assert!(last.starts_with(&format!("{} attributes: key ", 202 - keys.len())), "{last}");
+        let (keys, last) = shared((0..100_000).map(|_| attribute(&"k".repeat(2_000), 1)).collect());
+        assert!(keys.len() > 20 && last.ends_with(MARK), "{} {last}", keys.len());
     }
 
     #[test]

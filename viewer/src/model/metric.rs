@@ -47,9 +47,9 @@ pub struct Metric {
     pub kind: MetricKind,
     /// The temporality of the points.
     pub temporality: Temporality,
-    /// The resource.
+    /// The resource, from the store's [`Interner`](super::Interner).
     pub resource: Arc<Resource>,
-    /// The instrumentation scope.
+    /// The instrumentation scope, from the store's [`Interner`](super::Interner).
     pub scope: Arc<Scope>,
     /// The points.
     pub points: Vec<Point>,

@@ -25,8 +25,8 @@ pub struct Record {
     pub attributes: Box<[Attribute]>,
     /// The number of attributes that the producer dropped.
     pub dropped_attributes: u32,
-    /// The resource.
+    /// The resource, from the store's [`Interner`](super::Interner).
     pub resource: Arc<Resource>,
-    /// The instrumentation scope.
+    /// The instrumentation scope, from the store's [`Interner`](super::Interner).
     pub scope: Arc<Scope>,
 }

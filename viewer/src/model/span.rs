@@ -5,6 +5,10 @@ use std::sync::Arc;
 use super::{Attribute, SpanId, Text, TraceId, Value};
 
 /// The entity that produced the telemetry.
+///
+/// Items refer to the shared copy that [`Interner::resource`](super::Interner::resource) returns. The store compares resources by
+/// address, which is fast however many attributes they have, and counts the bytes of a resource once, in the interner. Another copy
+/// would be another resource to it, and would take memory beyond the store's limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resource {
     /// The value of `service.name`, or `unknown_service`.
@@ -25,6 +29,8 @@ impl Resource {
 }
 
 /// The instrumentation scope.
+///
+/// Items refer to the shared copy that [`Interner::scope`](super::Interner::scope) returns, as with a [`Resource`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The name, which may be empty.
@@ -92,9 +98,9 @@ pub struct Span {
     pub links: Box<[Link]>,
     /// The numbers of dropped items.
     pub dropped: Dropped,
-    /// The resource.
+    /// The resource, from the store's [`Interner`](super::Interner).
     pub resource: Arc<Resource>,
-    /// The instrumentation scope.
+    /// The instrumentation scope, from the store's [`Interner`](super::Interner).
     pub scope: Arc<Scope>,
 }
 

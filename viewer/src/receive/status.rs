@@ -32,9 +32,16 @@ pub(super) fn status(encoding: Encoding, code: Code, message: &str) -> Vec<u8> {
 /// spec: opentelemetry-proto docs/specification.md#partial-success
 pub(super) fn exported(encoding: Encoding, signal: Signal, rejected: u64) -> Vec<u8> {
     let (name, why) = match signal {
-        Signal::Traces => ("rejectedSpans", "spans need a trace id and a span id, and less than 16 MiB"),
-        Signal::Logs => ("rejectedLogRecords", "log records need less than 16 MiB"),
-        Signal::Metrics => ("rejectedDataPoints", "metrics need less than 16 MiB"),
+        Signal::Traces => (
+            "rejectedSpans",
+            "spans need a trace id and a span id, and less than 16 MiB; resources and scopes, less than 1 MiB",
+        ),
+        Signal::Logs => {
+            ("rejectedLogRecords", "log records need less than 16 MiB; resources and scopes, less than 1 MiB")
+        }
+        Signal::Metrics => {
+            ("rejectedDataPoints", "metrics need less than 16 MiB; resources and scopes, less than 1 MiB")
+        }
     };
     match (encoding, rejected) {
         (Encoding::Json, 0) => b"{}".to_vec(),

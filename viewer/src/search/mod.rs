@@ -13,8 +13,12 @@ use crate::store::Store;
 pub(crate) use records::{Level, RecordMatch, RecordSearch};
 pub(crate) use traces::{TraceMatch, TraceSearch};
 
-/// The maximum number of searches of each type that are remembered.
-const MAX_SEARCHES: usize = 12;
+/// The maximum number of searches that are remembered.
+const MAX_SEARCHES: usize = 24;
+/// The number of searches that are remembered whatever they take. A list of traces repeats two: its own, and that of all traces.
+const MIN_SEARCHES: usize = 2;
+/// The part of the store that searches may take: one sixteenth.
+const SHARE: usize = 16;
 /// The maximum number of items that are cloned under the store's lock at once.
 const STEP: usize = 1_000;
 
@@ -23,12 +27,16 @@ const STEP: usize = 1_000;
 pub(crate) struct Searches {
     traces: Vec<Remembered<TraceSearch>>,
     records: Vec<Remembered<RecordSearch>>,
+    /// The number of times that any search was used.
+    uses: u64,
 }
 
+/// A search with its query, and when it was last used. Each list of them is in the order of its last uses.
 #[derive(Debug)]
 struct Remembered<S> {
     query: String,
     search: S,
+    used: u64,
 }
 
 /// A search over one type of items.
@@ -47,35 +55,53 @@ trait Search {
 impl Searches {
     /// Returns the traces that match a query.
     pub(crate) fn traces(&mut self, store: &Store, query: &str) -> Result<&TraceSearch, QueryError> {
-        update(&mut self.traces, store, query)?;
-        self.charge(store);
+        self.uses += 1;
+        update(&mut self.traces, store, query, self.uses)?;
+        self.forget(store);
         latest(&self.traces)
     }
 
     /// Returns the log records that match a query.
     pub(crate) fn records(&mut self, store: &Store, query: &str) -> Result<&RecordSearch, QueryError> {
-        update(&mut self.records, store, query)?;
-        self.charge(store);
+        self.uses += 1;
+        update(&mut self.records, store, query, self.uses)?;
+        self.forget(store);
         latest(&self.records)
     }
 
-    fn charge(&self, store: &Store) {
-        let traces: usize = self.traces.iter().map(|remembered| remembered.search.bytes()).sum();
-        let records: usize = self.records.iter().map(|remembered| remembered.search.bytes()).sum();
-        store.charge(traces + records);
+    /// Forgets the searches that were not used for the longest time until the others have room, and counts those as memory of the
+    /// store.
+    fn forget(&mut self, store: &Store) {
+        let max_bytes = store.max_bytes() / SHARE;
+        loop {
+            let bytes = bytes(&self.traces) + bytes(&self.records);
+            let count = self.traces.len() + self.records.len();
+            if count <= MIN_SEARCHES || (count <= MAX_SEARCHES && bytes <= max_bytes) {
+                return store.charge(bytes);
+            }
+            let (trace, record) = (self.traces.first(), self.records.first());
+            let is_trace = trace.is_some_and(|trace| record.is_none_or(|record| trace.used < record.used));
+            if is_trace {
+                self.traces.remove(0);
+            } else {
+                self.records.remove(0);
+            }
+        }
     }
 }
 
+fn bytes<S: Search>(list: &[Remembered<S>]) -> usize {
+    list.iter().map(|remembered| size_of::<Remembered<S>>() + remembered.query.len() + remembered.search.bytes()).sum()
+}
+
 /// Updates the search for a query, and moves it to the end of the list.
-fn update<S: Search>(list: &mut Vec<Remembered<S>>, store: &Store, query: &str) -> Result<(), QueryError> {
+fn update<S: Search>(list: &mut Vec<Remembered<S>>, store: &Store, query: &str, uses: u64) -> Result<(), QueryError> {
     let known = list.iter().position(|remembered| remembered.query == query);
     let mut remembered = match known {
         Some(at) => list.remove(at),
-        None => Remembered { query: query.to_owned(), search: S::new(Query::parse(query, S::TARGET)?) },
+        None => Remembered { query: query.to_owned(), search: S::new(Query::parse(query, S::TARGET)?), used: uses },
     };
-    if list.len() >= MAX_SEARCHES {
-        list.remove(0);
-    }
+    remembered.used = uses;
     remembered.search.update(store);
     list.push(remembered);
     Ok(())

@@ -117,9 +117,50 @@ fn searches_count_as_memory_of_the_store_and_are_few() {
     assert!(one >= 100 * size_of::<TraceMatch>(), "{one}");
     for number in 0..2 * MAX_SEARCHES {
         searches.traces(&store, &format!("<{}s", number + 1)).unwrap();
+        searches.records(&store, &format!("{number}")).unwrap();
     }
-    assert_eq!(searches.traces.len(), MAX_SEARCHES);
-    assert!(store.usage().0 - before <= MAX_SEARCHES * one);
+    let all = bytes(&searches.traces) + bytes(&searches.records);
+    assert_eq!(searches.traces.len() + searches.records.len(), MAX_SEARCHES);
+    assert_eq!(store.usage().0 - before, all);
+}
+
+#[test]
+fn the_searches_that_were_not_used_for_the_longest_time_make_room() {
+    let store = store(1 << 20);
+    store.add_spans((0..200).map(|trace| span(&store, trace, 1, false)).collect());
+    store.add_records((0..200).map(|time| record(&store, time, 9)).collect());
+    let mut searches = Searches::default();
+    let queries = |searches: &Searches| {
+        let traces = searches.traces.iter().map(|found| found.query.clone());
+        traces.chain(searches.records.iter().map(|found| found.query.clone())).collect::<Vec<_>>()
+    };
+    searches.traces(&store, "").unwrap();
+    searches.records(&store, "").unwrap();
+    let one = bytes(&searches.traces).max(bytes(&searches.records));
+    let fitting = (1 << 20) / SHARE / one;
+    assert!((4..MAX_SEARCHES - 2).contains(&fitting), "{fitting}");
+    for number in 0..MAX_SEARCHES {
+        searches.traces(&store, &format!("<{}s", number + 1)).unwrap();
+        searches.traces(&store, "").unwrap();
+        assert!(bytes(&searches.traces) + bytes(&searches.records) <= (1 << 20) / SHARE);
+    }
+    let left = queries(&searches);
+    assert!(left.len() >= fitting - 1 && left.len() < MAX_SEARCHES, "{left:?}");
+    assert_eq!(left[left.len() - 2..], [format!("<{MAX_SEARCHES}s"), String::new()]);
+    assert!(searches.records.is_empty(), "it was not used for the longest time");
+    assert_eq!(queries(&searches).iter().filter(|query| query.is_empty()).count(), 1);
+}
+
+#[test]
+fn the_two_searches_that_a_list_repeats_stay_whatever_they_take() {
+    let store = store(40_000);
+    store.add_spans((0..200).map(|trace| span(&store, trace, 1, false)).collect());
+    let mut searches = Searches::default();
+    for query in ["", "<1s", "", "<1s"] {
+        searches.traces(&store, query).unwrap();
+    }
+    assert!(bytes(&searches.traces) > 40_000 / SHARE);
+    assert_eq!(searches.traces.iter().map(|found| &*found.query).collect::<Vec<_>>(), ["", "<1s"]);
 }
 
 #[test]

@@ -66,7 +66,11 @@ impl Search for TraceSearch {
         self.version = self.version.max(last);
         // Traces leave the store in the order of their arrival.
         let first = store.read(|held| held.traces.first_arrival());
-        self.matches.retain(|found| found.arrival >= first && !changed.contains_key(&found.arrival));
+        // Most changes are those of the newest traces, so few matches have to be looked up.
+        let oldest = changed.keys().min().copied().unwrap_or(u64::MAX);
+        self.matches.retain(|found| {
+            found.arrival >= first && (found.arrival < oldest || !changed.contains_key(&found.arrival))
+        });
         self.matches.extend(changed.into_values().flatten().filter(|found| found.arrival >= first));
         // Fast for a sorted list with a few items at its end.
         self.matches.sort_by_key(|found| (found.start, found.arrival));

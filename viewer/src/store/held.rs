@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::metrics::Metrics;
 use super::rate::Rate;
 use super::records::Records;
+use super::series::Series;
 use super::services::Services;
 use super::trace::Trace;
 use super::traces::Traces;
@@ -35,6 +36,7 @@ pub(crate) struct Held {
 pub(super) struct Garbage {
     traces: Vec<Arc<Trace>>,
     records: Vec<Arc<Record>>,
+    series: Vec<Arc<Series>>,
 }
 
 impl Held {
@@ -62,9 +64,9 @@ impl Held {
         }
     }
 
-    pub(super) fn add_metrics(&mut self, metrics: Vec<Metric>) {
+    pub(super) fn add_metrics(&mut self, metrics: Vec<Metric>, now: u64) {
         for metric in metrics {
-            self.evicted.points += self.metrics.add(metric);
+            self.evicted.points += self.metrics.add(metric, now);
         }
     }
 
@@ -89,6 +91,7 @@ impl Held {
                 break;
             }
         }
+        garbage.series = self.metrics.take_removed();
         garbage
     }
 

@@ -10,6 +10,11 @@ use crate::model::{Metric, MetricKind, Point, Text};
 pub(crate) const MAX_SERIES: usize = 2_000;
 /// The maximum number of instruments.
 const MAX_INSTRUMENTS: usize = 2_000;
+/// The number of instruments that make room for others at once.
+const STALE_INSTRUMENTS: usize = MAX_INSTRUMENTS / 8;
+/// How long a series must be without a point before it makes room for another, in nanoseconds. It is longer than programs usually pause
+/// between exports, so that a program with too many series does not lose the history of those that it still has.
+const STALE: u64 = 600_000_000_000;
 
 /// Identifies an instrument across services and scopes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +64,24 @@ pub(crate) struct Instrument {
 struct Entry {
     instrument: Instrument,
     by_key: HashMap<SeriesKey, usize>,
+    /// When the last points arrived.
+    changed_at: u64,
+}
+
+/// The size of an instrument without its series.
+const OVERHEAD: usize = size_of::<Entry>() + 64;
+
+impl Entry {
+    /// Removes the series for which `is_removed` returns true, and returns them.
+    fn remove(&mut self, mut is_removed: impl FnMut(&Series) -> bool) -> Vec<Arc<Series>> {
+        let series = std::mem::take(&mut self.instrument.series);
+        let (removed, kept): (Vec<_>, Vec<_>) = series.into_iter().partition(|series| is_removed(series));
+        if !removed.is_empty() {
+            self.by_key = kept.iter().enumerate().map(|(at, series)| (series.key.clone(), at)).collect();
+        }
+        self.instrument.series = kept;
+        removed
+    }
 }
 
 /// All instruments that are held.
@@ -68,14 +91,25 @@ pub(crate) struct Metrics {
     pub(crate) bytes: usize,
     pub(crate) series: usize,
     pub(crate) version: u64,
+    /// Series that were removed, until they are freed without the lock.
+    removed: Vec<Arc<Series>>,
 }
 
 impl Metrics {
-    /// Adds the points of a metric. Returns the number of points that were dropped, here or to make room.
-    pub(super) fn add(&mut self, metric: Metric) -> u64 {
+    /// Adds the points of a metric, which arrived at the time `now`. Returns the number of points that were dropped, here or to make
+    /// room.
+    pub(super) fn add(&mut self, metric: Metric, now: u64) -> u64 {
         let key = InstrumentKey::new(&metric);
-        if !self.entries.contains_key(&key) && self.entries.len() >= MAX_INSTRUMENTS {
-            return metric.points.len() as u64;
+        let mut dropped = 0;
+        // What programs that have ended left behind must not keep out what others send.
+        let count = self.entries.len();
+        match self.entries.get_mut(&key) {
+            Some(entry) if entry.instrument.series.len() >= MAX_SERIES => {
+                let removed = entry.remove(|series| series.changed_at.saturating_add(STALE) < now);
+                dropped += self.forget(removed);
+            }
+            None if count >= MAX_INSTRUMENTS => dropped += self.remove_stale_instruments(),
+            _ => {}
         }
         self.version += 1;
         let entry = self.entries.entry(key.clone()).or_insert_with(|| {
@@ -86,10 +120,10 @@ impl Metrics {
                 series: Vec::new(),
                 refused: 0,
             };
-            self.bytes += size_of::<Entry>() + 64;
-            Entry { instrument, by_key: HashMap::new() }
+            self.bytes += OVERHEAD;
+            Entry { instrument, by_key: HashMap::new(), changed_at: now }
         });
-        let mut dropped = 0;
+        entry.changed_at = now;
         for mut point in metric.points {
             let key = SeriesKey::new(&metric.resource, &metric.scope, std::mem::take(&mut point.attributes));
             let at = match entry.by_key.get(&key) {
@@ -111,6 +145,7 @@ impl Metrics {
             if let Some(series) = entry.instrument.series.get_mut(at) {
                 let series = Arc::make_mut(series);
                 let before = series.bytes;
+                series.changed_at = now;
                 dropped += series.add(point, metric.temporality);
                 self.bytes = (self.bytes + series.bytes).saturating_sub(before);
             }
@@ -123,7 +158,8 @@ impl Metrics {
     pub(super) fn trim(&mut self) -> Option<u64> {
         if self.series == 0 {
             let had_instruments = !self.entries.is_empty();
-            *self = Metrics { version: self.version + 1, ..Metrics::default() };
+            let removed = std::mem::take(&mut self.removed);
+            *self = Metrics { version: self.version + 1, removed, ..Metrics::default() };
             return had_instruments.then_some(0);
         }
         self.version += 1;
@@ -156,26 +192,55 @@ impl Metrics {
         }
         let middle = times.len() / 2;
         let (_, &mut limit, _) = times.select_nth_unstable(middle);
-        let (mut points, mut bytes, mut removed) = (0, 0, 0);
         // Many series may have the same time.
         let mut quota = times.len().div_ceil(2);
+        let mut removed = Vec::new();
         for entry in self.entries.values_mut() {
-            entry.instrument.series.retain(|series| {
+            removed.extend(entry.remove(|series| {
                 let goes = series.last_time() <= limit && quota > 0;
-                if goes {
-                    quota -= 1;
-                    points += series.samples.len() as u64;
-                    bytes += series.bytes;
-                    removed += 1;
-                }
-                !goes
-            });
-            let series = entry.instrument.series.iter().enumerate();
-            entry.by_key = series.map(|(at, series)| (series.key.clone(), at)).collect();
+                quota -= usize::from(goes);
+                goes
+            }));
         }
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.series -= removed;
+        self.forget(removed)
+    }
+
+    /// Removes the instruments whose last points arrived the longest time ago. Returns the number of their points.
+    fn remove_stale_instruments(&mut self) -> u64 {
+        let mut times: Vec<u64> = self.entries.values().map(|entry| entry.changed_at).collect();
+        let place = STALE_INSTRUMENTS.min(times.len()).saturating_sub(1);
+        if times.is_empty() {
+            return 0;
+        }
+        let (_, &mut limit, _) = times.select_nth_unstable(place);
+        // Many instruments may have the same time.
+        let mut quota = STALE_INSTRUMENTS;
+        let (mut removed, mut count) = (Vec::new(), 0);
+        self.entries.retain(|_, entry| {
+            let goes = entry.changed_at <= limit && quota > 0;
+            if goes {
+                quota -= 1;
+                count += 1;
+                removed.append(&mut entry.instrument.series);
+            }
+            !goes
+        });
+        self.bytes = self.bytes.saturating_sub(count * OVERHEAD);
+        self.forget(removed)
+    }
+
+    /// Counts series as removed. Returns the number of their points.
+    fn forget(&mut self, removed: Vec<Arc<Series>>) -> u64 {
+        let points = removed.iter().map(|series| series.samples.len() as u64).sum();
+        self.bytes = self.bytes.saturating_sub(removed.iter().map(|series| series.bytes).sum());
+        self.series = self.series.saturating_sub(removed.len());
+        self.removed.extend(removed);
         points
+    }
+
+    /// Returns the series that were removed since the last call.
+    pub(super) fn take_removed(&mut self) -> Vec<Arc<Series>> {
+        std::mem::take(&mut self.removed)
     }
 
     /// Returns all instruments by name.

@@ -27,10 +27,10 @@ mod shared;
 mod trace;
 mod traces;
 
-pub(crate) use held::Held;
+pub(crate) use held::EvictedCounts;
 pub(crate) use metrics::{Instrument, MAX_SERIES, kind_name};
 pub use running::{Running, RunningSpan};
 pub(crate) use series::{Sample, Series};
-pub(crate) use services::fnv1a;
+pub(crate) use services::{Service, fnv1a};
 pub use shared::{Limits, Store};
 pub(crate) use trace::{Trace, is_error};

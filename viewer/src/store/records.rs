@@ -67,7 +67,9 @@ impl Records {
     pub(crate) fn range(&self, from: u64, max: usize) -> Vec<(u64, Arc<Record>)> {
         let from = from.max(self.first);
         let skipped = usize::try_from(from - self.first).unwrap_or(usize::MAX);
-        (from..).zip(self.iter().skip(skipped).take(max).cloned()).collect()
+        // Skips in the list itself, which takes no time, unlike in an iterator that was mapped.
+        let records = self.records.iter().skip(skipped).take(max);
+        (from..).zip(records.map(|(record, _)| record.clone())).collect()
     }
 
     /// Returns up to `max` records of a trace, by arrival.

@@ -65,12 +65,14 @@ pub(crate) struct Series {
     /// The samples by arrival.
     pub(crate) samples: VecDeque<Arc<Sample>>,
     pub(crate) bytes: usize,
+    /// When the last sample arrived.
+    pub(super) changed_at: u64,
 }
 
 impl Series {
     pub(super) fn new(key: SeriesKey, temporality: Temporality) -> Self {
         let bytes = OVERHEAD + key.attributes.heap();
-        Series { key, temporality, samples: VecDeque::new(), bytes }
+        Series { key, temporality, samples: VecDeque::new(), bytes, changed_at: 0 }
     }
 
     #[cfg(test)]

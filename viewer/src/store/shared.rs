@@ -15,7 +15,7 @@ use crate::model::{Interner, Metric, Record, Span, cut};
 ///
 /// All memory counts: items, names, and what searches remember. Log records and metrics take at most a quarter each. A
 /// trace takes at most a quarter, and at most 100,000 spans; its other spans are counted and dropped. Values longer than
-/// 16 KiB are cut.
+/// 16 KiB are cut, and an item keeps up to 1 MiB of attributes, events and links. Values of resources and scopes are cut to 2 KiB.
 #[derive(Debug)]
 pub struct Store {
     limits: Limits,
@@ -75,11 +75,11 @@ impl Store {
         for metric in &mut metrics {
             cut::metric(&self.interner, metric);
         }
-        self.change(|held, _| held.add_metrics(metrics));
+        self.change(|held, now| held.add_metrics(metrics, now));
     }
 
-    /// Returns the interner for the names, resources and scopes of new items. Names that do not come from it count in full
-    /// for each item.
+    /// Returns the interner for the names, resources and scopes of new items. Resources and scopes must come from it, because the
+    /// store compares their addresses and counts their bytes there. Names that do not come from it count in full for each item.
     pub fn interner(&self) -> &Interner {
         &self.interner
     }
@@ -148,6 +148,11 @@ impl Store {
     /// Returns the bytes that are held, and the limit.
     pub(crate) fn usage(&self) -> (usize, usize) {
         (self.lock().bytes() + self.other_bytes(), self.limits.bytes)
+    }
+
+    /// Returns the limit.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.limits.bytes
     }
 
     /// Returns the current time, in nanoseconds since the Unix epoch.

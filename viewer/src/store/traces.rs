@@ -89,8 +89,13 @@ impl Traces {
 
     /// Returns the trace with this arrival.
     pub(crate) fn by_arrival(&self, arrival: u64) -> Option<&Arc<Trace>> {
+        self.get(self.id(arrival)?)
+    }
+
+    /// Returns the id of the trace with this arrival.
+    pub(crate) fn id(&self, arrival: u64) -> Option<TraceId> {
         let index = usize::try_from(arrival.checked_sub(self.first_arrival)?).ok()?;
-        self.get(*self.by_arrival.get(index)?)
+        self.by_arrival.get(index).copied()
     }
 
     /// Returns the traces from the latest to the first arrival.

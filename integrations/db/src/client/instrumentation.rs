@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use opentelemetry::metrics::Meter;
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use telemark_kit::{Attributes, Clock, Instruments, guarded, keys};
+use telemark_kit::{Attributes, Clock, Instruments, guarded, is_unsampled, keys};
 
 use super::call::{Call, Facts};
 use super::config::ClientConfig;
@@ -191,12 +191,6 @@ impl fmt::Debug for DbClientInstrumentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DbClientInstrumentation").field("config", &self.0.config).finish_non_exhaustive()
     }
-}
-
-fn is_unsampled(parent: &Context) -> bool {
-    let span = parent.span();
-    let span = span.span_context();
-    span.is_valid() && !span.is_sampled()
 }
 
 /// spec: db/database-spans.md#name

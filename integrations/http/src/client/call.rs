@@ -9,12 +9,12 @@ use std::time::SystemTime;
 
 use http::HeaderMap;
 use opentelemetry::trace::{Status, TraceContextExt};
-use opentelemetry::{Context, ContextGuard, StringValue, global};
-use telemark_kit::{Attributes, BoundedText, Cut, guarded, keys};
+use opentelemetry::{Context, StringValue, global};
+use telemark_kit::{Attributes, BoundedText, Cut, attach_unless_current, guarded, keys, watch};
 
 use super::config::ClientConfig;
 use super::connection::PhaseLog;
-use super::current::{self, Entered};
+use super::current::Entered;
 use super::failure::Failure;
 use super::head::ClientResponseHead;
 use super::measurement::{Measurement, Outcome, Recorder};
@@ -128,10 +128,7 @@ impl ClientCall {
 
     /// Calls the code that sends the request, and ends this call if that code panics. The panic is not caught.
     pub fn watch<R>(&mut self, send: impl FnOnce() -> R) -> R {
-        let guard = EndOnPanic(self);
-        let result = send();
-        std::mem::forget(guard);
-        result
+        watch(self, send, |call| drop(call.end(End::Panicked)))
     }
 
     /// Runs the future that sends the request, in the context of this call, and watches it like [`ClientCall::watch`].
@@ -207,7 +204,8 @@ impl ClientCall {
         if !matches!(end, End::Responded(_)) {
             // An outer call's phases are not this call's.
             if let Some(phases) = context.get::<PhaseLog>().filter(|_| self.client.config.has_connection_phases) {
-                phases.cut_off(context);
+                // The clock may be user code, and the span must end with its outcome.
+                guarded(|| phases.cut_off(context, ended));
             }
         }
         span.set_attributes(attributes.list);
@@ -262,15 +260,6 @@ impl Drop for ClientCall {
     }
 }
 
-/// Ends the call on drop, which happens only during a panic.
-struct EndOnPanic<'c>(&'c mut ClientCall);
-
-impl Drop for EndOnPanic<'_> {
-    fn drop(&mut self) {
-        self.0.end(End::Panicked);
-    }
-}
-
 /// Counts the bytes of a response body, and records `http.client.response.body.size` when it ends or is dropped.
 pub struct ResponseBodyMeter {
     client: Arc<Client>,
@@ -304,10 +293,6 @@ impl fmt::Debug for ResponseBodyMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBodyMeter").field("bytes", &self.bytes).finish_non_exhaustive()
     }
-}
-
-fn attach_unless_current(context: &Context) -> Option<ContextGuard> {
-    (!current::is_current(context)).then(|| context.clone().attach())
 }
 
 fn address(ip: IpAddr) -> StringValue {

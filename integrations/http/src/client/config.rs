@@ -7,8 +7,7 @@ use std::time::SystemTime;
 
 use telemark_kit::Clock;
 
-use super::metrics::OptInMetricAttributes;
-use super::opt_in::ClientOptIn;
+use super::opt_in::{ClientOptIn, METRIC_ATTRIBUTES, OptInMetricAttributes, SPAN_ATTRIBUTES};
 use super::policy::{ClientPolicy, DefaultClientPolicy};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
@@ -216,8 +215,9 @@ impl ClientConfig {
     /// as the conventions require.
     ///
     /// Only connections of a connector that telemark-hyper wraps are recorded: other libraries do not reveal when a connection is
-    /// idle or closed. A connection is active while a request uses it, up to the end of the response body.
-    /// `network.protocol.version` is known only if TLS negotiated HTTP/2.
+    /// idle or closed. A connection is active while a request uses it, up to the end of the response body. As a tunnel, or after
+    /// a change of the protocol, an HTTP/1 connection stays active until it is closed. `network.protocol.version` is known only
+    /// if TLS negotiated HTTP/2.
     pub fn with_connection_metrics(mut self) -> Self {
         self.metrics.connections = true;
         self
@@ -252,10 +252,13 @@ impl ClientConfig {
         self
     }
 
-    /// Replaces the system clock for spans and recorded durations.
+    /// Replaces the system clock, which measures the durations of requests, of connections and of their phases.
     ///
-    /// `now` is called on the thread that sends the request, once at its start and once at its end, and must not block.
-    /// The duration is zero if the clock was set back between the two readings.
+    /// A span takes its start and its end from this clock if a metric of its request is recorded, so that both have the same
+    /// duration. The tracer dates every other span, so `now` should be the clock of the tracer's provider.
+    ///
+    /// `now` is called on the threads that send requests and that open and close connections, and must not block. A duration is
+    /// zero if the clock was set back between its start and its end.
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Clock::new(now));
         self
@@ -351,24 +354,14 @@ impl ClientConfig {
     }
 
     pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
-        for name in names {
-            if self.opt_in.choose(name.as_ref()).is_none() {
-                self.problems.add(source, name.as_ref(), ClientOptIn::ACCEPTED);
-            }
-        }
+        self.problems.flags(source, names, &SPAN_ATTRIBUTES, &mut self.opt_in);
     }
 
     pub(crate) fn opt_in_metric_attributes<I>(&mut self, source: &'static str, names: I)
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        for name in names {
-            match name.as_ref() {
-                "url.scheme" => self.opt_in_metric_attributes.scheme = true,
-                "url.template" => self.opt_in_metric_attributes.template = true,
-                other => self.problems.add(source, other, "`url.scheme` or `url.template`"),
-            }
-        }
+        self.problems.flags(source, names, &METRIC_ATTRIBUTES, &mut self.opt_in_metric_attributes);
     }
 }
 

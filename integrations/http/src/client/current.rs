@@ -22,11 +22,6 @@ pub(crate) fn is_in_call() -> bool {
     call == Context::map_current(ids)
 }
 
-/// Returns true if the span of `context` is the current one.
-pub(crate) fn is_current(context: &Context) -> bool {
-    ids(context) == Context::map_current(ids)
-}
-
 fn ids(context: &Context) -> Ids {
     let span = context.span();
     let span = span.span_context();

@@ -63,7 +63,7 @@ impl ClientConfig {
             config.url_templates(URL_TEMPLATES, list(&value));
         }
         if let Some(value) = set(METRICS) {
-            config.metrics = config.problems.metrics(METRICS, &value, CLIENT_METRICS).unwrap_or(config.metrics);
+            config.metrics = config.problems.metrics(METRICS, &value, &CLIENT_METRICS).unwrap_or(config.metrics);
         }
         if let Some(value) = set(OPT_IN_ATTRIBUTES) {
             config.opt_in(OPT_IN_ATTRIBUTES, list(&value));

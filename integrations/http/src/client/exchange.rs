@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
-use http::{Extensions, Request, Response, StatusCode};
+use http::{Extensions, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -102,17 +102,9 @@ where
         match ready!(this.call.watch(|| inner.poll(cx))) {
             Ok(mut response) => {
                 let connection = response.extensions_mut().remove::<ConnectionUse>();
-                let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 let mut head = ClientResponseHead::new(&response);
                 head.peer = (this.library.peer)(response.extensions());
                 let meter = this.call.respond(head);
-                let connection = match connection {
-                    Some(connection) if is_upgrade => {
-                        connection.keep();
-                        None
-                    }
-                    connection => connection,
-                };
                 Poll::Ready(Ok(response.map(|body| {
                     let body = ClientResponseBody::new(body, meter, |_error| "body");
                     // An empty body may never be polled.

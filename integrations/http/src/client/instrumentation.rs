@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
-use telemark_kit::{Attributes, BoundedText, guarded, keys};
+use telemark_kit::{Attributes, BoundedText, guarded, is_unsampled, keys, with_span};
 
 use super::call::{Client, ClientCall};
 use super::config::ClientConfig;
@@ -49,17 +49,11 @@ where
 {
     fn start(&self, builder: SpanBuilder, parent: &Context, late: &dyn Fn() -> Vec<KeyValue>) -> (Context, bool) {
         let mut span = self.build_with_context(builder, parent);
-        if span.is_recording() {
-            if is_unsampled(parent) {
-                span.set_attributes(late());
-            }
-            return (parent.with_span(span), true);
+        let is_recording = span.is_recording();
+        if is_recording && is_unsampled(parent) {
+            span.set_attributes(late());
         }
-        // An unsampled span is reduced to its ids, without the box and the lock of a recording one.
-        let context = span.span_context();
-        let context =
-            if context.is_valid() { parent.with_remote_span_context(context.clone()) } else { parent.clone() };
-        (context, false)
+        (with_span(parent, span, is_recording), is_recording)
     }
 }
 
@@ -260,10 +254,4 @@ fn describe(
         attributes.add(keys::HTTP_REQUEST_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
     }
     capture(&config.request_headers, request.headers, attributes);
-}
-
-fn is_unsampled(parent: &Context) -> bool {
-    let span = parent.span();
-    let parent = span.span_context();
-    parent.is_valid() && !parent.is_sampled()
 }

@@ -7,7 +7,8 @@ use opentelemetry::KeyValue;
 use telemark_kit::{Clock, guarded, keys};
 
 use super::config::ClientConfig;
-use super::metrics::{ClientInstruments, ClientKey, ClientMetrics, Of, OptInMetricAttributes};
+use super::metrics::{ClientInstruments, ClientKey, ClientMetrics, Of};
+use super::opt_in::OptInMetricAttributes;
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
 use crate::shared::settings::MetricChoice;

@@ -106,15 +106,6 @@ impl ClientInstruments {
     }
 }
 
-/// The opt-in attributes of the metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OptInMetricAttributes {
-    /// Adds `url.scheme`.
-    pub(crate) scheme: bool,
-    /// Adds `url.template` to the duration. The other metrics have it if it is known.
-    pub(crate) template: bool,
-}
-
 /// The metrics that share a list of attribute names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {

@@ -7,7 +7,7 @@
 //! | `head` | the heads of requests and responses, independent of the library that sends them |
 //! | `instrumentation` | [`HttpClientInstrumentation`], which starts the span and the measurement |
 //! | `call` | [`ClientCall`], the only place where both end |
-//! | `opt_in` | the opt-in attributes of spans |
+//! | `opt_in` | the opt-in attributes of spans and of metrics |
 //! | `connection` | the phases of new connections, and the number of open ones |
 //! | `current` | the call that the current thread is polling |
 //! | `exchange` | requests of the `http` crate: the future of a response, and its body |

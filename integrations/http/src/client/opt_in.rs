@@ -1,6 +1,8 @@
-//! The opt-in attributes of client spans.
+//! The opt-in attributes of client spans and metrics, which the settings enable by name.
 
-/// The attributes that the user has enabled. None are enabled by default.
+use crate::shared::settings::Flags;
+
+/// The opt-in attributes of spans.
 ///
 /// spec: http/http-spans.md#http-client-span: requirement level Opt-In
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,36 +13,33 @@ pub(crate) struct ClientOptIn {
     pub(crate) response_size: bool,
 }
 
-impl ClientOptIn {
-    /// The names that [`ClientOptIn::choose`] accepts, for messages.
-    pub(crate) const ACCEPTED: &str =
-        "`url.scheme`, `user_agent.original`, `http.request.body.size` or `http.response.body.size`";
+pub(crate) const SPAN_ATTRIBUTES: Flags<ClientOptIn> = Flags(&[
+    ("url.scheme", |chosen| &mut chosen.scheme),
+    ("user_agent.original", |chosen| &mut chosen.user_agent),
+    ("http.request.body.size", |chosen| &mut chosen.request_size),
+    ("http.response.body.size", |chosen| &mut chosen.response_size),
+]);
 
-    /// Enables an attribute by its name; returns `None` if the name is not in [`ClientOptIn::ACCEPTED`].
-    pub(crate) fn choose(&mut self, name: &str) -> Option<()> {
-        let chosen = match name {
-            "url.scheme" => &mut self.scheme,
-            "user_agent.original" => &mut self.user_agent,
-            "http.request.body.size" => &mut self.request_size,
-            "http.response.body.size" => &mut self.response_size,
-            _ => return None,
-        };
-        *chosen = true;
-        Some(())
-    }
+/// The opt-in attributes of the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OptInMetricAttributes {
+    /// Adds `url.scheme`.
+    pub(crate) scheme: bool,
+    /// Adds `url.template` to the duration. The other metrics have it if it is known.
+    pub(crate) template: bool,
 }
+
+pub(crate) const METRIC_ATTRIBUTES: Flags<OptInMetricAttributes> =
+    Flags(&[("url.scheme", |chosen| &mut chosen.scheme), ("url.template", |chosen| &mut chosen.template)]);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::settings::tests::check_flags;
 
     #[test]
-    fn every_name_that_is_accepted_is_known() {
-        let mut chosen = ClientOptIn::default();
-        for name in ClientOptIn::ACCEPTED.split('`').skip(1).step_by(2) {
-            assert_eq!(chosen.choose(name), Some(()), "{name}");
-        }
-        let all = ClientOptIn { scheme: true, user_agent: true, request_size: true, response_size: true };
-        assert_eq!((chosen, chosen.choose("network.transport")), (all, None));
+    fn every_attribute_has_a_name() {
+        check_flags(ClientOptIn::default(), &SPAN_ATTRIBUTES);
+        check_flags(OptInMetricAttributes::default(), &METRIC_ATTRIBUTES);
     }
 }

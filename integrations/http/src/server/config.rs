@@ -9,7 +9,7 @@ use http::Uri;
 use opentelemetry::trace::SpanRef;
 use telemark_kit::Clock;
 
-use super::opt_in::OptIn;
+use super::opt_in::{OptIn, SPAN_ATTRIBUTES};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::query::SENSITIVE;
@@ -243,7 +243,10 @@ impl ServerConfig {
         self
     }
 
-    /// Replaces the system clock for spans and recorded durations.
+    /// Replaces the system clock, which measures the durations of requests.
+    ///
+    /// A span takes its start and its end from this clock if a metric of its request is recorded, so that both have the same
+    /// duration. The tracer dates every other span, so `now` should be the clock of the tracer's provider.
     ///
     /// `now` is called on the thread that serves the request, once at its start and once at its end, and must not block.
     /// The duration is zero if the clock was set back between the two readings.
@@ -325,11 +328,7 @@ impl ServerConfig {
     }
 
     pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
-        for name in names {
-            if self.opt_in.choose(name.as_ref()).is_none() {
-                self.problem(source, name.as_ref(), OptIn::ACCEPTED);
-            }
-        }
+        self.problems.flags(source, names, &SPAN_ATTRIBUTES, &mut self.opt_in);
     }
 
     pub(crate) fn problem(&mut self, source: &'static str, value: &str, accepted: &'static str) {

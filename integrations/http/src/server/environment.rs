@@ -58,7 +58,7 @@ impl ServerConfig {
         config.forwarded = config.problems.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
         config.trace_response = config.problems.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
         if let Some(value) = set(METRICS) {
-            config.metrics = config.problems.metrics(METRICS, &value, SERVER_METRICS).unwrap_or(config.metrics);
+            config.metrics = config.problems.metrics(METRICS, &value, &SERVER_METRICS).unwrap_or(config.metrics);
         }
         config.has_address_in_metrics = config.problems.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
         if let Some(value) = set(ROUTE_TEMPLATES) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, Version, header};
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
-use telemark_kit::{Attributes, guarded, keys, mark_server_span};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Tracer};
+use telemark_kit::{Attributes, guarded, is_unsampled, keys, mark_server_span, with_span};
 
 use super::config::ServerConfig;
 use super::facts::Facts;
@@ -124,7 +124,7 @@ where
             span.set_attributes(attributes.list);
         }
         let measured = started.map(|started| self.measure(started, &facts, route));
-        let mut context = with_span(parent, span, is_recording);
+        let mut context = with_span(&parent, span, is_recording);
         // A gRPC layer further inside describes this span instead of starting another one.
         if facts.request.version == Version::HTTP_2 && is_grpc(facts.request.headers) {
             context = mark_server_span(context);
@@ -155,24 +155,6 @@ where
 /// spec: gRPC doc/PROTOCOL-HTTP2.md: the content type of every call
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-fn is_unsampled(parent: &Context) -> bool {
-    let span = parent.span();
-    let parent = span.span_context();
-    parent.is_valid() && !parent.is_sampled()
-}
-
-/// Returns the context of the request. An unsampled span is reduced to its ids, without the box and the lock of a
-/// recording one.
-fn with_span<S: Span + Send + Sync + 'static>(parent: Context, span: S, is_recording: bool) -> Context {
-    if is_recording {
-        parent.with_span(span)
-    } else if span.span_context().is_valid() {
-        parent.with_remote_span_context(span.span_context().clone())
-    } else {
-        parent
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! The opt-in attributes of a server span.
+//! The opt-in attributes of server spans, which the settings enable by name.
 
-/// The attributes that the user has enabled. None are enabled by default.
+use crate::shared::settings::Flags;
+
+/// The opt-in attributes of spans.
 ///
 /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,38 +14,21 @@ pub(crate) struct OptIn {
     pub(crate) response_size: bool,
 }
 
-impl OptIn {
-    /// The names that [`OptIn::choose`] accepts, for messages.
-    pub(crate) const ACCEPTED: &str = "`client.port`, `network.local.address`, `network.local.port`, \
-                                       `http.request.body.size` or `http.response.body.size`";
-
-    /// Enables an attribute by its name; returns `None` if the name is not in [`OptIn::ACCEPTED`].
-    pub(crate) fn choose(&mut self, name: &str) -> Option<()> {
-        let chosen = match name {
-            "client.port" => &mut self.client_port,
-            "network.local.address" => &mut self.local_address,
-            "network.local.port" => &mut self.local_port,
-            "http.request.body.size" => &mut self.request_size,
-            "http.response.body.size" => &mut self.response_size,
-            _ => return None,
-        };
-        *chosen = true;
-        Some(())
-    }
-}
+pub(crate) const SPAN_ATTRIBUTES: Flags<OptIn> = Flags(&[
+    ("client.port", |chosen| &mut chosen.client_port),
+    ("network.local.address", |chosen| &mut chosen.local_address),
+    ("network.local.port", |chosen| &mut chosen.local_port),
+    ("http.request.body.size", |chosen| &mut chosen.request_size),
+    ("http.response.body.size", |chosen| &mut chosen.response_size),
+]);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::settings::tests::check_flags;
 
     #[test]
-    fn every_name_that_is_accepted_is_known() {
-        let mut chosen = OptIn::default();
-        for name in OptIn::ACCEPTED.split('`').skip(1).step_by(2) {
-            assert_eq!(chosen.choose(name), Some(()), "{name}");
-        }
-        let all =
-            OptIn { client_port: true, local_address: true, local_port: true, request_size: true, response_size: true };
-        assert_eq!((chosen, chosen.choose("http.request.size")), (all, None));
+    fn every_attribute_has_a_name() {
+        check_flags(OptIn::default(), &SPAN_ATTRIBUTES);
     }
 }

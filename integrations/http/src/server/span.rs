@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use http::header::{HeaderName, HeaderValue};
 use opentelemetry::trace::{Status, TraceContextExt};
-use opentelemetry::{Context, ContextGuard, KeyValue};
-use telemark_kit::{Attributes, Cut, guarded, keys};
+use opentelemetry::{Context, KeyValue};
+use telemark_kit::{Attributes, Cut, attach_unless_current, guarded, keys, watch};
 
 use super::config::ServerConfig;
 use super::measurement::{Measurement, Recorder};
@@ -119,6 +119,12 @@ impl RequestSpan {
         if self.server.config().trace_response { self.trace_response() } else { None }
     }
 
+    /// Calls the code that serves the request, and ends this request if that code panics. The panic is not caught. Attach the
+    /// [context](RequestSpan::context) before.
+    pub fn watch<R>(&mut self, serve: impl FnOnce() -> R) -> R {
+        watch(self, serve, |span| span.end(End::Panicked))
+    }
+
     /// Ends the span and records the metrics. Only the first call has an effect.
     ///
     /// Records the metrics in [`RequestSpan::context`], which is cheapest while that context is still attached.
@@ -142,20 +148,9 @@ impl RequestSpan {
         // The clock may be user code.
         let ended = guarded(|| measurement.now(recorder));
         // The API panics if the thread is ending and its context has been destroyed.
-        let _current = guarded(|| self.attach_unless_current()).flatten();
+        let _current = guarded(|| attach_unless_current(&self.context)).flatten();
         guarded(|| measurement.finish(recorder, &self.method, &self.outcome, ended));
         ended
-    }
-
-    fn attach_unless_current(&self) -> Option<ContextGuard> {
-        let own = self.context.span();
-        let own = own.span_context();
-        let is_current = Context::map_current(|current| {
-            let span = current.span();
-            let span = span.span_context();
-            span.span_id() == own.span_id() && span.trace_id() == own.trace_id()
-        });
-        (!is_current).then(|| self.context.clone().attach())
     }
 
     fn describe(&mut self, response: &ResponseHead<'_>) {

@@ -1,5 +1,6 @@
 //! Parsing of settings, from code or from variables, and the values that were ignored.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::url::paths::PathPattern;
 pub struct ConfigProblem {
     source: &'static str,
     value: String,
-    accepted: &'static str,
+    accepted: Cow<'static, str>,
 }
 
 impl ConfigProblem {
@@ -40,8 +41,8 @@ impl Problems {
         &self.0
     }
 
-    pub(crate) fn add(&mut self, source: &'static str, value: &str, accepted: &'static str) {
-        self.0.push(ConfigProblem { source, value: value.to_owned(), accepted });
+    pub(crate) fn add(&mut self, source: &'static str, value: &str, accepted: impl Into<Cow<'static, str>>) {
+        self.0.push(ConfigProblem { source, value: value.to_owned(), accepted: accepted.into() });
     }
 
     /// Returns the value, or `None` after noting that `text` was ignored.
@@ -108,30 +109,36 @@ impl Problems {
         }
     }
 
+    /// Sets the flags with these names in `chosen`. Returns true if at least one name is valid.
+    pub(crate) fn flags<C, I>(&mut self, source: &'static str, names: I, flags: &Flags<C>, chosen: &mut C) -> bool
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut is_understood = false;
+        for name in names {
+            match flags.find(name.as_ref()) {
+                Some(flag) => {
+                    *flag(chosen) = true;
+                    is_understood = true;
+                }
+                None => self.add(source, name.as_ref(), flags.accepted()),
+            }
+        }
+        is_understood
+    }
+
     /// Returns the choice that replaces the entire default, or `None` if no item is valid.
     pub(crate) fn metrics(
         &mut self,
         source: &'static str,
         value: &str,
-        accepted: &'static str,
+        metrics: &Flags<MetricChoice>,
     ) -> Option<MetricChoice> {
         let mut chosen = MetricChoice::NONE;
-        let mut is_understood = false;
-        for item in list(value) {
-            match item {
-                "duration" => chosen.duration = true,
-                "active_requests" => chosen.active_requests = true,
-                "body_sizes" => chosen.body_sizes = true,
-                "connections" if accepted == CLIENT_METRICS => chosen.connections = true,
-                "none" => {}
-                _ => {
-                    self.add(source, item, accepted);
-                    continue;
-                }
-            }
-            is_understood = true;
-        }
-        is_understood.then(|| MetricChoice { is_off: !(chosen.is_any() || chosen.connections), ..chosen })
+        let is_understood = self.flags(source, list(value), metrics, &mut chosen);
+        // Beside the name of a metric, `none` has no effect.
+        chosen.is_off = chosen == MetricChoice { is_off: true, ..MetricChoice::NONE };
+        is_understood.then_some(chosen)
     }
 
     // spec: configuration/common.md: only "true", in any case, is true; any value but "false" causes a warning
@@ -148,10 +155,38 @@ impl Problems {
     }
 }
 
-/// The names that servers accept, for messages.
-pub(crate) const SERVER_METRICS: &str = "`duration`, `active_requests`, `body_sizes` or `none`";
-/// The names that clients accept.
-pub(crate) const CLIENT_METRICS: &str = "`duration`, `active_requests`, `body_sizes`, `connections` or `none`";
+/// A name, and the field that it sets.
+pub(crate) type Flag<C> = (&'static str, fn(&mut C) -> &mut bool);
+
+/// The names that a list may contain, each with the field of `C` that it sets.
+pub(crate) struct Flags<C: 'static>(pub(crate) &'static [Flag<C>]);
+
+impl<C> Flags<C> {
+    fn find(&self, name: &str) -> Option<fn(&mut C) -> &mut bool> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, flag)| *flag)
+    }
+
+    /// Returns the names, for messages.
+    fn accepted(&self) -> String {
+        let names: Vec<_> = self.0.iter().map(|(name, _)| format!("`{name}`")).collect();
+        match &*names {
+            [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+            names => names.concat(),
+        }
+    }
+}
+
+const DURATION: Flag<MetricChoice> = ("duration", |choice| &mut choice.duration);
+const ACTIVE_REQUESTS: Flag<MetricChoice> = ("active_requests", |choice| &mut choice.active_requests);
+const BODY_SIZES: Flag<MetricChoice> = ("body_sizes", |choice| &mut choice.body_sizes);
+const CONNECTIONS: Flag<MetricChoice> = ("connections", |choice| &mut choice.connections);
+const NONE: Flag<MetricChoice> = ("none", |choice| &mut choice.is_off);
+
+/// The metrics of servers.
+pub(crate) const SERVER_METRICS: Flags<MetricChoice> = Flags(&[DURATION, ACTIVE_REQUESTS, BODY_SIZES, NONE]);
+/// The metrics of clients.
+pub(crate) const CLIENT_METRICS: Flags<MetricChoice> =
+    Flags(&[DURATION, ACTIVE_REQUESTS, BODY_SIZES, CONNECTIONS, NONE]);
 
 /// The metrics to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,4 +220,56 @@ impl MetricChoice {
 /// Returns the items of a comma-separated list, without empty ones.
 pub(crate) fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Checks that each name sets a field that no other name sets.
+    pub(crate) fn check_flags<C: Copy>(none: C, flags: &Flags<C>) {
+        for (name, _) in flags.0 {
+            let (mut chosen, mut problems) = (none, Problems::default());
+            assert!(problems.flags("test", [name], flags, &mut chosen) && problems.list().is_empty(), "{name}");
+            let set = flags.0.iter().filter(|(_, flag)| *flag(&mut chosen)).map(|(name, _)| *name);
+            assert_eq!(set.collect::<Vec<_>>(), [*name]);
+        }
+    }
+
+    #[test]
+    fn every_metric_has_a_name() {
+        check_flags(MetricChoice::NONE, &SERVER_METRICS);
+        check_flags(MetricChoice::NONE, &CLIENT_METRICS);
+    }
+
+    #[test]
+    fn a_message_lists_the_names() {
+        fn check(names: &'static [Flag<MetricChoice>], expected: &str) {
+            let mut problems = Problems::default();
+            assert!(!problems.flags("test", ["other"], &Flags(names), &mut { MetricChoice::NONE }));
+            assert_eq!(problems.list()[0].to_string(), format!("test: ignored \"other\", expected {expected}"));
+        }
+        check(&[DURATION], "`duration`");
+        check(&[DURATION, NONE], "`duration` or `none`");
+        check(&[DURATION, BODY_SIZES, NONE], "`duration`, `body_sizes` or `none`");
+    }
+
+    #[test]
+    fn none_beside_a_metric_has_no_effect() {
+        fn check(value: &str, metrics: &Flags<MetricChoice>, expected: Option<MetricChoice>) {
+            assert_eq!(Problems::default().metrics("test", value, metrics), expected, "{value}");
+        }
+        let none = MetricChoice::NONE;
+        let off = MetricChoice { is_off: true, ..none };
+        for metrics in [&SERVER_METRICS, &CLIENT_METRICS] {
+            check("", metrics, None);
+            check("other", metrics, None);
+            check("none", metrics, Some(off));
+            check("none,other", metrics, Some(off));
+            check("none,duration", metrics, Some(MetricChoice::DEFAULT));
+            check("body_sizes, none", metrics, Some(MetricChoice { body_sizes: true, ..none }));
+        }
+        check("connections,none", &CLIENT_METRICS, Some(MetricChoice { connections: true, ..none }));
+        check("connections", &SERVER_METRICS, None);
+    }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use opentelemetry::trace::{Status, TraceContextExt};
-use opentelemetry::{Context, ContextGuard, KeyValue};
-use telemark_kit::{Attributes, Cut, guarded, keys};
+use opentelemetry::{Context, KeyValue};
+use telemark_kit::{Attributes, Cut, attach_unless_current, guarded, keys, watch};
 use tonic::Code;
 
 use super::address::ServerAddress;
@@ -138,6 +138,11 @@ impl Call {
         });
     }
 
+    /// Calls the application, and ends the call if it panics. The panic is not caught. The caller must have attached the context.
+    pub(crate) fn watch<R>(&mut self, poll: impl FnOnce() -> R) -> R {
+        watch(self, poll, |call| call.end(End::Panicked))
+    }
+
     /// Ends the span and records the measurement. Only the first call has an effect.
     ///
     /// Records the measurement in [`Call::context`], which is cheapest while that context is still attached.
@@ -204,19 +209,8 @@ impl Call {
             server: self.server.as_ref().filter(|_| has_server),
         };
         // The API panics if the thread is ending and its context has been destroyed. A meter is user code.
-        let _current = guarded(|| self.attach_unless_current()).flatten();
+        let _current = guarded(|| attach_unless_current(&self.context)).flatten();
         guarded(|| instruments.record(seconds, &measured));
-    }
-
-    fn attach_unless_current(&self) -> Option<ContextGuard> {
-        let own = self.context.span();
-        let own = own.span_context();
-        let is_current = Context::map_current(|current| {
-            let span = current.span();
-            let span = span.span_context();
-            span.span_id() == own.span_id() && span.trace_id() == own.trace_id()
-        });
-        (!is_current).then(|| self.context.clone().attach())
     }
 
     /// Writes the outcome to the span.

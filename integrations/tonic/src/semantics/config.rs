@@ -139,8 +139,11 @@ impl GrpcConfig {
         self
     }
 
-    /// Replaces the system clock for spans, recorded durations and deadlines. `now` is called at the start and at the end of each
-    /// call, and must not block.
+    /// Replaces the system clock, which measures the durations of calls and tells whether a deadline has passed.
+    ///
+    /// A span takes its start and its end from this clock if a metric of its call is recorded or the call has a deadline. The tracer
+    /// dates every other span, so `now` should be the clock of the tracer's provider. It is called at the start and at the end of
+    /// a call, and must not block.
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Clock::new(now));
         self

@@ -8,7 +8,7 @@ use http::{Extensions, HeaderMap, Request, StatusCode, Uri, header};
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
 use telemark_http::{HeaderExtractor, HeaderInjector, PeerAddr, kept_address};
-use telemark_kit::{Attributes, BoundedText, Clock, guarded, is_server_span_marked, keys};
+use telemark_kit::{Attributes, BoundedText, Clock, guarded, is_server_span_marked, is_unsampled, keys, with_span};
 
 use super::address::ServerAddress;
 use super::call::Call;
@@ -184,7 +184,7 @@ where
         }
         Call {
             shared: Arc::clone(&self.shared),
-            context: with_span(parent, span, is_recording),
+            context: with_span(&parent, span, is_recording),
             has_own_span: true,
             is_recording,
             cut: attributes.cut,
@@ -318,23 +318,6 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
         b'u' => Some(Duration::from_micros(number)),
         b'n' => Some(Duration::from_nanos(number)),
         _ => None,
-    }
-}
-
-fn is_unsampled(parent: &Context) -> bool {
-    let span = parent.span();
-    let parent = span.span_context();
-    parent.is_valid() && !parent.is_sampled()
-}
-
-/// Returns the context of the call. An unsampled span is reduced to its ids, without the box and the lock of a recording one.
-fn with_span<S: Span + Send + Sync + 'static>(parent: Context, span: S, is_recording: bool) -> Context {
-    if is_recording {
-        parent.with_span(span)
-    } else if span.span_context().is_valid() {
-        parent.with_remote_span_context(span.span_context().clone())
-    } else {
-        parent
     }
 }
 

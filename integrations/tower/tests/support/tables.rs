@@ -1,8 +1,11 @@
 //! Tables of the semantic conventions, and the violations that are the same for every protocol.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use Level::{OptIn, Required};
+
+use super::{Seen, Spans};
 
 /// The methods that are recorded as they are.
 pub const KNOWN_METHODS: [&str; 10] =
@@ -67,6 +70,33 @@ pub fn violations_of_attributes(
     let required = table.iter().filter(|(name, _, level)| *level == Required && !attributes.contains_key(*name));
     wrong.extend(required.map(|(name, ..)| format!("{name}: required")));
     wrong
+}
+
+/// Checks that no finished span and no point has a violation, where `known` describes the operation behind each span. Returns the
+/// spans and the metrics.
+pub fn check_conformance<S: Spans, K: Debug>(
+    spans: &S,
+    known: &[K],
+    violations: impl Fn(&Seen, &K) -> Vec<String>,
+    violations_of_point: impl Fn(&str) -> Vec<String>,
+) -> (Vec<Seen>, String) {
+    let (finished, metrics) = (spans.finished(), spans.metrics());
+    assert_eq!(finished.len(), known.len());
+    let in_known = |(span, known)| {
+        let found: Vec<String> = violations(span, known);
+        found.into_iter().map(move |what| format!("{what}, in {known:?}"))
+    };
+    let mut wrong: Vec<String> = finished.iter().zip(known).flat_map(in_known).collect();
+    wrong.extend(metrics.lines().flat_map(violations_of_point));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    (finished, metrics)
+}
+
+/// Checks that a span has each of these attributes: a row that no operation covers proves nothing.
+pub fn check_coverage<'n>(finished: &[Seen], names: impl IntoIterator<Item = &'n str>) {
+    for name in names {
+        assert!(finished.iter().any(|span| span.attributes.contains_key(name)), "{name}");
+    }
 }
 
 /// Lists the ports without an address.

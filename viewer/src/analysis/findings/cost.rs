@@ -78,13 +78,13 @@ impl Costs {
         }
         for attribute in &span.attributes {
             let bytes = attribute_size(attribute);
-            if self.attributes.len() < KEPT || self.attributes.contains_key(&attribute.key) {
-                let (spans, total) = self.attributes.entry(attribute.key.clone()).or_default();
+            let full = self.attributes.len() >= KEPT;
+            let is_counted = count(&mut self.attributes, &attribute.key, full, |(spans, total): &mut (u64, u64)| {
                 *spans += 1;
                 *total += bytes;
-                if let Some(parts) = &mut parts {
-                    *parts.entry(attribute.key.clone()).or_default() += bytes;
-                }
+            });
+            if let Some(parts) = parts.as_mut().filter(|_| is_counted) {
+                count(parts, &attribute.key, false, |part| *part += bytes);
             }
         }
     }
@@ -104,6 +104,16 @@ impl Costs {
         });
         Cost { routes: dearest(routes.collect()), attributes: dearest(attributes.collect()) }
     }
+}
+
+/// Adds to the count of a key. Returns false if the key is not known and the counts are full.
+fn count<C: Default>(counts: &mut HashMap<Text, C>, key: &Text, full: bool, add: impl FnOnce(&mut C)) -> bool {
+    match counts.get_mut(key) {
+        Some(known) => add(known),
+        None if full => return false,
+        None => add(counts.entry(key.clone()).or_default()),
+    }
+    true
 }
 
 fn dearest(mut shares: Vec<Share>) -> Vec<Share> {

@@ -9,7 +9,7 @@ mod slow;
 
 use std::sync::Arc;
 
-use super::baselines::Baselines;
+use super::baselines::{Baselines, Usual};
 use super::tree::{Times, Tree, tree};
 use crate::model::{Span, SpanId, TraceId};
 
@@ -84,6 +84,7 @@ pub(crate) fn findings<'a>(
 ) -> Findings {
     let mut found = Found::default();
     let mut cost = cost::Costs::default();
+    let mut usual = Usual::new(baselines);
     for (id, spans) in traces {
         let spans: Vec<&Span> = spans.iter().map(|span| &**span).collect();
         let tree = tree(&spans);
@@ -91,7 +92,7 @@ pub(crate) fn findings<'a>(
         repeated::find(&trace, &mut found);
         parents::find(&trace, &mut found);
         retries::find(&trace, &mut found);
-        slow::find(&trace, baselines, &mut found);
+        slow::find(&trace, &mut usual, &mut found);
         cost.add(&trace);
     }
     Findings { findings: found.finish(), cost: cost.finish() }

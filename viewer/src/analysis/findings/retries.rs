@@ -26,7 +26,7 @@ pub(super) fn find(trace: &Trace<'_>, found: &mut Found) {
         let from_first = first.and_then(|first| calls.get(first..)).unwrap_or_default();
         let is_success = |&call: &usize| !matches!(trace.span(call).status, Status::Error(_));
         let end = from_first.iter().position(is_success).map_or(from_first.len(), |success| success + 1);
-        add(trace, &from_first[..end.min(SHOWN)], found);
+        add(trace, &from_first[..end], found);
     }
 }
 
@@ -43,6 +43,8 @@ fn add(trace: &Trace<'_>, attempts: &[usize], found: &mut Found) {
     let began = trace.times.start[first];
     let lost = trace.times.start[last].saturating_sub(began);
     let to = peer(span).map_or_else(String::new, |peer| format!(" to {}", peer.name));
+    // The end of the story is worth more than its middle.
+    let shown = attempts.iter().take(SHOWN - 1).chain(attempts.get(SHOWN - 1..).and_then(<[usize]>::last));
     let make = || Finding {
         kind: "retries",
         severity: Severity::Warning,
@@ -60,8 +62,7 @@ fn add(trace: &Trace<'_>, attempts: &[usize], found: &mut Found) {
         query: query(&span.resource.service, &span.name),
         lost: Some(lost),
         evidence: Evidence::Attempts {
-            attempts: attempts
-                .iter()
+            attempts: shown
                 .map(|&attempt| {
                     let failed = matches!(trace.span(attempt).status, Status::Error(_));
                     let said = if failed { failure(trace.span(attempt)) } else { "succeeded".to_owned() };
@@ -101,6 +102,18 @@ mod tests {
         let Evidence::Attempts { attempts } = &finding.evidence else { panic!("{finding:?}") };
         let shape: Vec<_> = attempts.iter().map(|&(at, took, failed, _)| (at, took, failed)).collect();
         assert_eq!(shape, [(0, 10, 1), (20, 10, 1), (50, 10, 0)]);
+    }
+
+    #[test]
+    fn all_attempts_count_and_the_picture_ends_with_the_success() {
+        let failures = (2..52).map(|id| attempt(id, id * 10).error("503"));
+        let findings = of([root()].into_iter().chain(failures).chain([attempt(52, 520)]).collect());
+        // So many calls are also a loop.
+        let finding = findings.iter().find(|finding| finding.kind == "retries").unwrap();
+        assert_eq!(finding.text, "50 attempts failed before one succeeded, which cost 500 ns. The first said: 503.");
+        let Evidence::Attempts { attempts } = &finding.evidence else { panic!("{finding:?}") };
+        let last = attempts.last().map(|(at, _, failed, said)| (*at, *failed, &**said));
+        assert_eq!((attempts.len(), last), (SHOWN, Some((500, 0, "succeeded"))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Spans that took far longer than their operation usually does.
 
-use super::super::baselines::Baselines;
+use super::super::baselines::Usual;
 use super::super::text::duration;
 use super::{Evidence, Finding, Found, Severity, Trace, query};
 
@@ -9,15 +9,13 @@ const NOTICEABLE: u64 = 1_000_000;
 /// The number of past durations that a picture shows.
 const SHOWN: usize = 60;
 
-pub(super) fn find(trace: &Trace<'_>, past: &Baselines, found: &mut Found) {
+pub(super) fn find<'a>(trace: &Trace<'a>, past: &mut Usual<'a>, found: &mut Found) {
     let mut slow = vec![false; trace.spans.len()];
     // Children come after their parents, so backwards they come first.
     for position in trace.positions().rev() {
         let span = trace.span(position);
         let took = span.end.saturating_sub(span.start);
-        let Some(usual) = Some(took)
-            .filter(|&took| span.end != 0 && took >= NOTICEABLE)
-            .and_then(|_| past.of(&span.resource.service, &span.name))
+        let Some(usual) = Some(took).filter(|&took| span.end != 0 && took >= NOTICEABLE).and_then(|_| past.of(span))
         else {
             continue;
         };
@@ -60,7 +58,7 @@ pub(super) fn find(trace: &Trace<'_>, past: &Baselines, found: &mut Found) {
                 median: usual.median,
                 mad: usual.mad,
                 n: usual.n,
-                recent: past.recent(&span.resource.service, &span.name).iter().copied().take(SHOWN).collect(),
+                recent: past.recent(span).iter().copied().take(SHOWN).collect(),
             },
         };
         found.add(format!("{}\0{}", span.resource.service, span.name), lost, make, "slow");
@@ -73,9 +71,9 @@ fn ratio(ratio: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::baselines::Baselines;
     use super::super::super::samples::span;
     use super::super::tests::with_past;
-    use super::*;
     use crate::model::Span;
 
     const MS: u64 = 1_000_000;

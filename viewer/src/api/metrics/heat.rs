@@ -12,6 +12,8 @@ use crate::model::PointData;
 const MAX_BUCKETS: i64 = 60;
 /// The maximum number of bounds of an explicit histogram that is shown.
 const MAX_BOUNDS: usize = 500;
+/// The maximum number of columns. Those of the latest times are kept.
+const MAX_COLUMNS: usize = 1_000;
 /// The maximum number of different lists of bounds that are counted.
 const MAX_LAYOUTS: usize = 16;
 
@@ -33,6 +35,9 @@ pub(super) fn heat(intervals: &[Interval], gap: u64) -> Option<(Json, Json)> {
         let column = columns.entry(interval.to / gap.max(1)).or_insert_with(empty);
         column.time = column.time.max(interval.to);
         column.counts.iter_mut().zip(counts).for_each(|(total, count)| *total = total.saturating_add(count));
+        if columns.len() > MAX_COLUMNS {
+            columns.pop_first();
+        }
     }
     let columns: Vec<Column> = columns.into_values().collect();
     let line = |share: f64| columns.iter().map(|column| quantile(column, &bounds, share)).collect::<Vec<_>>();
@@ -187,6 +192,17 @@ mod tests {
         // Up to 1 (zero), 2, and 4.
         assert_eq!(heat["bounds"], json!([1.0, 2.0]));
         assert_eq!(heat["counts"], json!([[2, 3, 4]]));
+    }
+
+    #[test]
+    fn the_columns_of_the_latest_times_are_shown() {
+        let mut intervals: Vec<_> = (0..5_000).map(|at| explicit(at * 1_000, &[1.0], &[at, 0])).collect();
+        intervals.reverse();
+        let (heat, quantiles) = heat(&intervals, 1_000).unwrap();
+        let times: Vec<u64> = heat["times"].as_array().unwrap().iter().filter_map(Json::as_u64).collect();
+        assert_eq!(times, (4_000..5_000).collect::<Vec<_>>());
+        assert_eq!((&heat["counts"][0], &heat["counts"][999]), (&json!([4_000, 0]), &json!([4_999, 0])));
+        assert_eq!(quantiles["p50"].as_array().map(Vec::len), Some(MAX_COLUMNS));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::super::Api;
-use super::super::json::micros;
+use super::super::json::{micros, rows};
 use super::super::params::{Params, Refused};
 use super::heat::heat;
 use super::points::{Interval, Value, intervals, rates, sum, usual_gap, values};
@@ -18,6 +18,8 @@ use crate::store::{Instrument, MAX_SERIES, Series, kind_name};
 const SHOWN: usize = 5;
 /// The maximum number of exemplars in a response.
 const MAX_EXEMPLARS: usize = 500;
+/// The maximum number of services of an instrument in a response.
+const MAX_SERVICES: usize = 32;
 /// The number of series that the small line of a list is made of.
 const SPARK_SERIES: usize = 20;
 /// The number of values of the small line of a list.
@@ -28,12 +30,15 @@ impl Api {
         let text = params.query();
         let query = Query::parse(&text, Target::Instruments).map_err(|error| Refused::query(&text, error))?;
         let instruments: Vec<Instrument> = self.store.read(|held| held.metrics.instruments().cloned().collect());
-        let rows = instruments.iter().filter_map(|instrument| {
+        let matching = instruments.iter().filter_map(|instrument| {
             let services = services(instrument);
             let matches = query.matches_instrument(&instrument.key.name, &instrument.description, &services);
-            matches.then(|| row(instrument, &services))
+            matches.then_some((instrument, services))
         });
-        Ok(json!({ "instruments": rows.collect::<Vec<Json>>() }))
+        let matching: Vec<_> = matching.collect();
+        let shown = rows(matching.iter().map(|(instrument, services)| row(instrument, services)));
+        let omitted = matching.len() - shown.len();
+        Ok(json!({ "instruments": shown, "omitted": omitted }))
     }
 
     pub(crate) fn instrument(&self, id: u64, params: Params<'_>) -> Result<Json, Refused> {
@@ -110,14 +115,15 @@ impl Api {
         found.dedup_by_key(|(time, _, trace, span)| (*time, *trace, *span));
         let surplus = found.len().saturating_sub(MAX_EXEMPLARS);
         found.drain(..surplus);
-        self.store.read(|held| {
-            let rows = found.iter().map(|(time, value, trace, span)| {
-                let trace_held = held.traces.get(*trace);
-                let has_errors = trace_held.is_some_and(|trace| trace.errors > 0);
-                json!([micros(*time), value, trace, span, trace_held.is_some(), u8::from(has_errors)])
-            });
-            rows.collect()
-        })
+        // Whether each trace is held, and whether it has errors.
+        let traces: Vec<(bool, bool)> = self.store.read(|held| {
+            let traces = found.iter().map(|(_, _, trace, _)| held.traces.get(*trace));
+            traces.map(|trace| (trace.is_some(), trace.is_some_and(|trace| trace.errors > 0))).collect()
+        });
+        let rows = found.iter().zip(traces).map(|((time, value, trace, span), (is_held, has_errors))| {
+            json!([micros(*time), value, trace, span, is_held, u8::from(has_errors)])
+        });
+        rows.collect()
     }
 }
 
@@ -135,7 +141,7 @@ fn row(instrument: &Instrument, services: &[&str]) -> Json {
         "unit": &*instrument.key.unit,
         "description": &*instrument.description,
         "kind": kind_name(instrument.kind),
-        "services": services,
+        "services": services.iter().take(MAX_SERVICES).collect::<Vec<_>>(),
         "series": instrument.series.len(),
         "limit": MAX_SERIES,
         "points": points,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::{PointData, Temporality};
 use crate::store::{Sample, Series};
 
+/// The maximum number of values of a line that is the sum of others. Those of the latest times are kept.
+const MAX_VALUES: usize = 5_000;
 /// The longest interval of a first cumulative sample that counts. An older series began long before the viewer did.
 const MAX_FIRST: u64 = 120_000_000_000;
 const SECOND: f64 = 1e9;
@@ -170,6 +172,9 @@ pub(super) fn sum(lines: &[Vec<Value>], gap: u64) -> Vec<Value> {
         for (slot, (time, value)) in own {
             let total = slots.entry(slot).or_insert((0, 0.0));
             *total = (total.0.max(time), total.1 + value);
+            if slots.len() > MAX_VALUES {
+                slots.pop_first();
+            }
         }
     }
     slots.into_values().collect()
@@ -251,6 +256,10 @@ mod tests {
     fn lines_are_added_up_by_slot() {
         let lines = [vec![(10 * S, 1.0), (20 * S, 2.0)], vec![(11 * S, 10.0), (31 * S, 20.0)]];
         assert_eq!(sum(&lines, 10 * S), [(11 * S, 11.0), (20 * S, 2.0), (31 * S, 20.0)]);
+        let long: Vec<Vec<Value>> =
+            (0..3).map(|line| (0..4_000).map(|at| ((line * 4_000 + at) * S, 1.0)).collect()).collect();
+        let times: Vec<u64> = sum(&long, S).into_iter().map(|(time, _)| time).collect();
+        assert_eq!(times, (7_000..12_000).map(|at| at * S).collect::<Vec<_>>());
         assert_eq!(usual_gap(&lines[..1]), 10 * S);
         assert_eq!(usual_gap(&[]), S);
     }

@@ -1,35 +1,40 @@
 //! The parts that all signals share: values, attributes, resources and scopes, and the order of a request's parts.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use super::fields::{Fields, base64, double, signed};
-use super::{MAX_ITEM, items, metrics};
+use super::{MAX_ITEM, MAX_ORIGIN, items, metrics};
 use crate::model::{Attribute, Resource, Scope, Value};
 use crate::receive::{Malformed, Signal, Sink};
 
-/// A request of any signal.
+/// A request of any signal. Its lists are read element by element, because an empty element takes three bytes of a request and far
+/// more in a list of ours.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request<'a> {
     #[serde(borrow)]
-    resource_spans: Option<Vec<OfResource<'a>>>,
+    resource_spans: Option<&'a RawValue>,
     #[serde(borrow)]
-    resource_logs: Option<Vec<OfResource<'a>>>,
+    resource_logs: Option<&'a RawValue>,
     #[serde(borrow)]
-    resource_metrics: Option<Vec<OfResource<'a>>>,
+    resource_metrics: Option<&'a RawValue>,
 }
 
+/// The resource may come after the lists that depend on it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OfResource<'a> {
     #[serde(borrow)]
     resource: Option<&'a RawValue>,
     #[serde(borrow, alias = "scopeLogs", alias = "scopeMetrics")]
-    scope_spans: Option<Vec<OfScope<'a>>>,
+    scope_spans: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +43,7 @@ struct OfScope<'a> {
     #[serde(borrow)]
     scope: Option<&'a RawValue>,
     #[serde(borrow, alias = "logRecords", alias = "metrics")]
-    spans: Option<Vec<&'a RawValue>>,
+    spans: Option<&'a RawValue>,
 }
 
 const NOT_JSON: Malformed = Malformed("the request is not JSON of this signal");
@@ -72,22 +77,63 @@ pub(super) fn request(signal: Signal, request: &str, sink: &mut Sink<'_>) -> Res
         Signal::Logs => (request.resource_logs, items::record),
         Signal::Metrics => (request.resource_metrics, metrics::metric),
     };
-    for of_resource in list.into_iter().flatten() {
+    each(list, |of_resource: OfResource<'_>| {
         let resource = resource(of_resource.resource, sink)?;
-        for of_scope in of_resource.scope_spans.into_iter().flatten() {
+        each(of_resource.scope_spans, |of_scope: OfScope<'_>| {
             let scope = scope(of_scope.scope, sink)?;
-            for item in of_scope.spans.into_iter().flatten() {
+            each(of_scope.spans, |item: &RawValue| {
+                let (Some(resource), Some(scope)) = (&resource, &scope) else {
+                    sink.rejected += 1;
+                    return Ok(());
+                };
                 if item.get().len() > MAX_ITEM {
                     sink.rejected += 1;
-                    continue;
+                    return Ok(());
                 }
                 let json = parse(item)?;
-                let mut item = Item { sink, resource: &resource, scope: &scope, elements: 0 };
-                decode(&mut item, Fields::new(&json)?)?;
+                let mut item = Item { sink, resource, scope, elements: 0 };
+                decode(&mut item, Fields::new(&json)?)
+            })
+        })
+    })
+}
+
+/// Calls `visit` for each element of a list, without collecting them.
+fn each<'a, T: Deserialize<'a>>(
+    list: Option<&'a RawValue>,
+    mut visit: impl FnMut(T) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let Some(list) = list else { return Ok(()) };
+    let mut visited = Ok(());
+    let visit = |element| {
+        visited = visit(element);
+        visited.is_ok()
+    };
+    let read = serde_json::Deserializer::from_str(list.get()).deserialize_seq(Each { visit, element: PhantomData });
+    visited.and(read.map_err(|_| NOT_JSON))
+}
+
+/// Reads a list until `visit` returns false.
+struct Each<T, F> {
+    visit: F,
+    element: PhantomData<T>,
+}
+
+impl<'a, T: Deserialize<'a>, F: FnMut(T) -> bool> Visitor<'a> for Each<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(element) = list.next_element()? {
+            if !(self.visit)(element) {
+                return Err(A::Error::custom("an element is malformed"));
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn parse(raw: &RawValue) -> Result<Json, Malformed> {
@@ -150,34 +196,90 @@ pub(super) fn value(message: Option<Fields<'_>>, sink: &Sink<'_>) -> Result<Valu
     })
 }
 
-/// Returns the attributes of a resource or scope that may be kept, because an empty one takes three bytes of a request and far more here.
-fn bounded(attributes: &[Json]) -> &[Json] {
-    attributes.get(..MAX_SHARED).unwrap_or(attributes)
+/// Parses a resource or a scope. Returns `None` if it is too large, which is found out before it is parsed.
+fn origin(raw: Option<&RawValue>) -> Result<Option<Json>, Malformed> {
+    match raw {
+        Some(raw) if raw.get().len() > MAX_ORIGIN => Ok(None),
+        Some(raw) => parse(raw).map(Some),
+        None => Ok(Some(Json::Object(serde_json::Map::new()))),
+    }
 }
 
-/// Twice what the store keeps.
-const MAX_SHARED: usize = 512;
-
-fn resource(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Arc<Resource>, Malformed> {
-    let json = raw.map(parse).transpose()?.filter(|json| !json.is_null());
-    let attributes = match &json {
-        Some(json) => attributes(bounded(Fields::new(json)?.list("attributes")?), sink)?,
-        None => Box::default(),
-    };
-    Ok(sink.store().interner().resource(Resource::new(attributes)))
+fn resource(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Option<Arc<Resource>>, Malformed> {
+    let Some(json) = origin(raw)? else { return Ok(None) };
+    let attributes = attributes(Fields::new(&json)?.list("attributes")?, sink)?;
+    Ok(Some(sink.store().interner().resource(Resource::new(attributes))))
 }
 
-fn scope(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Arc<Scope>, Malformed> {
-    let json = raw.map(parse).transpose()?.filter(|json| !json.is_null());
-    let interner = sink.store().interner();
-    let scope = match &json {
-        Some(json) => {
-            let fields = Fields::new(json)?;
-            let attributes = attributes(bounded(fields.list("attributes")?), sink)?;
-            let (name, version) = (fields.text("name")?, fields.text("version")?);
-            Scope { name: interner.text(name), version: interner.text(version), attributes }
-        }
-        None => Scope { name: interner.text(""), version: interner.text(""), attributes: Box::default() },
-    };
-    Ok(interner.scope(scope))
+fn scope(raw: Option<&RawValue>, sink: &Sink<'_>) -> Result<Option<Arc<Scope>>, Malformed> {
+    let Some(json) = origin(raw)? else { return Ok(None) };
+    let (fields, interner) = (Fields::new(&json)?, sink.store().interner());
+    let attributes = attributes(fields.list("attributes")?, sink)?;
+    let (name, version) = (interner.text(fields.text("name")?), interner.text(fields.text("version")?));
+    Ok(Some(interner.scope(Scope { name, version, attributes })))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::{Limits, Store};
+
+    #[test]
+    fn elements_of_a_list_are_read_one_by_one() {
+        let list = |text: &str, stop: u64| {
+            let raw = serde_json::from_str::<&RawValue>(text).unwrap();
+            let mut seen = Vec::new();
+            let result = each(Some(raw), |number: u64| {
+                seen.push(number);
+                if number == stop { Err(Malformed("stop")) } else { Ok(()) }
+            });
+            (seen, result)
+        };
+        assert_eq!(list("[1, 2, 3]", 9), (vec![1, 2, 3], Ok(())));
+        assert_eq!(list("[1, 2, 3]", 2), (vec![1, 2], Err(Malformed("stop"))));
+        assert_eq!(
+            list("[1, 2, \"x\", 3]", 9),
+            (vec![1, 2], Err(NOT_JSON)),
+            "the first are visited before the others are read"
+        );
+        assert_eq!(list("{}", 9), (vec![], Err(NOT_JSON)));
+    }
+
+    /// Decodes a request with two spans, of which the first has this resource and scope. Returns the names of those that were kept,
+    /// and the number of the others.
+    fn decoded(resource: &Json, scope: &Json) -> (Vec<String>, u64) {
+        let span = |id: u64| json!({ "traceId": format!("{id:032x}"), "spanId": format!("{id:016x}"), "name": format!("span {id}") });
+        let first = json!({ "resource": resource, "scopeSpans": [{ "scope": scope, "spans": [span(1)] }] });
+        let second = json!({ "scopeSpans": [{ "spans": [span(2)] }] });
+        let store = Store::new(Limits::default());
+        let mut sink = Sink::new(&store);
+        request(Signal::Traces, &json!({ "resourceSpans": [first, second] }).to_string(), &mut sink).unwrap();
+        sink.finish();
+        (store.spans().iter().map(|span| span.name.to_string()).collect(), sink.rejected)
+    }
+
+    #[test]
+    fn a_resource_names_all_attributes_that_the_store_leaves_out() {
+        let attributes: Vec<Json> = (0..1_000).map(|at| json!({ "key": format!("key {at}") })).collect();
+        let text = json!({ "attributes": attributes }).to_string();
+        let store = Store::new(Limits::default());
+        let resource = resource(Some(serde_json::from_str(&text).unwrap()), &Sink::new(&store)).unwrap().unwrap();
+        let last = resource.attributes.last().map(|last| &last.value);
+        assert!(
+            matches!(last, Some(Value::String(text)) if text.starts_with("745 attributes: key 255, key 256")),
+            "{last:?}"
+        );
+    }
+
+    #[test]
+    fn items_of_a_large_resource_or_scope_are_refused_before_it_is_parsed() {
+        let (all, second) = (vec!["span 1".to_owned(), "span 2".to_owned()], vec!["span 2".to_owned()]);
+        assert_eq!(decoded(&Json::Null, &json!({ "name": "x".repeat(1 << 19) })), (all, 0));
+        // Text is neither a resource nor a scope, but only parsing finds that out.
+        let large = Json::String("x".repeat(MAX_ORIGIN));
+        assert_eq!(decoded(&large, &json!({})), (second.clone(), 1));
+        assert_eq!(decoded(&json!({}), &large), (second, 1));
+    }
 }

@@ -7,8 +7,8 @@
 //! | `items` | spans and log records |
 //! | `metrics` | metrics |
 //!
-//! Unknown fields are skipped. An item is parsed on its own, and its text may have up to [`MAX_ITEM`] bytes, which bounds the memory
-//! that a request takes while it is parsed.
+//! Unknown fields are skipped. The lists of a request are read element by element, and each item, resource and scope is parsed on its
+//! own. Its text may have up to [`MAX_ITEM`] or [`MAX_ORIGIN`] bytes, which bounds the memory that a request takes while it is parsed.
 
 mod common;
 mod fields;
@@ -19,6 +19,8 @@ use super::{Malformed, Signal, Sink};
 
 /// The maximum size of an item in bytes.
 const MAX_ITEM: usize = 16 << 20;
+/// The maximum size of a resource or a scope in bytes. The items of a larger one are refused.
+const MAX_ORIGIN: usize = 1 << 20;
 
 /// Decodes a request into the store. Returns the number of items that were refused.
 ///

@@ -42,7 +42,7 @@ struct State {
 
 struct Use {
     connection: ConnectionHandle,
-    /// True after an upgrade.
+    /// True for a tunnel, and after a change of the protocol.
     is_kept: AtomicBool,
 }
 
@@ -138,8 +138,8 @@ impl ConnectionUse {
         Arc::ptr_eq(&self.0.connection.0, &connection.0)
     }
 
-    /// Leaves the connection active until it is closed, after an upgrade to another protocol.
-    pub(crate) fn keep(self) {
+    /// Leaves the connection active until it is closed, because it has become a tunnel or has changed its protocol.
+    pub fn keep(self) {
         self.0.is_kept.store(true, Ordering::Relaxed);
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
-use telemark_kit::{Clock, guarded, keys, lock};
+use telemark_kit::{Clock, guarded, is_current, keys, lock};
 
 use crate::client::current;
 use crate::client::failure::io_error_type;
@@ -87,19 +87,27 @@ impl PhaseLog {
         PhaseLog(Arc::new(Inner { clock, state: Mutex::default() }))
     }
 
-    /// Records the phase that a call still waits for when it ends without a response.
-    pub(crate) fn cut_off(&self, context: &Context) {
+    /// Records the phase that a call still waits for when it ends without a response. `ended` is the end of the call, or `None`
+    /// if the tracer dates it.
+    pub(crate) fn cut_off(&self, context: &Context, ended: Option<SystemTime>) {
         // Not locked while the span records the event: processors are user code.
-        let pending = lock(&self.0.state).pending.last().copied();
+        let pending = std::mem::take(&mut lock(&self.0.state).pending).pop();
         if let Some((phase, started)) = pending {
-            self.record(context, phase, started, End::CutOff);
-            lock(&self.0.state).pending.clear();
+            self.record(context, phase, started, ended, End::CutOff);
         }
     }
 
-    fn record(&self, context: &Context, phase: ConnectionPhase, started: SystemTime, end: End) {
+    /// Records the end of a phase at the given time, or else now.
+    fn record(
+        &self,
+        context: &Context,
+        phase: ConnectionPhase,
+        started: SystemTime,
+        ended: Option<SystemTime>,
+        end: End,
+    ) {
         // The clock is user code.
-        let now = self.0.clock.now();
+        let now = ended.unwrap_or_else(|| self.0.clock.now());
         let started = {
             let mut state = lock(&self.0.state);
             let started = state.ended.map_or(started, |ended| ended.max(started));
@@ -161,7 +169,7 @@ impl Started {
     fn end(&self, end: End) {
         let waits = self.leave();
         // The request may use another connection that became available first.
-        if !waits || !current::is_current(&self.context) {
+        if !waits || !is_current(&self.context) {
             return;
         }
         if !matches!(end, End::Connected) {
@@ -171,7 +179,7 @@ impl Started {
             }
             state.failures = state.failures.saturating_add(1);
         }
-        self.log.record(&self.context, self.phase, self.at, end);
+        self.log.record(&self.context, self.phase, self.at, None, end);
     }
 }
 
@@ -192,7 +200,7 @@ impl Timer {
 
     /// Forgets a phase that continues without the request, which uses another connection.
     fn check(&mut self) {
-        let continues = |started: &Started| guarded(|| current::is_current(&started.context)).unwrap_or_default();
+        let continues = |started: &Started| guarded(|| is_current(&started.context)).unwrap_or_default();
         if self.0.as_ref().is_some_and(|started| !continues(started)) {
             if let Some(started) = self.0.take() {
                 started.leave();
