@@ -12,6 +12,7 @@
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
 //! L0  sync  time  process  context  value  text  id  error  attributes  instrumentation_scope  limits  signal
+//!     switches
 //! ```
 
 pub mod attributes;
@@ -37,6 +38,7 @@ pub mod sampling;
 pub mod self_metrics;
 pub mod signal;
 pub mod span_filter;
+mod switches;
 mod sync;
 pub mod testing;
 pub mod text;

@@ -213,6 +213,7 @@ impl TelemetryBuilder {
             records_panics: model.records_panics == Some(true),
             home: Generation::current(),
             has_ended: Arc::default(),
+            changes: Arc::default(),
         };
         Ok(Telemetry::new(handle, model.propagator, instrumentations, companions))
     }

@@ -1,8 +1,8 @@
 //! The handle to a [`Telemetry`]: a single flush and a single shutdown, shared by the guard, termination signals and
 //! program exit.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::signals::{Health, Provider, Providers};
@@ -25,6 +25,8 @@ pub struct TelemetryHandle {
     pub(super) home: Generation,
     /// True once a shutdown has finished.
     pub(super) has_ended: Arc<AtomicBool>,
+    /// Locked while all signals are enabled or disabled.
+    pub(super) changes: Arc<Mutex<()>>,
 }
 
 impl TelemetryHandle {

@@ -8,12 +8,14 @@
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
 //! | `signals` | the list of signals, and the model, provider and methods of each |
 //! | `telemetry` | a program's telemetry, and how it is installed |
+//! | `control` | the changes while a program runs |
 //! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
 //! | `panics` | panics as log records, in the program's panic hook |
 //! | `termination` | shutdown without the guard: signals and `exit` |
 //! | `ending` | the shutdown on an SDK thread; the host waits for it, but no longer than the flush timeout |
 
 mod builder;
+mod control;
 mod ending;
 mod handle;
 mod model;
@@ -25,6 +27,7 @@ mod telemetry;
 mod termination;
 
 pub use builder::TelemetryBuilder;
+pub use control::Control;
 pub use handle::TelemetryHandle;
 pub use pipeline::{Pipeline, PipelineSignal};
 pub use registry::{Factory, Node};

@@ -186,7 +186,7 @@ impl ProviderInner {
     /// Emits a record for each call site with suppressed records. Does nothing after shutdown, and within a processor, whose
     /// records would be dropped.
     pub(super) fn report_suppressed(&self) {
-        let Some(volume) = self.volume.as_ref().filter(|_| !self.is_off() && !EMITTING.get()) else { return };
+        let Some(volume) = self.volume.as_ref().filter(|_| !self.has_ended() && !EMITTING.get()) else { return };
         volume.report(self.limits, self.clock.now(), |record| self.process(&mut Some(record), &Context::default()));
     }
 }

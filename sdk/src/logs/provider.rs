@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
@@ -17,6 +17,7 @@ use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
+use crate::switches::{Flags, Switch, Switches};
 use crate::time::{Clock, Deadline};
 
 /// Creates loggers. Cheap to clone; clones share the same provider.
@@ -66,7 +67,7 @@ impl SdkLoggerProvider {
     /// Returns the first error of a processor. The remaining ones are still shut down.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.report_suppressed();
-        if self.0.off.swap(true, Ordering::AcqRel) {
+        if self.0.switches.end() {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
                 result => result,
@@ -90,24 +91,33 @@ impl SdkLoggerProvider {
         self.0.count.clone()
     }
 
-    /// Returns true while records are taken: the provider has a processor and is not shut down.
+    /// Returns true if the provider has a processor and is not shut down.
     pub(crate) fn is_recording(&self) -> bool {
-        !self.0.is_off() && self.has_processors()
+        !self.0.has_ended() && self.has_processors()
+    }
+
+    /// Sets one of the switches. While one is off, records are dropped.
+    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.0.switches.set(switch, is_enabled);
+    }
+
+    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
+        self.0.switches.state().is_on(switch)
     }
 
     pub(super) fn has_processors(&self) -> bool {
         !self.0.processors.is_empty()
     }
 
-    /// Stops recording. Uses only atomic stores, because it runs in forked children.
+    /// Stops recording. Uses only atomics, because it runs in forked children.
     pub(crate) fn turn_off(&self) {
-        self.0.off.store(true, Ordering::Relaxed);
+        self.0.switches.end();
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
     /// Makes the next record report that it is lost because the telemetry's guard was dropped.
     pub(crate) fn note_that_the_guard_is_gone(&self) {
-        if self.0.is_off() && self.has_processors() {
+        if self.0.has_ended() && self.has_processors() {
             self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
         }
     }
@@ -238,7 +248,7 @@ impl LoggerProviderBuilder {
             // A processor that panics gets every record and its context.
             wants_context: self.processors.iter().any(|processor| catch(|| processor.wants_context()).unwrap_or(true)),
             is_selective: self.processors.iter().all(|processor| catch(|| processor.is_selective()).unwrap_or(false)),
-            off: AtomicBool::new(false),
+            switches: Switches::new(false, Flags(0)),
             note: AtomicU8::new(Note::None as u8),
             count: self.counts_records.then(|| Arc::new(LogCount::new())),
             resource: self.resource,
@@ -276,8 +286,7 @@ pub(super) struct ProviderInner {
     pub(super) is_selective: bool,
     /// `None` unless records are counted.
     count: Option<Arc<LogCount>>,
-    /// True after shutdown.
-    off: AtomicBool,
+    switches: Switches,
     /// A [`Note`]: the message for the first record that comes too late, printed once.
     note: AtomicU8,
 }
@@ -291,15 +300,16 @@ enum Note {
 }
 
 impl ProviderInner {
+    /// Returns true after shutdown.
     #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        self.off.load(Ordering::Relaxed)
+    pub(super) fn has_ended(&self) -> bool {
+        self.switches.state().has_ended()
     }
 
     /// Returns true if records are dropped. The first lost record logs the reason.
     #[inline]
     pub(super) fn refuses(&self) -> bool {
-        let is_off = self.is_off();
+        let is_off = self.switches.state().is_off();
         if is_off {
             self.say_why();
         }

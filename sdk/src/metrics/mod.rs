@@ -31,6 +31,7 @@ mod config;
 mod data;
 pub mod exemplar;
 mod instrument;
+mod meters;
 mod provider;
 mod reader;
 mod series;

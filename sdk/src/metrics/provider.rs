@@ -12,8 +12,10 @@ use crate::error::ExportError;
 use crate::metrics::config::View;
 use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::instrument::{SdkMeter, Shared};
+use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
+use crate::switches::Switch;
 use crate::time::{Clock, Deadline};
 
 /// Creates meters. Cheap to clone; all clones refer to the same provider.
@@ -107,6 +109,15 @@ impl SdkMeterProvider {
     /// Stops creating instruments. Runs in a forked child, so this is a single atomic store.
     pub(crate) fn turn_off(&self) {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
+    }
+
+    /// Sets one of the switches. While one is off, nothing is measured or collected.
+    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.0.shared.meters.set_enabled(switch, is_enabled);
+    }
+
+    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
+        self.0.shared.meters.is_enabled(switch)
     }
 
     /// Returns true if there is a reader.
@@ -225,11 +236,11 @@ impl MeterProviderBuilder {
 
     /// Builds the provider.
     pub fn build(mut self) -> SdkMeterProvider {
-        let callbacks = Arc::new(Callbacks::default());
+        let (callbacks, meters) = (Arc::new(Callbacks::default()), Arc::new(Meters::new()));
         let mut pipelines = Vec::new();
         for (index, reader) in self.readers.iter_mut().enumerate() {
             let (config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());
-            let pipeline = Pipeline::new(index, config, resource, clock, callbacks.clone());
+            let pipeline = Pipeline::new(index, config, resource, clock, (callbacks.clone(), meters.clone()));
             let pipeline = Arc::new(pipeline);
             reader.connect(Source(pipeline.clone()));
             pipelines.push(pipeline);
@@ -240,6 +251,7 @@ impl MeterProviderBuilder {
             callbacks,
             exemplars: self.exemplars,
             clock: self.clock,
+            meters,
             is_shut_down: AtomicBool::new(false),
             rejected: Arc::new(AtomicU64::new(0)),
         };

@@ -149,7 +149,7 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
 /// Records that the guard of the installed telemetry was dropped, so that the next span logs a warning that spans are
 /// being lost.
 pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
-    if tracers.is_off() && INSTALLED.get().is_some() {
+    if tracers.has_ended() && INSTALLED.get().is_some() {
         tracers.note_that_the_guard_is_gone();
     }
 }

@@ -3,6 +3,7 @@
 pub mod active;
 pub(crate) mod bridged;
 mod call_site;
+mod decisions;
 pub(crate) mod exceptions;
 mod failure;
 mod in_context;

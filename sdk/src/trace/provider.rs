@@ -3,11 +3,12 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
+use super::decisions::Decisions;
 use super::processor::{Processors, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::baggage_attributes::BaggageAttributes;
@@ -20,6 +21,7 @@ use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
 use crate::sampling::Sampler;
 use crate::signal::Traces;
+use crate::switches::{State, Switch};
 use crate::time::{Clock, Deadline};
 
 /// Creates tracers. Cheap to clone; clones share the same provider.
@@ -59,7 +61,7 @@ impl SdkTracerProvider {
     /// # Errors
     /// Returns the first error from a processor or the sampler. All of them are shut down regardless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        if self.0.off.swap(true, Ordering::AcqRel) {
+        if self.0.decisions.end() {
             return self.0.processors.each(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
                 result => result,
@@ -67,7 +69,21 @@ impl SdkTracerProvider {
         }
         let processors = self.0.processors.each(|processor| processor.shutdown(deadline));
         // Shut the sampler down last, so that a hanging sampler does not lose any spans.
-        processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
+        processors.and(self.0.decisions.shut_down(deadline))
+    }
+
+    /// Replaces the sampler for spans that start from now on. Shuts the one before down, which may take until `deadline`.
+    pub(crate) fn set_sampler(&self, sampler: Box<dyn Sampler>, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.decisions.set_sampler(sampler, deadline)
+    }
+
+    /// Sets one of the switches. While one is off, no spans start; those that have started are recorded to their end.
+    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.0.decisions.set_enabled(switch, is_enabled);
+    }
+
+    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
+        self.0.decisions.state().is_on(switch)
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.
@@ -92,18 +108,17 @@ impl SdkTracerProvider {
     /// Returns the sampler's name as used in `OTEL_TRACES_SAMPLER`, or the sampler's description if it has no such
     /// name.
     pub(crate) fn sampler_name(&self) -> String {
-        let description = catch(|| self.0.sampler.description()).unwrap_or("one that panics".into());
-        crate::sampling::name_of(&description).into_owned()
+        crate::sampling::name_of(&self.0.decisions.sampler_description()).into_owned()
     }
 
-    /// Returns true if no spans are created because the provider is disabled or has been shut down.
-    pub(crate) fn is_off(&self) -> bool {
-        self.0.is_off()
+    /// Returns true if no spans are ever created, because the provider is disabled or has been shut down.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 
-    /// Stops recording. Uses only atomic stores, because it runs in forked children.
+    /// Stops recording. Uses only atomics, because it runs in forked children.
     pub(crate) fn turn_off(&self) {
-        self.0.off.store(true, Ordering::Relaxed);
+        self.0.decisions.end();
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
@@ -253,16 +268,12 @@ impl TracerProviderBuilder {
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let processors = Processors::new(self.processors);
         let inner = ProviderInner {
-            // A sampler that panics is asked about each span.
-            drops_below_unsampled: catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false),
+            decisions: Decisions::new(sampler, self.is_disabled),
             wants_start: !self.baggage.is_empty() || processors.want(|processor| processor.wants_start()),
             wants_ending: processors.want(|processor| processor.wants_ending()),
-            samples_below_sampled: catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false),
-            off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
             resource: self.resource,
-            sampler,
             ids: self.ids,
             clock: self.clock,
             limits,
@@ -277,9 +288,7 @@ impl TracerProviderBuilder {
 #[derive(Debug)]
 pub(super) struct ProviderInner {
     pub(super) resource: Resource,
-    pub(super) sampler: Box<dyn Sampler>,
-    pub(super) drops_below_unsampled: bool,
-    pub(super) samples_below_sampled: bool,
+    pub(super) decisions: Decisions,
     /// True if spans need their parent's context when they start, either for a processor or to copy baggage.
     pub(super) wants_start: bool,
     /// True if a processor needs to be called before spans end.
@@ -293,8 +302,6 @@ pub(super) struct ProviderInner {
     pub(super) processors: Processors,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
-    /// True if no spans are created, because the provider is disabled or has been shut down.
-    off: AtomicBool,
     /// A [`Note`], which explains why no spans are created. It is logged once, when the next span starts.
     note: AtomicU8,
 }
@@ -308,15 +315,16 @@ enum Note {
 }
 
 impl ProviderInner {
+    /// Returns true if no spans are ever created, because the provider is disabled or has been shut down.
     #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        self.off.load(Ordering::Relaxed)
+    pub(super) fn has_ended(&self) -> bool {
+        self.decisions.state().has_ended()
     }
 
-    /// Like [`Self::is_off`], but called when a span starts: if the span is the first to be lost, logs the reason.
+    /// Returns true if no span starts in this state. If the span is the first to be lost, logs the reason.
     #[inline]
-    pub(super) fn refuses(&self) -> bool {
-        let is_off = self.is_off();
+    pub(super) fn refuses(&self, state: State) -> bool {
+        let is_off = state.is_off();
         if is_off {
             self.say_why();
         }
@@ -325,6 +333,10 @@ impl ProviderInner {
 
     #[cold]
     fn say_why(&self) {
+        // Nothing is stored in the common case, so that the threads of a program without telemetry do not disturb each other.
+        if self.note.load(Ordering::Relaxed) == Note::None as u8 {
+            return;
+        }
         match self.note.swap(Note::None as u8, Ordering::Relaxed) {
             note if note == Note::GuardGone as u8 => diag::guard_is_gone("this span"),
             note if note == Note::Forked as u8 => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),

@@ -31,20 +31,20 @@ pub struct SdkTracer {
 }
 
 impl SdkTracer {
-    /// Returns true if spans are processed, which requires a processor and a provider that has not been shut down.
+    /// Returns true if spans are processed, which requires a processor and a provider that is enabled and has not been shut down.
     /// Without a processor, spans still have ids and are propagated.
     ///
     /// spec: trace/sdk.md#enabled
     #[inline]
     pub fn enabled(&self) -> bool {
-        self.has_ids() && !self.provider.processors.is_empty()
+        !self.provider.decisions.state().is_off() && !self.provider.processors.is_empty()
     }
 
-    /// Returns true if spans get their own ids, which requires that the provider is not disabled and has not been shut
+    /// Returns true if spans may get their own ids, which requires that the provider is not disabled and has not been shut
     /// down.
     #[inline]
     pub(super) fn has_ids(&self) -> bool {
-        !self.provider.is_off()
+        !self.provider.has_ended()
     }
 
     /// Returns true if spans need the context in which they start, either for a processor or to copy baggage.
@@ -58,14 +58,15 @@ impl SdkTracer {
     #[inline]
     pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
-        if provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
+        let state = provider.decisions.state();
+        if provider.refuses(state) || parent.is_telemetry_suppressed() || is_background() {
             return Glance::Silent;
         }
         let span = parent.span();
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(unsampled::Parent::new(context)),
-            (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
+            (true, false, _) if state.drops_below_unsampled() => Glance::Dropped(unsampled::Parent::new(context)),
+            (true, true, false) if state.samples_below_sampled() && provider.ids.is_none() => {
                 Glance::Sampled(child_of(context))
             }
             _ => Glance::Unknown,
@@ -154,7 +155,6 @@ impl SdkTracer {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> Result<(SpanData, Vec<KeyValue>), SpanContext> {
-        let provider = &*self.provider;
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
         let (trace_id, inherited_flags) = if parent_context.is_valid() {
@@ -166,11 +166,7 @@ impl SdkTracer {
             }
         };
         let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
-        let result = catch(|| provider.sampler.sample(&request)).unwrap_or_else(|_| {
-            crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
-            SamplingResult::new(Decision::Drop)
-        });
-        let SamplingResult { decision, attributes: added, trace_state } = result;
+        let SamplingResult { decision, attributes: added, trace_state } = self.provider.decisions.sample(&request);
         let trace_state = trace_state.unwrap_or_else(|| parent_context.trace_state().clone());
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);

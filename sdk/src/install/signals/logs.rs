@@ -17,7 +17,7 @@ use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::limits::LogRecordLimits;
 use crate::logs::{
     LogRecordProcessor, LogVolume, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active,
@@ -27,6 +27,7 @@ use crate::runtime::Runtime;
 use crate::self_metrics::Words;
 use crate::signal::Logs;
 use crate::span_filter::{self, SpanFilter};
+use crate::switches::Switch;
 use crate::time::Deadline;
 
 impl PipelineSignal for Logs {
@@ -108,6 +109,14 @@ impl Provider for SdkLoggerProvider {
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.shutdown(deadline)
+    }
+
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
     }
 
     fn is_recording(&self) -> bool {
@@ -213,6 +222,14 @@ impl TelemetryBuilder {
         let logs = self.logs();
         logs.provider = change(std::mem::take(&mut logs.provider));
         self
+    }
+}
+
+/// Methods for logs.
+impl Control {
+    /// Enables or disables logs. While they are disabled, log records are dropped without being counted as lost.
+    pub fn set_logs_enabled(&self, is_enabled: bool) {
+        self.0.providers.logs.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::metrics::{
     ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
     View, active,
@@ -22,6 +22,7 @@ use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
 use crate::signal::Metrics;
+use crate::switches::Switch;
 use crate::time::Deadline;
 
 impl PipelineSignal for Metrics {
@@ -98,6 +99,14 @@ impl Provider for SdkMeterProvider {
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.shutdown(deadline)
+    }
+
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
     }
 
     fn is_recording(&self) -> bool {
@@ -200,6 +209,15 @@ impl TelemetryBuilder {
 
     fn metrics(&mut self) -> &mut Model {
         &mut self.model.signals.metrics
+    }
+}
+
+/// Methods for metrics.
+impl Control {
+    /// Enables or disables metrics. While they are disabled, measurements are dropped, callbacks are not called, and collections are
+    /// empty. What was measured before stays, and is collected once metrics are enabled again.
+    pub fn set_metrics_enabled(&self, is_enabled: bool) {
+        self.0.providers.metrics.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
@@ -26,6 +26,7 @@ use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
 use crate::span_filter::{self, SpanFilter};
+use crate::switches::Switch;
 use crate::time::Deadline;
 use crate::trace::{ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
 
@@ -138,8 +139,16 @@ impl Provider for SdkTracerProvider {
         self.shutdown(deadline)
     }
 
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
+    }
+
     fn is_recording(&self) -> bool {
-        !self.is_off()
+        !self.has_ended()
     }
 
     fn describe(&self) -> String {
@@ -261,6 +270,27 @@ impl TelemetryBuilder {
         let traces = self.traces();
         traces.provider = change(std::mem::take(&mut traces.provider));
         self
+    }
+}
+
+/// Methods for traces.
+impl Control {
+    /// Replaces the sampler for spans that start from now on, and shuts the one before down, within the flush timeout. A span that
+    /// another thread is starting may still be decided by the sampler before, during and after its shutdown.
+    pub fn set_sampler(&self, sampler: impl Sampler) {
+        if self.0.home.is_past() {
+            return;
+        }
+        let deadline = Deadline::after(self.0.flush_timeout);
+        if let Err(error) = self.0.providers.traces.set_sampler(Box::new(sampler), deadline) {
+            crate::__warn!("sampler.shutdown", "a sampler that was replaced could not be shut down: {error}");
+        }
+    }
+
+    /// Enables or disables traces. While they are disabled, no span starts, and incoming trace context is propagated unchanged. Spans
+    /// that have started are recorded to their end.
+    pub fn set_traces_enabled(&self, is_enabled: bool) {
+        self.0.providers.traces.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

@@ -68,7 +68,7 @@ impl SdkMeter {
     }
 
     fn checks(&self, kind: InstrumentKind) -> Checks {
-        Checks::new(kind, self.shared.exemplars, self.shared.rejected.clone())
+        Checks::new(kind, self.shared.exemplars, &self.shared)
     }
 
     fn synchronous<T: Measured>(
@@ -125,7 +125,11 @@ impl SdkMeter {
         }
         for callback in callbacks {
             let observed = observed.clone();
-            self.shared.callbacks.add(Arc::new(move |reader| callback(&ForReader { observed: &observed, reader })));
+            self.shared.callbacks.add(Arc::new(move |reader| {
+                if observed.checks.is_on() {
+                    callback(&ForReader { observed: &observed, reader });
+                }
+            }));
         }
     }
 }

@@ -1,0 +1,141 @@
+//! The parts of a tracer provider that decide about spans and may change while it runs: the switches and the sampler.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::thread::LocalKey;
+
+use crate::error::{ExportError, catch};
+use crate::process::unless_stuck;
+use crate::sampling::{AlwaysOff, Decision, Sampler, SamplingRequest, SamplingResult, shut_down};
+use crate::switches::{Flags, State, Switch, Switches};
+use crate::sync::{Kept, Live, Slot};
+use crate::time::Deadline;
+
+/// The sampler drops every span whose parent is not sampled.
+const DROPS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST);
+/// The sampler samples every span whose parent is local and sampled.
+const SAMPLES_BELOW_SAMPLED: Flags = Flags(Flags::FIRST << 1);
+const FACTS: Flags = Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0);
+
+/// The switches and the sampler of a provider.
+#[derive(Debug)]
+pub(super) struct Decisions {
+    /// The switches, and what is known about the sampler, so that a span below a local parent costs one load.
+    switches: Switches,
+    sampler: Live<Contained>,
+    /// True once the sampler has been shut down. Locked while the sampler is replaced.
+    has_no_sampler: Mutex<bool>,
+}
+
+impl Decisions {
+    pub(super) fn new(sampler: Box<dyn Sampler>, is_disabled: bool) -> Self {
+        Decisions {
+            switches: Switches::new(is_disabled, facts(&*sampler)),
+            sampler: Live::new(Contained(sampler)),
+            has_no_sampler: Mutex::new(false),
+        }
+    }
+
+    /// Returns the state of the switches, with the facts about the sampler.
+    #[inline]
+    pub(super) fn state(&self) -> State {
+        self.switches.state()
+    }
+
+    pub(super) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.switches.set(switch, is_enabled);
+    }
+
+    /// Stops the recording for good. Returns true if it had already been stopped. Consists of one atomic operation, because it runs in
+    /// forked children.
+    pub(super) fn end(&self) -> bool {
+        self.switches.end()
+    }
+
+    /// Asks the sampler. A sampler that panics drops the span.
+    pub(super) fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        let sample = |sampler: &Contained| {
+            catch(|| sampler.0.sample(request)).unwrap_or_else(|_| {
+                crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
+                SamplingResult::new(Decision::Drop)
+            })
+        };
+        self.sampler.with(sample).unwrap_or(SamplingResult::new(Decision::Drop))
+    }
+
+    /// Returns the sampler's description.
+    pub(super) fn sampler_description(&self) -> String {
+        let describe = |sampler: &Contained| catch(|| sampler.0.description().into_owned()).ok();
+        self.sampler.with(describe).flatten().unwrap_or("one that panics".into())
+    }
+
+    /// Replaces the sampler for spans that start from now on, and shuts the one before down. After [`Self::shut_down`], shuts
+    /// `sampler` itself down.
+    pub(super) fn set_sampler(&self, sampler: Box<dyn Sampler>, deadline: Deadline) -> Result<(), ExportError> {
+        let (known, sampler) = (facts(&*sampler), Contained(sampler));
+        let lock = unless_stuck(self.has_no_sampler.try_lock(), || self.has_no_sampler.lock());
+        let Some(has_none) = lock.filter(|has_none| !**has_none) else { return shut_down(&*sampler.0, deadline) };
+        // Until the end of the change, a span asks one of the samplers instead of relying on a fact.
+        self.switches.set_flags(FACTS, Flags(0));
+        let before = self.sampler.replace(sampler);
+        self.switches.set_flags(FACTS, known);
+        drop(has_none);
+        let result = shut_down(&*before.0, deadline);
+        drop(before);
+        self.sampler.free();
+        result
+    }
+
+    /// Shuts the sampler down. Later spans are not sampled by another one.
+    pub(super) fn shut_down(&self, deadline: Deadline) -> Result<(), ExportError> {
+        let lock = unless_stuck(self.has_no_sampler.try_lock(), || self.has_no_sampler.lock());
+        if lock.is_none_or(|mut has_none| std::mem::replace(&mut *has_none, true)) {
+            return Ok(());
+        }
+        let result = self.sampler.get().map_or(Ok(()), |sampler| shut_down(&*sampler.0, deadline));
+        self.sampler.free();
+        result
+    }
+}
+
+/// Facts about the sampler that let spans start without asking it.
+impl State {
+    #[inline]
+    pub(super) fn drops_below_unsampled(self) -> bool {
+        self.has(DROPS_BELOW_UNSAMPLED)
+    }
+
+    #[inline]
+    pub(super) fn samples_below_sampled(self) -> bool {
+        self.has(SAMPLES_BELOW_SAMPLED)
+    }
+}
+
+/// Returns what is known about a sampler. One that panics is asked about each span.
+fn facts(sampler: &dyn Sampler) -> Flags {
+    let flag = |is_set: bool, flag: Flags| if is_set { flag.0 } else { 0 };
+    let drops = catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false);
+    let samples = catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false);
+    Flags(flag(drops, DROPS_BELOW_UNSAMPLED) | flag(samples, SAMPLES_BELOW_SAMPLED))
+}
+
+/// A sampler whose destructor may panic.
+#[derive(Debug)]
+struct Contained(Box<dyn Sampler>);
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        // The substitute occupies no memory.
+        let sampler = std::mem::replace(&mut self.0, Box::new(AlwaysOff));
+        if catch(|| drop(sampler)).is_err() {
+            crate::__warn!("sampler.panic", "the sampler panicked when it was dropped");
+        }
+    }
+}
+
+impl Kept for Contained {
+    fn slot() -> &'static LocalKey<Slot<Self>> {
+        thread_local!(static SLOT: Slot<Contained> = const { Cell::new(None) });
+        &SLOT
+    }
+}

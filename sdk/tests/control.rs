@@ -1,0 +1,320 @@
+//! Changes while telemetry runs: the sampler, the switches, and what other threads see of them.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of threads")]
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::trace::{Span, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use telemark_sdk::ExportError;
+use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::config::Env;
+use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::metrics::PullReader;
+use telemark_sdk::runtime::{ManualRuntime, Runtime};
+use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
+use telemark_sdk::signal::{Logs, Traces};
+use telemark_sdk::testing::{InMemoryExporter, metrics_text};
+use telemark_sdk::time::Deadline;
+
+fn builder(spans: &InMemoryExporter<Traces>) -> TelemetryBuilder {
+    Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]))
+        .with_runtime(Runtime::Manual(ManualRuntime::new()))
+        .with_span_exporter(spans.clone())
+}
+
+fn flush(telemetry: &Telemetry) {
+    telemetry.force_flush(Deadline::NEVER).unwrap();
+}
+
+/// What happens to a sampler: its decisions by their number, its shutdowns and its destructors.
+#[derive(Debug, Default)]
+struct Fates {
+    sampled: AtomicUsize,
+    shut_down: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+/// Samples every span or none, and marks those that it samples with its number.
+#[derive(Debug)]
+struct Numbered {
+    number: usize,
+    samples: bool,
+    fates: Arc<Fates>,
+}
+
+impl Sampler for Numbered {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        if !self.samples {
+            return SamplingResult::new(Decision::Drop);
+        }
+        self.fates.sampled.fetch_add(1, Ordering::Relaxed);
+        let number = KeyValue::new("sampler", i64::try_from(self.number).unwrap());
+        SamplingResult::new(Decision::RecordAndSample).with_attributes(vec![number])
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        format!("Numbered{{{}}}", self.number).into()
+    }
+
+    fn shutdown(&self, _: Deadline) -> Result<(), ExportError> {
+        self.fates.shut_down.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        self.fates.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+const CHANGES: usize = 1000;
+
+/// Threads start roots with children while the sampler changes. Every span is recorded exactly when it was sampled at its start, and
+/// the thread that changes the sampler sees each change at once.
+#[test]
+fn a_thousand_changes_under_load_lose_no_span_and_confuse_none() {
+    let exporter = InMemoryExporter::<Traces>::new();
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]))
+        .with_span_exporter(exporter.clone())
+        .with_span_batch(BatchConfig::SPANS.with_max_queue_size(1 << 22).with_max_queue_bytes(usize::MAX))
+        .build()
+        .unwrap();
+    let (control, fates) = (telemetry.control(), Arc::new(Fates::default()));
+    let numbered = |number: usize| Numbered { number, samples: number % 2 == 0, fates: fates.clone() };
+    let set = |number: usize| match number % 4 {
+        // Children follow their parent without asking the sampler.
+        0 | 1 => control.set_sampler(ParentBased::new(numbered(number))),
+        _ => control.set_sampler(numbered(number)),
+    };
+    set(0);
+    let (is_over, started, sampled) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let root_with_children = || {
+        let tracer = telemetry.tracer("load");
+        let root = tracer.start_with_context("root", &Context::new());
+        let mut count = usize::from(root.span_context().is_sampled());
+        let context = Context::new().with_span(root);
+        for _ in 0..3 {
+            let child = tracer.start_with_context("child", &context);
+            count += usize::from(child.span_context().is_sampled());
+            assert_eq!(child.span_context().is_sampled(), child.is_recording());
+        }
+        sampled.fetch_add(count, Ordering::Relaxed);
+        started.fetch_add(4, Ordering::Relaxed);
+    };
+    thread::scope(|scope| {
+        let load = || {
+            while !is_over.load(Ordering::Relaxed) {
+                root_with_children();
+            }
+        };
+        let threads = [(); 3].map(|()| scope.spawn(load));
+        for number in 1..=CHANGES {
+            set(number);
+            let before = started.load(Ordering::Relaxed);
+            let own = telemetry.tracer("own").start_with_context("own", &Context::new());
+            assert_eq!(own.span_context().is_sampled(), number % 2 == 0, "sampler {number} decides from now on");
+            sampled.fetch_add(usize::from(own.is_recording()), Ordering::Relaxed);
+            // The change takes place under load.
+            while number % 100 == 0 && started.load(Ordering::Relaxed) == before {
+                thread::yield_now();
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        // Joined one by one, because the end of the scope does not wait for what threads keep.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    flush(&telemetry);
+    let spans = exporter.items();
+    assert_eq!(spans.len(), sampled.load(Ordering::Relaxed));
+    assert_eq!(telemetry.health().traces[0].dropped_queue_full, 0);
+    let numbers: Vec<_> = spans
+        .iter()
+        .filter_map(|span| span.own_attributes.iter().find(|own| own.key.as_str() == "sampler"))
+        .map(|own| own.value.as_str().parse::<usize>().unwrap())
+        .collect();
+    assert_eq!(numbers.len(), fates.sampled.load(Ordering::Relaxed), "each decision has its span");
+    assert!(numbers.iter().all(|number| number % 2 == 0), "no span has the mark of a sampler that drops");
+    assert_eq!(fates.shut_down.load(Ordering::Relaxed), CHANGES, "all but the last one");
+    let dropped = fates.dropped.load(Ordering::Relaxed);
+    assert!((CHANGES - 3..=CHANGES).contains(&dropped), "{dropped}: each thread kept one at most");
+    telemetry.shutdown(Deadline::NEVER).unwrap();
+    assert_eq!(fates.shut_down.load(Ordering::Relaxed), CHANGES + 1);
+    assert_eq!(fates.dropped.load(Ordering::Relaxed), CHANGES, "threads that have ended keep nothing");
+    // A sampler that comes too late is shut down and dropped as well.
+    set(CHANGES + 1);
+    let [shut_down, dropped] = [&fates.shut_down, &fates.dropped].map(|fate| fate.load(Ordering::Relaxed));
+    assert_eq!((shut_down, dropped), (CHANGES + 2, CHANGES + 1));
+}
+
+#[test]
+fn what_was_known_about_a_sampler_does_not_outlive_it() {
+    let exporter = InMemoryExporter::new();
+    let telemetry = builder(&exporter).build().unwrap();
+    let (control, tracer) = (telemetry.control(), telemetry.tracer("shop"));
+    let root = Context::new().with_span(tracer.start_with_context("root", &Context::new()));
+    let unsampled = {
+        control.set_sampler(AlwaysOff);
+        Context::new().with_span(tracer.start_with_context("root", &Context::new()))
+    };
+    let check = |below_sampled: bool, below_unsampled: bool| {
+        let sampled = [&root, &unsampled].map(|parent| {
+            let child = tracer.start_with_context("child", parent);
+            child.span_context().is_sampled()
+        });
+        assert_eq!(sampled, [below_sampled, below_unsampled]);
+    };
+    check(false, false);
+    control.set_sampler(AlwaysOn);
+    check(true, true);
+    control.set_sampler(ParentBased::new(AlwaysOff));
+    check(true, false);
+    control.set_sampler(ParentBased::new(AlwaysOn).with_local_parent_sampled(AlwaysOff));
+    check(false, false);
+    assert!(telemetry.handle().control().is_enabled());
+}
+
+/// A sampler that panics in each of its methods but `sample`.
+#[derive(Debug)]
+struct Panics;
+
+impl Sampler for Panics {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::RecordAndSample)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        panic!("description")
+    }
+
+    fn drops_below_unsampled_parents(&self) -> bool {
+        panic!("drops")
+    }
+
+    fn samples_below_sampled_parents(&self) -> bool {
+        panic!("samples")
+    }
+
+    fn shutdown(&self, _: Deadline) -> Result<(), ExportError> {
+        panic!("shutdown")
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("drop")
+    }
+}
+
+/// Changes the sampler and starts a span while it decides.
+#[derive(Debug)]
+struct Nested(Mutex<Option<Telemetry>>);
+
+impl Sampler for Nested {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        if let Some(telemetry) = self.0.lock().unwrap().take() {
+            telemetry.control().set_sampler(AlwaysOff);
+            let inner = telemetry.tracer("inner").start_with_context("inner", &Context::new());
+            assert!(!inner.is_recording());
+            std::mem::forget(telemetry);
+        }
+        SamplingResult::new(Decision::RecordAndSample)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        "Nested".into()
+    }
+}
+
+#[test]
+fn a_sampler_may_panic_anywhere_and_change_itself() {
+    let exporter = InMemoryExporter::new();
+    let telemetry = builder(&exporter).build().unwrap();
+    let (control, tracer) = (telemetry.control(), telemetry.tracer("shop"));
+    let is_recorded = || tracer.start_with_context("root", &Context::new()).is_recording();
+    control.set_sampler(Panics);
+    assert!(is_recorded());
+    control.set_sampler(Panics);
+    control.set_sampler(Nested(Mutex::new(Some(telemetry))));
+    assert!(is_recorded(), "the sampler decides about its own span");
+    assert!(!is_recorded());
+}
+
+#[test]
+fn one_switch_disables_everything_and_each_signal_has_its_own() {
+    let (spans, records, reader) =
+        (InMemoryExporter::<Traces>::new(), InMemoryExporter::<Logs>::new(), PullReader::default());
+    let telemetry =
+        builder(&spans).with_log_exporter(records.clone()).with_metric_reader(reader.clone()).build().unwrap();
+    let control = telemetry.control();
+    let (tracer, logger, meter) = (telemetry.tracer("shop"), telemetry.logger("shop"), telemetry.meter("shop"));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let of_callback = calls.clone();
+    let _observed = meter
+        .u64_observable_counter("observed")
+        .with_callback(move |observer| {
+            of_callback.fetch_add(1, Ordering::Relaxed);
+            observer.observe(1, &[]);
+        })
+        .build();
+    let counter = meter.u64_counter("orders").build();
+    let bound = meter.f64_histogram("seconds").build().bind(&[]);
+    let check = |traces: bool, logs: bool, metrics: bool| {
+        let root = tracer.start_with_context("root", &Context::new());
+        assert_eq!((root.is_recording(), root.span_context().is_valid(), tracer.enabled()), (traces, traces, traces));
+        let before = records.items().len();
+        assert_eq!(logger.event_enabled(Severity::Error, "shop", None), logs);
+        assert_eq!(logger.begin_at(None, Severity::Error, "shop", None, true).is_some(), logs);
+        let mut record = logger.create_log_record();
+        record.set_severity_number(Severity::Error);
+        logger.emit(record);
+        flush(&telemetry);
+        assert_eq!(records.items().len() - before, usize::from(logs));
+        let before = calls.load(Ordering::Relaxed);
+        counter.add(1, &[]);
+        bound.record(1.0);
+        counter.add(0, &[KeyValue::new("is", "on")]);
+        assert_eq!(reader.collect(Deadline::NEVER).unwrap().is_empty(), !metrics);
+        assert_eq!(calls.load(Ordering::Relaxed) - before, usize::from(metrics));
+    };
+    check(true, true, true);
+    // A span that has started is recorded to its end.
+    let started = tracer.start_with_context("started", &Context::new());
+    control.disable();
+    assert!(!control.is_enabled());
+    check(false, false, false);
+    let parent = Context::new().with_span(started);
+    let below = tracer.start_with_context("below", &parent);
+    assert_eq!(below.span_context(), parent.span().span_context(), "the parent is what is propagated");
+    drop((below, parent));
+    control.set_logs_enabled(false);
+    control.enable();
+    check(true, false, true);
+    control.set_traces_enabled(false);
+    check(false, false, true);
+    control.set_metrics_enabled(false);
+    check(false, false, false);
+    for set in [control.clone(), telemetry.handle().control()] {
+        set.set_traces_enabled(true);
+        set.set_logs_enabled(true);
+        set.set_metrics_enabled(true);
+    }
+    check(true, true, true);
+    flush(&telemetry);
+    let names: Vec<_> = spans.items().iter().map(|span| span.name.to_string()).collect();
+    assert_eq!(names, ["root", "started", "root", "root"]);
+    // Of seven rounds, four took measurements, and the others rejected none.
+    let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let histogram = "seconds histogram count=4 sum=4 min=1 max=1 <=5:4";
+    assert_eq!(text, format!("observed sum 1\norders sum 4\norders{{is=on}} sum 0\n{histogram}\n"));
+    assert_eq!(telemetry.meter_provider().rejected_measurements(), 0);
+    assert_eq!(telemetry.health().logs[0].suppressed, 0);
+    telemetry.shutdown(Deadline::after(Duration::from_secs(60))).unwrap();
+    control.enable();
+    assert!(!tracer.start_with_context("late", &Context::new()).is_recording());
+}
