@@ -317,7 +317,7 @@ pub mod trace {
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
         Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
-        SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
+        SpanProcessor, SpanRecord, SpanView, TracerConfig, TracerProviderBuilder,
     };
 }
 
@@ -336,10 +336,10 @@ pub mod logs {
 pub mod metrics {
     pub use telemark_sdk::metrics::{
         Aggregation, Buckets, CallbackHandle, DEFAULT_BOUNDARIES, DEFAULT_CARDINALITY_LIMIT, Exemplar, ExemplarFilter,
-        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterProviderBuilder,
-        Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable, ObservableBuilder, Observer,
-        PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter, SdkMeterProvider,
-        Temporality, TemporalityPreference, View,
+        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterConfig,
+        MeterProviderBuilder, Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable,
+        ObservableBuilder, Observer, PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter,
+        SdkMeterProvider, Temporality, TemporalityPreference, View,
     };
 }
 

@@ -81,6 +81,12 @@ impl State {
         self.0 & OFF != 0
     }
 
+    /// Returns true if everything is recorded and the flag is not set.
+    #[inline]
+    pub(crate) fn is_on_without(self, flag: Flags) -> bool {
+        self.0 & (OFF | flag.0) == 0
+    }
+
     /// Returns true if nothing is ever recorded again.
     #[inline]
     pub(crate) fn has_ended(self) -> bool {
@@ -106,7 +112,9 @@ mod tests {
         const FLAG: Flags = Flags(Flags::FIRST << 2);
         let switches = Switches::new(false, FLAG);
         let check = |is_off: bool, has_flag: bool| {
-            assert_eq!((switches.state().is_off(), switches.state().has(FLAG)), (is_off, has_flag));
+            let state = switches.state();
+            assert_eq!((state.is_off(), state.has(FLAG)), (is_off, has_flag));
+            assert_eq!(state.is_on_without(FLAG), !is_off && !has_flag);
         };
         check(false, true);
         switches.set(Switch::Telemetry, false);

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use opentelemetry::logs::{LogRecord, Logger, Severity};
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::ExportError;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
+use telemark_sdk::configurator::Configurator;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
-use telemark_sdk::metrics::PullReader;
+use telemark_sdk::logs::{LoggerConfig, SdkLogRecord};
+use telemark_sdk::metrics::{MeterConfig, PullReader};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
 use telemark_sdk::signal::{Logs, Traces};
-use telemark_sdk::testing::{InMemoryExporter, metrics_text};
+use telemark_sdk::testing::{InMemoryExporter, metrics_text, tree};
 use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::TracerConfig;
 
 fn builder(spans: &InMemoryExporter<Traces>) -> TelemetryBuilder {
     Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]))
@@ -270,9 +273,7 @@ fn one_switch_disables_everything_and_each_signal_has_its_own() {
         let before = records.items().len();
         assert_eq!(logger.event_enabled(Severity::Error, "shop", None), logs);
         assert_eq!(logger.begin_at(None, Severity::Error, "shop", None, true).is_some(), logs);
-        let mut record = logger.create_log_record();
-        record.set_severity_number(Severity::Error);
-        logger.emit(record);
+        emit(&logger, Severity::Error);
         flush(&telemetry);
         assert_eq!(records.items().len() - before, usize::from(logs));
         let before = calls.load(Ordering::Relaxed);
@@ -317,4 +318,115 @@ fn one_switch_disables_everything_and_each_signal_has_its_own() {
     telemetry.shutdown(Deadline::after(Duration::from_secs(60))).unwrap();
     control.enable();
     assert!(!tracer.start_with_context("late", &Context::new()).is_recording());
+}
+
+/// Emits a record of this severity.
+fn emit(logger: &impl Logger<LogRecord = SdkLogRecord>, severity: Severity) {
+    let mut record = logger.create_log_record();
+    record.set_severity_number(severity);
+    logger.emit(record);
+}
+
+#[test]
+fn configs_follow_the_names_of_scopes_and_reach_what_exists() {
+    let (spans, records, reader) =
+        (InMemoryExporter::<Traces>::new(), InMemoryExporter::<Logs>::new(), PullReader::default());
+    let off = (TracerConfig::new().with_enabled(false), MeterConfig::new().with_enabled(false));
+    let telemetry = builder(&spans)
+        .with_log_exporter(records.clone())
+        .with_metric_reader(reader.clone())
+        .with_tracer_config(Configurator::new(off.0).with_scopes("shop", TracerConfig::new()))
+        .with_meter_config(Configurator::new(off.1).with_scopes("sh?p", MeterConfig::new()))
+        .with_logger_config(
+            Configurator::default()
+                .with_scopes("bank", LoggerConfig::new().with_minimum_severity(Severity::Warn))
+                .with_scopes("b*", LoggerConfig::new().with_enabled(false)),
+        )
+        .build()
+        .unwrap();
+    let control = telemetry.control();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let parts = ["shop", "bank", "barn"].map(|name| {
+        let (meter, calls) = (telemetry.meter(name), calls.clone());
+        let sdk_meter = telemetry.meter_provider().sdk_meter(InstrumentationScope::builder(name).build());
+        let gauge = sdk_meter.observable_gauge::<u64>("gauge").build();
+        let observed = gauge.clone();
+        let callback = sdk_meter.register_callback(move |observer| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            observer.observe(&observed, 1, &[]);
+        });
+        (name, telemetry.tracer(name), telemetry.logger(name), meter.u64_counter("counter").build().bind(&[]), callback)
+    });
+    // What each scope records: spans, records of two severities, and measurements.
+    let check = |expected: &str| {
+        let mut seen = Vec::new();
+        for (name, tracer, logger, counter, _) in &parts {
+            let span = tracer.start_with_context("span", &Context::new());
+            assert_eq!((span.is_recording(), span.span_context().is_valid()), (tracer.enabled(), tracer.enabled()));
+            let before = records.items().len();
+            [Severity::Info, Severity::Error].into_iter().for_each(|severity| emit(logger, severity));
+            flush(&telemetry);
+            let emitted = records.items().len() - before;
+            let wanted = [Severity::Info, Severity::Error].map(|severity| logger.event_enabled(severity, "", None));
+            assert_eq!(wanted.iter().filter(|is_wanted| **is_wanted).count(), emitted);
+            counter.add(1);
+            seen.push(format!("{name}: {} {emitted}", u8::from(span.is_recording())));
+        }
+        let before = calls.load(Ordering::Relaxed);
+        let scopes = reader.collect(Deadline::NEVER).unwrap();
+        let names: Vec<_> = scopes.iter().map(|scope| scope.scope.name()).collect();
+        assert_eq!(calls.load(Ordering::Relaxed) - before, names.len(), "only callbacks of enabled meters are called");
+        assert_eq!(format!("{}; {}", seen.join(", "), names.join(" ")), expected);
+    };
+    check("shop: 1 2, bank: 0 1, barn: 0 0; shop");
+    control.set_tracer_config(Configurator::default().with_scopes("b*k", off.0));
+    check("shop: 1 2, bank: 0 1, barn: 1 0; shop");
+    control.set_logger_config(Configurator::new(LoggerConfig::new().with_enabled(false)));
+    control.set_meter_config(Configurator::default().with_scopes("shop", off.1));
+    check("shop: 1 0, bank: 0 0, barn: 1 0; bank barn");
+    control.set_tracer_config(Configurator::from_fn(|scope| TracerConfig::new().with_enabled(scope.name() == "bank")));
+    control.set_logger_config(Configurator::from_fn(|_| panic!("rules")));
+    control.set_meter_config(Configurator::new(off.1));
+    check("shop: 0 2, bank: 1 2, barn: 0 2; ");
+    control.set_tracer_config(Configurator::default());
+    control.set_logger_config(Configurator::default());
+    control.set_meter_config(Configurator::default());
+    check("shop: 1 2, bank: 1 2, barn: 1 2; shop bank barn");
+    // What was measured before a meter was disabled is still there: `shop` was enabled in three of five rounds.
+    let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    assert_eq!(text, ["counter sum 2\n"; 2].concat() + "counter sum 3\n" + &["gauge gauge 1\n"; 3].concat());
+}
+
+#[test]
+fn a_disabled_tracer_passes_the_parent_on_to_the_tracers_below() {
+    let spans = InMemoryExporter::new();
+    let middle = TracerConfig::new().with_enabled(false);
+    let telemetry =
+        builder(&spans).with_tracer_config(Configurator::default().with_scopes("middle", middle)).build().unwrap();
+    telemetry.tracer("outer").in_span("outer", |_| {
+        telemetry.tracer("middle").in_span("middle", |_| telemetry.tracer("inner").in_span("inner", |_| {}));
+    });
+    flush(&telemetry);
+    assert_eq!(tree(&spans.items()), "outer\n  inner\n");
+}
+
+#[test]
+fn a_configurator_may_use_what_it_configures() {
+    let (spans, records) = (InMemoryExporter::<Traces>::new(), InMemoryExporter::<Logs>::new());
+    let telemetry = Arc::new(builder(&spans).with_log_exporter(records.clone()).build().unwrap());
+    let (inner, calls) = (telemetry.clone(), Arc::new(AtomicUsize::new(0)));
+    let of_rules = calls.clone();
+    telemetry.control().set_logger_config(Configurator::from_fn(move |_| {
+        of_rules.fetch_add(1, Ordering::Relaxed);
+        emit(&inner.logger("shop"), Severity::Warn);
+        LoggerConfig::new().with_minimum_severity(Severity::Error)
+    }));
+    let logger = telemetry.logger("shop");
+    (0..3).for_each(|_| emit(&logger, Severity::Info));
+    flush(&telemetry);
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "a scope is asked about once");
+    assert_eq!(records.items().len(), 1, "the record of the rules themselves, which have the default");
+    // Ends the cycle between the telemetry and its rules.
+    telemetry.control().set_logger_config(Configurator::default());
+    assert_eq!(Arc::strong_count(&telemetry), 1);
 }

@@ -10,6 +10,7 @@ use super::active;
 use super::provider::{ProviderInner, ProviderRef};
 use super::volume::Request;
 use super::{Exception, LogSite, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
+use crate::configurator::ConfigOf;
 use crate::context;
 use crate::error::catch;
 use crate::time::Timestamp;
@@ -38,7 +39,7 @@ use crate::unsampled;
 pub struct SdkLogger {
     pub(super) provider: ProviderRef,
     pub(super) scope: Scope,
-    pub(super) config: LoggerConfig,
+    pub(super) config: ConfigOf<LoggerConfig>,
 }
 
 /// The parts of a context that matter for a record, copied so that no user code runs while the context is borrowed.
@@ -91,7 +92,13 @@ impl SdkLogger {
 
     #[inline]
     fn refuses(&self) -> bool {
-        !self.config.is_enabled() || self.provider.refuses()
+        self.provider.refuses() || !self.config().is_enabled()
+    }
+
+    /// Returns the rules of the logger. May call a function of the program.
+    #[inline]
+    fn config(&self) -> LoggerConfig {
+        self.provider.configs.get(&self.config, &self.scope)
     }
 
     /// Reads `context`. Runs no user code.
@@ -122,9 +129,8 @@ impl SdkLogger {
         let Some(record) = slot.as_mut().filter(|_| !around.is_suppressed) else { return };
         self.provider.count_created();
         record.trace_context = record.trace_context.or(around.trace);
-        let is_taken = self.config.takes_severity(record.severity_number)
-            && self.config.takes_trace(record.trace_context.as_ref());
-        if !is_taken {
+        let config = self.config();
+        if !config.takes_severity(record.severity_number) || !config.takes_trace(record.trace_context.as_ref()) {
             return;
         }
         for entry in around.baggage {
@@ -294,7 +300,7 @@ impl SdkLogger {
         if self.refuses() {
             return;
         }
-        if self.config.has_rules() || self.provider.reads_context() || self.provider.volume.is_some() {
+        if self.config().has_rules() || self.provider.reads_context() || self.provider.volume.is_some() {
             return self.emit_among(slot, self.current_surroundings());
         }
         // The record has its scope, its times and its trace since it was begun, and the context was not suppressed then.
@@ -305,19 +311,20 @@ impl SdkLogger {
     /// Returns true if a rule depends on the trace of a record.
     #[inline]
     fn reads_trace(&self) -> bool {
-        self.config.is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace())
+        self.config().is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace())
     }
 
     /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise
     /// returns the current trace, if the caller needs it. Without it, the rule about traces does not apply.
     #[inline]
     fn trace_if_open(&self, level: Severity, is_needed: bool) -> Option<Option<TraceContext>> {
-        if self.refuses() || !self.config.takes_severity(Some(level)) {
+        let config = self.config();
+        if self.provider.refuses() || !config.is_enabled() || !config.takes_severity(Some(level)) {
             return None;
         }
         let look = |context: &Context| {
             let trace = if is_needed { unsampled::with_span_context(context, trace_context) } else { None };
-            let is_open = !context.is_telemetry_suppressed() && self.config.takes_trace(trace.as_ref());
+            let is_open = !context.is_telemetry_suppressed() && config.takes_trace(trace.as_ref());
             is_open.then_some(trace)
         };
         context::look(look).unwrap_or(Some(None))

@@ -1,6 +1,5 @@
 //! The logger provider: the resource, limits and processors shared by its loggers.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +11,7 @@ use super::processor::caught;
 use super::volume::Control;
 use super::{LogRecordProcessor, LogVolume, LoggerConfig, Scope, SdkLogger};
 use crate::baggage_attributes::BaggageAttributes;
+use crate::configurator::{ConfigOf, Configs, Configurator};
 use crate::diag::{self, Counters, LogCount, SignalHealth};
 use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
@@ -34,12 +34,7 @@ impl SdkLoggerProvider {
 
     /// Returns a logger whose records have this scope.
     pub fn logger_in(&self, scope: Scope) -> SdkLogger {
-        let configure = || self.0.configure.as_ref().map(|Configure(configure)| configure(&scope));
-        let config = catch(configure).unwrap_or_else(|_| {
-            crate::__warn!("logger.config", "the configuration of a logger panicked; the logger takes every record");
-            None
-        });
-        SdkLogger { provider: self.0.clone(), config: config.unwrap_or_default(), scope }
+        SdkLogger { provider: self.0.clone(), config: ConfigOf::new(), scope }
     }
 
     /// Returns the resource.
@@ -96,6 +91,11 @@ impl SdkLoggerProvider {
         !self.0.has_ended() && self.has_processors()
     }
 
+    /// Replaces the rules of loggers.
+    pub(crate) fn set_configurator(&self, configurator: Configurator<LoggerConfig>) {
+        self.0.configs.replace(configurator).dispose();
+    }
+
     /// Sets one of the switches. While one is off, records are dropped.
     pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
         self.0.switches.set(switch, is_enabled);
@@ -146,7 +146,7 @@ pub struct LoggerProviderBuilder {
     resource: Resource,
     clock: Clock,
     limits: LogRecordLimits,
-    configure: Option<Configure>,
+    configurator: Configurator<LoggerConfig>,
     volume: LogVolume,
     baggage: BaggageAttributes,
     processors: Vec<Box<dyn LogRecordProcessor>>,
@@ -159,7 +159,7 @@ impl Default for LoggerProviderBuilder {
             resource: Resource::empty(),
             clock: Clock::system(),
             limits: LogRecordLimits::DEFAULT,
-            configure: None,
+            configurator: Configurator::default(),
             volume: LogVolume::new(),
             baggage: BaggageAttributes::default(),
             processors: Vec::new(),
@@ -187,23 +187,20 @@ impl LoggerProviderBuilder {
         self
     }
 
-    /// Sets the rules of loggers. `configure` is called with the scope of each logger when the logger is created.
+    /// Sets the rules of loggers. By default, every logger takes every record.
     ///
     /// ```
     /// use opentelemetry::logs::Severity;
+    /// use telemark_sdk::configurator::Configurator;
     /// use telemark_sdk::logs::{LoggerConfig, SdkLoggerProvider};
     ///
-    /// let provider = SdkLoggerProvider::builder().with_logger_config(|scope| match scope.name() {
-    ///     "noisy" => LoggerConfig::new().with_minimum_severity(Severity::Warn),
-    ///     _ => LoggerConfig::new(),
-    /// });
+    /// let quiet = LoggerConfig::new().with_minimum_severity(Severity::Warn);
+    /// let rules = Configurator::default().with_scopes("noisy*", quiet);
+    /// let provider = SdkLoggerProvider::builder().with_logger_config(rules);
     /// # let _ = provider;
     /// ```
-    pub fn with_logger_config(
-        mut self,
-        configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
-    ) -> Self {
-        self.configure = Some(Configure(Box::new(configure)));
+    pub fn with_logger_config(mut self, configurator: Configurator<LoggerConfig>) -> Self {
+        self.configurator = configurator;
         self
     }
 
@@ -254,19 +251,10 @@ impl LoggerProviderBuilder {
             resource: self.resource,
             clock: self.clock,
             limits: self.limits,
-            configure: self.configure,
+            configs: Configs::new(self.configurator),
             processors: self.processors.into_boxed_slice(),
         };
         SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)))
-    }
-}
-
-/// Returns the rules of the logger with a scope.
-struct Configure(Box<dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync>);
-
-impl fmt::Debug for Configure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Configure")
     }
 }
 
@@ -275,7 +263,8 @@ pub(super) struct ProviderInner {
     resource: Resource,
     pub(super) clock: Clock,
     pub(super) limits: LogRecordLimits,
-    configure: Option<Configure>,
+    /// The rules of loggers.
+    pub(super) configs: Configs<LoggerConfig>,
     /// `None` unless the volume is limited.
     pub(super) volume: Option<Arc<Control>>,
     pub(super) baggage: BaggageAttributes,

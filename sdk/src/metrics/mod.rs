@@ -36,7 +36,7 @@ mod provider;
 mod reader;
 mod series;
 
-pub use config::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, TemporalityPreference, View};
+pub use config::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, MeterConfig, TemporalityPreference, View};
 pub use data::{
     Attributes, Buckets, Exemplar, Exemplars, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData, Number,
     NumberPoint, ScopeMetrics, Temporality,

@@ -7,9 +7,10 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
 use crate::attributes;
+use crate::configurator::Configurator;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
-use crate::metrics::config::View;
+use crate::metrics::config::{MeterConfig, View};
 use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::instrument::{SdkMeter, Shared};
 use crate::metrics::meters::Meters;
@@ -111,6 +112,11 @@ impl SdkMeterProvider {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
 
+    /// Replaces the configurator of meters.
+    pub(crate) fn set_configurator(&self, configurator: Configurator<MeterConfig>) {
+        self.0.shared.meters.set_configurator(configurator);
+    }
+
     /// Sets one of the switches. While one is off, nothing is measured or collected.
     pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
         self.0.shared.meters.set_enabled(switch, is_enabled);
@@ -179,6 +185,7 @@ pub struct MeterProviderBuilder {
     views: Vec<View>,
     readers: Vec<Box<dyn MetricReader>>,
     exemplars: ExemplarFilter,
+    configurator: Configurator<MeterConfig>,
 }
 
 impl Default for MeterProviderBuilder {
@@ -189,6 +196,7 @@ impl Default for MeterProviderBuilder {
             views: Vec::new(),
             readers: Vec::new(),
             exemplars: ExemplarFilter::TraceBased,
+            configurator: Configurator::default(),
         }
     }
 }
@@ -234,9 +242,15 @@ impl MeterProviderBuilder {
         self
     }
 
+    /// Sets the configs of meters. By default, every meter is enabled.
+    pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
+        self.configurator = configurator;
+        self
+    }
+
     /// Builds the provider.
     pub fn build(mut self) -> SdkMeterProvider {
-        let (callbacks, meters) = (Arc::new(Callbacks::default()), Arc::new(Meters::new()));
+        let (callbacks, meters) = (Arc::new(Callbacks::default()), Arc::new(Meters::new(self.configurator)));
         let mut pipelines = Vec::new();
         for (index, reader) in self.readers.iter_mut().enumerate() {
             let (config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());

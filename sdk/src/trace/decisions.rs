@@ -1,9 +1,13 @@
-//! The parts of a tracer provider that decide about spans and may change while it runs: the switches and the sampler.
+//! The parts of a tracer provider that decide about spans and may change while it runs: the switches, the sampler and the configs of tracers.
 
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::thread::LocalKey;
 
+use opentelemetry::InstrumentationScope;
+
+use super::{SdkTracerProvider, TracerConfig};
+use crate::configurator::{ConfigOf, Configs, Configurator};
 use crate::error::{ExportError, catch};
 use crate::process::unless_stuck;
 use crate::sampling::{AlwaysOff, Decision, Sampler, SamplingRequest, SamplingResult, shut_down};
@@ -15,24 +19,30 @@ use crate::time::Deadline;
 const DROPS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST);
 /// The sampler samples every span whose parent is local and sampled.
 const SAMPLES_BELOW_SAMPLED: Flags = Flags(Flags::FIRST << 1);
+/// Some tracers may be disabled.
+const HAS_CONFIGS: Flags = Flags(Flags::FIRST << 2);
 const FACTS: Flags = Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0);
 
-/// The switches and the sampler of a provider.
+/// The switches, the sampler and the configurator of a provider.
 #[derive(Debug)]
 pub(super) struct Decisions {
     /// The switches, and what is known about the sampler, so that a span below a local parent costs one load.
     switches: Switches,
     sampler: Live<Contained>,
-    /// True once the sampler has been shut down. Locked while the sampler is replaced.
-    has_no_sampler: Mutex<bool>,
+    /// Locked during changes. True once the sampler has been shut down.
+    changes: Mutex<bool>,
+    configs: Configs<TracerConfig>,
 }
 
 impl Decisions {
-    pub(super) fn new(sampler: Box<dyn Sampler>, is_disabled: bool) -> Self {
+    pub(super) fn new(sampler: Box<dyn Sampler>, configurator: Configurator<TracerConfig>, is_disabled: bool) -> Self {
+        let configs = Configs::new(configurator);
+        let flags = if configs.are_default() { 0 } else { HAS_CONFIGS.0 };
         Decisions {
-            switches: Switches::new(is_disabled, facts(&*sampler)),
+            switches: Switches::new(is_disabled, Flags(facts(&*sampler).0 | flags)),
             sampler: Live::new(Contained(sampler)),
-            has_no_sampler: Mutex::new(false),
+            changes: Mutex::new(false),
+            configs,
         }
     }
 
@@ -50,6 +60,25 @@ impl Decisions {
     /// forked children.
     pub(super) fn end(&self) -> bool {
         self.switches.end()
+    }
+
+    /// Replaces the configurator.
+    pub(super) fn set_configurator(&self, configurator: Configurator<TracerConfig>) {
+        let Some(turn) = unless_stuck(self.changes.try_lock(), || self.changes.lock()) else { return };
+        // Without this flag, nothing looks at the configs.
+        self.switches.set_flags(HAS_CONFIGS, HAS_CONFIGS);
+        let before = self.configs.replace(configurator);
+        if self.configs.are_default() {
+            self.switches.set_flags(HAS_CONFIGS, Flags(0));
+        }
+        drop(turn);
+        before.dispose();
+    }
+
+    /// Returns true if spans of this scope start. May call a function of the program.
+    #[inline]
+    pub(super) fn takes(&self, state: State, scope: &InstrumentationScope, config: &ConfigOf<TracerConfig>) -> bool {
+        !state.has_configs() || self.configs.get(config, scope).is_enabled()
     }
 
     /// Asks the sampler. A sampler that panics drops the span.
@@ -73,7 +102,7 @@ impl Decisions {
     /// `sampler` itself down.
     pub(super) fn set_sampler(&self, sampler: Box<dyn Sampler>, deadline: Deadline) -> Result<(), ExportError> {
         let (known, sampler) = (facts(&*sampler), Contained(sampler));
-        let lock = unless_stuck(self.has_no_sampler.try_lock(), || self.has_no_sampler.lock());
+        let lock = unless_stuck(self.changes.try_lock(), || self.changes.lock());
         let Some(has_none) = lock.filter(|has_none| !**has_none) else { return shut_down(&*sampler.0, deadline) };
         // Until the end of the change, a span asks one of the samplers instead of relying on a fact.
         self.switches.set_flags(FACTS, Flags(0));
@@ -88,7 +117,7 @@ impl Decisions {
 
     /// Shuts the sampler down. Later spans are not sampled by another one.
     pub(super) fn shut_down(&self, deadline: Deadline) -> Result<(), ExportError> {
-        let lock = unless_stuck(self.has_no_sampler.try_lock(), || self.has_no_sampler.lock());
+        let lock = unless_stuck(self.changes.try_lock(), || self.changes.lock());
         if lock.is_none_or(|mut has_none| std::mem::replace(&mut *has_none, true)) {
             return Ok(());
         }
@@ -98,7 +127,29 @@ impl Decisions {
     }
 }
 
-/// Facts about the sampler that let spans start without asking it.
+/// Changes while the provider runs.
+impl SdkTracerProvider {
+    /// Replaces the sampler for spans that start from now on. Shuts the one before down, which may take until `deadline`.
+    pub(crate) fn set_sampler(&self, sampler: Box<dyn Sampler>, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.decisions.set_sampler(sampler, deadline)
+    }
+
+    /// Replaces the configurator of tracers.
+    pub(crate) fn set_configurator(&self, configurator: Configurator<TracerConfig>) {
+        self.0.decisions.set_configurator(configurator);
+    }
+
+    /// Sets one of the switches. While one is off, no spans start; those that have started are recorded to their end.
+    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.0.decisions.set_enabled(switch, is_enabled);
+    }
+
+    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
+        self.0.decisions.state().is_on(switch)
+    }
+}
+
+/// Facts that let spans start without asking the sampler or the configurator.
 impl State {
     #[inline]
     pub(super) fn drops_below_unsampled(self) -> bool {
@@ -108,6 +159,12 @@ impl State {
     #[inline]
     pub(super) fn samples_below_sampled(self) -> bool {
         self.has(SAMPLES_BELOW_SAMPLED)
+    }
+
+    /// Returns true if some tracers may be disabled.
+    #[inline]
+    pub(super) fn has_configs(self) -> bool {
+        self.has(HAS_CONFIGS)
     }
 }
 

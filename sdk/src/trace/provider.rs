@@ -10,9 +10,10 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use super::decisions::Decisions;
 use super::processor::{Processors, staged};
-use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord, TracerConfig};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
+use crate::configurator::{ConfigOf, Configurator};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::{ConfigError, ExportError, catch};
 use crate::id::IdGenerator;
@@ -21,14 +22,14 @@ use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
 use crate::sampling::Sampler;
 use crate::signal::Traces;
-use crate::switches::{State, Switch};
+use crate::switches::State;
 use crate::time::{Clock, Deadline};
 
 /// Creates tracers. Cheap to clone; clones share the same provider.
 ///
 /// spec: trace/sdk.md#tracer-provider
 #[derive(Clone, Debug)]
-pub struct SdkTracerProvider(ProviderRef);
+pub struct SdkTracerProvider(pub(super) ProviderRef);
 
 impl SdkTracerProvider {
     /// Creates a builder with the default configuration.
@@ -38,7 +39,7 @@ impl SdkTracerProvider {
 
     /// Returns a tracer whose spans have this scope.
     pub fn tracer_in(&self, scope: Scope) -> SdkTracer {
-        SdkTracer { provider: self.0.clone(), scope }
+        SdkTracer { provider: self.0.clone(), scope, config: ConfigOf::new() }
     }
 
     /// Returns the resource.
@@ -70,20 +71,6 @@ impl SdkTracerProvider {
         let processors = self.0.processors.each(|processor| processor.shutdown(deadline));
         // Shut the sampler down last, so that a hanging sampler does not lose any spans.
         processors.and(self.0.decisions.shut_down(deadline))
-    }
-
-    /// Replaces the sampler for spans that start from now on. Shuts the one before down, which may take until `deadline`.
-    pub(crate) fn set_sampler(&self, sampler: Box<dyn Sampler>, deadline: Deadline) -> Result<(), ExportError> {
-        self.0.decisions.set_sampler(sampler, deadline)
-    }
-
-    /// Sets one of the switches. While one is off, no spans start; those that have started are recorded to their end.
-    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
-        self.0.decisions.set_enabled(switch, is_enabled);
-    }
-
-    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
-        self.0.decisions.state().is_on(switch)
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.
@@ -151,6 +138,7 @@ impl TracerProvider for SdkTracerProvider {
 pub struct TracerProviderBuilder {
     resource: Resource,
     sampler: Option<Box<dyn Sampler>>,
+    configurator: Configurator<TracerConfig>,
     ids: Option<Box<dyn IdGenerator>>,
     clock: Clock,
     limits: SpanLimits,
@@ -166,6 +154,7 @@ impl Default for TracerProviderBuilder {
         TracerProviderBuilder {
             resource: Resource::empty(),
             sampler: None,
+            configurator: Configurator::default(),
             ids: None,
             clock: Clock::system(),
             limits: SpanLimits::DEFAULT,
@@ -192,6 +181,12 @@ impl TracerProviderBuilder {
 
     pub(crate) fn with_boxed_sampler(mut self, sampler: Box<dyn Sampler>) -> Self {
         self.sampler = Some(sampler);
+        self
+    }
+
+    /// Sets the configs of tracers. By default, every tracer is enabled.
+    pub fn with_tracer_config(mut self, configurator: Configurator<TracerConfig>) -> Self {
+        self.configurator = configurator;
         self
     }
 
@@ -268,7 +263,7 @@ impl TracerProviderBuilder {
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let processors = Processors::new(self.processors);
         let inner = ProviderInner {
-            decisions: Decisions::new(sampler, self.is_disabled),
+            decisions: Decisions::new(sampler, self.configurator, self.is_disabled),
             wants_start: !self.baggage.is_empty() || processors.want(|processor| processor.wants_start()),
             wants_ending: processors.want(|processor| processor.wants_ending()),
             note: AtomicU8::new(Note::None as u8),

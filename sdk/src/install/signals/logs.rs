@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
 use super::provider::named;
@@ -12,6 +11,7 @@ use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;
+use crate::configurator::Configurator;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
@@ -188,12 +188,9 @@ impl TelemetryBuilder {
         self.with_logger_provider(|provider| provider.with_processor(processor))
     }
 
-    /// Sets the rules of loggers; see [`LoggerProviderBuilder::with_logger_config`].
-    pub fn with_logger_config(
-        self,
-        configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
-    ) -> Self {
-        self.with_logger_provider(|provider| provider.with_logger_config(configure))
+    /// Sets the rules of loggers, which are selected by the names of their scopes; see [`LoggerProviderBuilder::with_logger_config`].
+    pub fn with_logger_config(self, configurator: Configurator<LoggerConfig>) -> Self {
+        self.with_logger_provider(|provider| provider.with_logger_config(configurator))
     }
 
     /// Sets the limits of log records, overriding the environment.
@@ -227,6 +224,13 @@ impl TelemetryBuilder {
 
 /// Methods for logs.
 impl Control {
+    /// Replaces the rules of loggers, for records that are emitted from now on.
+    pub fn set_logger_config(&self, configurator: Configurator<LoggerConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.logs.set_configurator(configurator);
+        }
+    }
+
     /// Enables or disables logs. While they are disabled, log records are dropped without being counted as lost.
     pub fn set_logs_enabled(&self, is_enabled: bool) {
         self.0.providers.logs.set_enabled(Switch::Signal, is_enabled);

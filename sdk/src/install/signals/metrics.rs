@@ -8,6 +8,7 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use super::provider::named;
 use super::{Foundation, Provider};
 use crate::config::Env;
+use crate::configurator::Configurator;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
@@ -15,8 +16,8 @@ use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::metrics::{
-    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
-    View, active,
+    ExemplarFilter, MeterConfig, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig,
+    SdkMeterProvider, View, active,
 };
 use crate::resource::Resource;
 use crate::runtime::Runtime;
@@ -201,6 +202,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets the configs of meters, which are selected by the names of their scopes. By default, every meter is enabled.
+    pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
+        let metrics = self.metrics();
+        metrics.provider = std::mem::take(&mut metrics.provider).with_meter_config(configurator);
+        self
+    }
+
     /// Sets which measurements may become exemplars, overriding `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.metrics().exemplars = Some(filter);
@@ -214,6 +222,13 @@ impl TelemetryBuilder {
 
 /// Methods for metrics.
 impl Control {
+    /// Replaces the configs of meters, for measurements and collections from now on.
+    pub fn set_meter_config(&self, configurator: Configurator<MeterConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.metrics.set_configurator(configurator);
+        }
+    }
+
     /// Enables or disables metrics. While they are disabled, measurements are dropped, callbacks are not called, and collections are
     /// empty. What was measured before stays, and is collected once metrics are enabled again.
     pub fn set_metrics_enabled(&self, is_enabled: bool) {

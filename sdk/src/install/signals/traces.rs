@@ -12,6 +12,7 @@ use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
+use crate::configurator::Configurator;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
@@ -28,7 +29,9 @@ use crate::signal::Traces;
 use crate::span_filter::{self, SpanFilter};
 use crate::switches::Switch;
 use crate::time::Deadline;
-use crate::trace::{ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
+use crate::trace::{
+    ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerConfig, TracerProviderBuilder, active,
+};
 
 impl PipelineSignal for Traces {
     const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
@@ -181,6 +184,11 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets the configs of tracers, which are selected by the names of their scopes. By default, every tracer is enabled.
+    pub fn with_tracer_config(self, configurator: Configurator<TracerConfig>) -> Self {
+        self.with_tracer_provider(|provider| provider.with_tracer_config(configurator))
+    }
+
     /// Sets the span limits, overriding the environment.
     pub fn with_span_limits(mut self, limits: SpanLimits) -> Self {
         self.traces().limits = Some(limits);
@@ -284,6 +292,14 @@ impl Control {
         let deadline = Deadline::after(self.0.flush_timeout);
         if let Err(error) = self.0.providers.traces.set_sampler(Box::new(sampler), deadline) {
             crate::__warn!("sampler.shutdown", "a sampler that was replaced could not be shut down: {error}");
+        }
+    }
+
+    /// Replaces the configs of tracers, for spans that start from now on. While a tracer may be disabled, a span below a sampled parent costs
+    /// a few nanoseconds more.
+    pub fn set_tracer_config(&self, configurator: Configurator<TracerConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.traces.set_configurator(configurator);
         }
     }
 

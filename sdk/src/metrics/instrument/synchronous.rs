@@ -13,7 +13,7 @@ use crate::metrics::aggregation::{Aggregate, Any, Histograms, Outcome, Sums, Tak
 use crate::metrics::config::{InstrumentKind, Shape, StreamConfig};
 use crate::metrics::data::{Measured, Number};
 use crate::metrics::exemplar::ExemplarFilter;
-use crate::metrics::meters::Meters;
+use crate::metrics::meters::OneMeter;
 use crate::metrics::series::{BoundSeries, Stream};
 use crate::sync::ready_thread_index;
 
@@ -28,21 +28,21 @@ pub(crate) struct SdkInstrument {
 pub(crate) struct Checks {
     is_counter: bool,
     exemplars: ExemplarFilter,
-    meters: Arc<Meters>,
+    meter: OneMeter,
     /// The number of measurements that the provider has rejected.
     rejected: Arc<AtomicU64>,
 }
 
 impl Checks {
-    pub(crate) fn new(kind: InstrumentKind, exemplars: ExemplarFilter, shared: &Shared) -> Self {
+    pub(crate) fn new(kind: InstrumentKind, meter: OneMeter, shared: &Shared) -> Self {
         let is_counter = matches!(kind, InstrumentKind::Counter | InstrumentKind::ObservableCounter);
-        Checks { is_counter, exemplars, meters: shared.meters.clone(), rejected: shared.rejected.clone() }
+        Checks { is_counter, exemplars: shared.exemplars, meter, rejected: shared.rejected.clone() }
     }
 
     /// Returns true if the meter records.
     #[inline(always)]
     pub(crate) fn is_on(&self) -> bool {
-        !self.meters.are_off()
+        self.meter.is_on()
     }
 
     /// Returns true if the meter records and every aggregation accepts this measurement. Otherwise, call [`Self::takes`] for each

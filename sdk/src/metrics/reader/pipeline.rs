@@ -209,7 +209,8 @@ impl Pipeline {
         }
         let now = self.clock.now();
         let mut all: Vec<_> = (self.registry.scopes().into_iter())
-            .map(|Scope { scope, streams }| {
+            .filter(|Scope { scope, config, .. }| self.meters.takes(scope, config))
+            .map(|Scope { scope, streams, .. }| {
                 ScopeMetrics::new(scope, streams.iter().filter_map(|stream| stream.collect(now)).collect())
             })
             .filter(|scope| !scope.metrics.is_empty())
