@@ -53,6 +53,8 @@
 //!   with the ids of their span. A program with its own subscriber adds `telemark::tracing::layer()` to it.
 //! - **choose what is recorded**: `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS` filter spans and log records, `RUST_LOG` log lines;
 //!   [`span_filter`] and [`log_filter`] change the first two while the program runs.
+//! - **change it while it runs**: [`Guard::control`] replaces the sampler, disables everything or a signal with one switch, and disables
+//!   tracers, meters and loggers by name with a [`Configurator`].
 //! - **export to elsewhere, edit, drop or sample spans**: see [`export`] and [`trace`].
 //! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
 //!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning
@@ -160,8 +162,9 @@ pub use tasks::thread;
 #[cfg(feature = "tokio")]
 pub use tasks::{JoinSet, spawn, spawn_blocking, spawn_local};
 pub use telemark_macros::traced;
+pub use telemark_sdk::configurator::{Configurator, ScopeConfig};
 #[doc(inline)]
-pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
+pub use telemark_sdk::install::{Control, Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
 pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
 pub use telemark_sdk::instrument::spans::{

@@ -88,9 +88,10 @@ impl<T: Kept> Live<T> {
         before
     }
 
-    /// Drops the values that have been replaced and that no thread keeps any more.
+    /// Drops the values that have been replaced and that no thread keeps any more. Waits for no lock in a forked child.
     pub(crate) fn free(&self) {
-        let mut replaced = unpoisoned(self.replaced.lock());
+        let lock = unless_stuck(self.replaced.try_lock(), || self.replaced.lock());
+        let Some(mut replaced) = lock else { return };
         let all = std::mem::take(&mut *replaced);
         // Only who keeps a value can copy its reference, so a value without other references stays without.
         let (free, kept): (Vec<_>, _) = all.into_iter().partition(|value| Arc::strong_count(value) == 1);
