@@ -54,7 +54,6 @@ impl Meters {
     }
 
     /// Returns true if the meter with this scope records. May call a function of the program.
-    #[inline(never)]
     pub(crate) fn takes(&self, scope: &InstrumentationScope, config: &ConfigOf<MeterConfig>) -> bool {
         !self.are_off() && self.configs.get(config, scope).is_enabled()
     }
@@ -73,9 +72,14 @@ impl OneMeter {
         OneMeter { meters: meters.clone(), scope: scope.clone(), config: ConfigOf::new() }
     }
 
-    /// Returns true if the meter records. Costs a relaxed load unless some meters may be disabled.
+    /// Returns true if every meter of the provider records, which costs a relaxed load. Otherwise, [`Self::is_on`] decides.
     #[inline(always)]
+    pub(crate) fn all_are_on(&self) -> bool {
+        self.meters.switches.state().is_on_without(HAS_CONFIGS)
+    }
+
+    /// Returns true if the meter records.
     pub(crate) fn is_on(&self) -> bool {
-        self.meters.switches.state().is_on_without(HAS_CONFIGS) || self.meters.takes(&self.scope, &self.config)
+        self.all_are_on() || self.meters.takes(&self.scope, &self.config)
     }
 }

@@ -50,16 +50,22 @@ impl<T: Kept> Live<T> {
     /// whose parent was replacing the value during the fork.
     #[inline]
     pub(crate) fn with<R>(&self, read: impl FnOnce(&T) -> R) -> Option<R> {
-        // Taken out rather than borrowed, because `read` may come back here.
-        let kept = T::slot().try_with(Cell::take).ok().flatten();
-        let kept = match kept {
-            Some(kept) if kept.0 == self.version.load(Ordering::Relaxed) => kept,
-            _ => self.look()?,
+        let mut read = Some(read);
+        let with_slot = |slot: &Slot<T>| {
+            // Taken out rather than borrowed, because `read` may come back here.
+            let kept = match slot.take() {
+                Some(kept) if kept.0 == self.version.load(Ordering::Relaxed) => kept,
+                _ => self.look()?,
+            };
+            let result = read.take().map(|read| read(&kept.1));
+            slot.set(Some(kept));
+            result
         };
-        let result = read(&kept.1);
-        // Without its thread-locals, an exiting thread looks the value up each time.
-        let _ = T::slot().try_with(|slot| slot.set(Some(kept)));
-        Some(result)
+        match T::slot().try_with(with_slot) {
+            Ok(result) => result,
+            // An exiting thread has no thread-locals, so it looks the value up each time.
+            Err(_) => read.and_then(|read| self.look().map(|(_, value)| read(&value))),
+        }
     }
 
     /// Returns the value with its number.

@@ -82,14 +82,16 @@ impl Decisions {
     }
 
     /// Asks the sampler. A sampler that panics drops the span.
+    #[inline]
     pub(super) fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-        let sample = |sampler: &Contained| {
-            catch(|| sampler.0.sample(request)).unwrap_or_else(|_| {
+        match self.sampler.with(|sampler| catch(|| sampler.0.sample(request))) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => {
                 crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
                 SamplingResult::new(Decision::Drop)
-            })
-        };
-        self.sampler.with(sample).unwrap_or(SamplingResult::new(Decision::Drop))
+            }
+            None => SamplingResult::new(Decision::Drop),
+        }
     }
 
     /// Returns the sampler's description.

@@ -35,7 +35,7 @@ impl SdkTracer {
     }
 
     /// Like [`Self::begin_child`], for a span with this scope. May call a configurator of the program.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_in(
         &self,
         scope: &InstrumentationScope,
@@ -51,7 +51,7 @@ impl SdkTracer {
         self.glance(self.provider.decisions.state(), parent)
     }
 
-    #[inline]
+    #[inline(always)]
     fn glance(&self, state: State, parent: &Context) -> Glance {
         let provider = &*self.provider;
         if provider.refuses(state) || parent.is_telemetry_suppressed() || is_background() {
