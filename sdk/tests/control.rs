@@ -3,26 +3,26 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use opentelemetry::logs::{LogRecord, Logger, Severity};
-use opentelemetry::trace::{Span, TraceContextExt, Tracer};
+use opentelemetry::trace::{Span, SpanContext, TraceContextExt, TraceFlags, TraceState, Tracer};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use telemark_sdk::ExportError;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::configurator::Configurator;
-use telemark_sdk::install::{Telemetry, TelemetryBuilder};
-use telemark_sdk::logs::{LoggerConfig, SdkLogRecord};
-use telemark_sdk::metrics::{MeterConfig, PullReader};
+use telemark_sdk::install::{Factory, Node, Pipeline, Telemetry, TelemetryBuilder};
+use telemark_sdk::logs::{LogVolume, LoggerConfig, SdkLogRecord};
+use telemark_sdk::metrics::{MeterConfig, PeriodicConfig, PullReader};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
-use telemark_sdk::signal::{Logs, Traces};
+use telemark_sdk::signal::{Logs, Metrics, Traces};
 use telemark_sdk::testing::{InMemoryExporter, metrics_text, tree};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::TracerConfig;
+use telemark_sdk::{ConfigError, ExportError};
 
 fn builder(spans: &InMemoryExporter<Traces>) -> TelemetryBuilder {
     Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]))
@@ -429,4 +429,96 @@ fn a_configurator_may_use_what_it_configures() {
     // Ends the cycle between the telemetry and its rules.
     telemetry.control().set_logger_config(Configurator::default());
     assert_eq!(Arc::strong_count(&telemetry), 1);
+}
+
+/// Waits for a condition that another thread brings about.
+fn until(is_so: impl Fn() -> bool) {
+    let deadline = Deadline::after(Duration::from_secs(60));
+    while !is_so() {
+        assert!(!deadline.has_passed(), "in vain");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_shorter_delay_applies_at_once_to_the_exporters_without_a_schedule_of_their_own() {
+    let hour = Duration::from_secs(3600);
+    // A factory is a function without surroundings.
+    static OWN: OnceLock<InMemoryExporter<Traces>> = OnceLock::new();
+    let own = OWN.get_or_init(InMemoryExporter::new);
+    let spans = InMemoryExporter::<Traces>::new();
+    let (records, metrics) = (InMemoryExporter::<Logs>::new(), InMemoryExporter::<Metrics>::new());
+    let make: fn(Node<'_>) -> Result<Pipeline<Traces>, ConfigError> = |_| {
+        let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(3600));
+        Ok(Pipeline::batched(OWN.get_or_init(InMemoryExporter::new).clone(), Some(config)))
+    };
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_TRACES_EXPORTER", "own")]))
+        .with_span_exporter_factory(Factory::new("own", make))
+        .with_additional_span_exporter(spans.clone())
+        .with_log_exporter(records.clone())
+        .with_metric_exporter(metrics.clone())
+        .with_span_batch(BatchConfig::SPANS.with_schedule_delay(hour))
+        .with_log_batch(BatchConfig::LOGS.with_schedule_delay(hour))
+        .with_metric_periods(PeriodicConfig::default().with_interval(hour))
+        .build()
+        .unwrap();
+    let control = telemetry.control();
+    drop(telemetry.tracer("shop").start_with_context("span", &Context::new()));
+    emit(&telemetry.logger("shop"), Severity::Info);
+    telemetry.meter("shop").u64_counter("orders").build().add(1, &[]);
+    control.set_span_batch_delay(Duration::ZERO);
+    until(|| spans.items().len() == 1);
+    control.set_log_batch_delay(Duration::from_millis(1));
+    until(|| records.items().len() == 1);
+    control.set_metric_interval(Duration::ZERO);
+    // A change is no export: several exports follow from the new interval.
+    until(|| metrics.items().len() > 3);
+    control.set_span_batch_delay(Duration::MAX);
+    control.set_metric_interval(hour);
+    assert_eq!(own.items().len(), 0);
+    flush(&telemetry);
+    assert_eq!((own.items().len(), spans.items().len()), (1, 1));
+}
+
+#[test]
+fn a_change_of_the_interval_exports_nothing_by_itself() {
+    let (metrics, runtime) = (InMemoryExporter::<Metrics>::new(), ManualRuntime::new());
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]))
+        .with_runtime(Runtime::Manual(runtime.clone()))
+        .with_metric_exporter(metrics.clone())
+        .build()
+        .unwrap();
+    telemetry.meter("shop").u64_counter("orders").build().add(1, &[]);
+    telemetry.control().set_metric_interval(Duration::from_secs(3600));
+    assert_eq!((runtime.run_woken(), metrics.items().len()), (1, 0));
+    runtime.run_timers();
+    assert_eq!(metrics.items().len(), 1);
+}
+
+#[test]
+fn the_volume_of_logs_is_limited_while_the_program_runs() {
+    let (spans, records) = (InMemoryExporter::<Traces>::new(), InMemoryExporter::<Logs>::new());
+    let telemetry = builder(&spans).with_log_exporter(records.clone()).build().unwrap();
+    let (control, logger) = (telemetry.control(), telemetry.logger("shop"));
+    let kept = || {
+        let before = records.items().len();
+        (0..5).for_each(|_| emit(&logger, Severity::Info));
+        flush(&telemetry);
+        let all = records.items();
+        all[before..].iter().filter(|record| record.event_name().is_none()).count()
+    };
+    assert_eq!(kept(), 5);
+    control.set_log_volume(LogVolume::new());
+    assert_eq!(kept(), 5);
+    control.set_log_volume(LogVolume::new().with_max_per_minute(2));
+    assert_eq!((kept(), kept()), (2, 0));
+    assert_eq!(telemetry.health().logs[0].suppressed, 8);
+    control.set_log_volume(LogVolume::new());
+    assert_eq!((kept(), telemetry.health().logs[0].suppressed), (5, 8));
+    control.set_log_volume(LogVolume::new().with_sampled_traces_only(true));
+    let unsampled = SpanContext::new(1.into(), 2.into(), TraceFlags::default(), true, TraceState::default());
+    let attached = Context::new().with_remote_span_context(unsampled).attach();
+    assert_eq!(kept(), 0);
+    drop(attached);
+    assert_eq!((kept(), telemetry.health().logs[0].suppressed), (5, 13));
 }

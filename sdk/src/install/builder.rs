@@ -8,7 +8,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{Key, KeyValue, Value};
 
 use super::model::Model;
-use super::signals::{Components, Foundation};
+use super::signals::{Components, Foundation, Pacers};
 use super::{Telemetry, TelemetryHandle};
 use crate::config::{self, Env};
 use crate::diag;
@@ -195,6 +195,7 @@ impl TelemetryBuilder {
             runtime: &runtime,
             self_metrics: model.self_metrics == Some(true),
             companions: Vec::new(),
+            pacers: Pacers::default(),
         };
         let providers = model.signals.build(&mut foundation)?;
         let mut companions = foundation.companions;
@@ -214,6 +215,7 @@ impl TelemetryBuilder {
             home: Generation::current(),
             has_ended: Arc::default(),
             changes: Arc::default(),
+            pacers: Arc::new(foundation.pacers),
         };
         Ok(Telemetry::new(handle, model.propagator, instrumentations, companions))
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::signals::{Health, Provider, Providers};
+use super::signals::{Health, Pacers, Provider, Providers};
 use crate::diag::{self, Level, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
@@ -27,6 +27,7 @@ pub struct TelemetryHandle {
     pub(super) has_ended: Arc<AtomicBool>,
     /// Locked while all signals are enabled or disabled.
     pub(super) changes: Arc<Mutex<()>>,
+    pub(super) pacers: Arc<Pacers>,
 }
 
 impl TelemetryHandle {

@@ -142,7 +142,7 @@ impl SdkLogger {
             }
         }
         let (site, was_taken) = (record.site.take(), std::mem::take(&mut record.is_taken));
-        if let Some(volume) = &self.provider.volume {
+        if let Some(volume) = self.provider.volume() {
             let now = self.provider.clock.now();
             let is_taken = was_taken || volume.takes_record(record, &self.scope, site, now);
             self.provider.report_if_due(now);
@@ -187,7 +187,7 @@ impl ProviderInner {
     #[inline]
     fn report_if_due(&self, now: Timestamp) {
         // Within a processor, the report would be dropped, so it stays due.
-        if self.volume.as_ref().is_some_and(|volume| !EMITTING.get() && volume.is_report_due(now)) {
+        if self.volume().is_some_and(|volume| !EMITTING.get() && volume.is_report_due(now)) {
             self.report_suppressed();
         }
     }
@@ -195,7 +195,7 @@ impl ProviderInner {
     /// Emits a record for each call site with suppressed records. Does nothing after shutdown, and within a processor, whose
     /// records would be dropped.
     pub(super) fn report_suppressed(&self) {
-        let Some(volume) = self.volume.as_ref().filter(|_| !self.has_ended() && !EMITTING.get()) else { return };
+        let Some(volume) = self.volume().filter(|_| !self.has_ended() && !EMITTING.get()) else { return };
         volume.report(self.limits, self.clock.now(), |record| self.process(&mut Some(record), &Context::default()));
     }
 }
@@ -225,7 +225,7 @@ impl Logger for SdkLogger {
         let reads_trace = self.reads_trace(rules);
         let Some(trace) = Self::trace_if_open(rules, level, reads_trace) else { return false };
         let is_unsampled = reads_trace && trace.as_ref().is_some_and(TraceContext::is_unsampled);
-        if let Some(volume) = self.provider.volume.as_ref().filter(|_| is_unsampled) {
+        if let Some(volume) = self.provider.volume().filter(|_| is_unsampled) {
             let now = self.provider.clock.now();
             if volume.drops_unmade(&self.request(level, target, name, is_unsampled), now) {
                 self.provider.report_if_due(now);
@@ -270,7 +270,7 @@ impl SdkLogger {
         }
         let now = self.provider.clock.now();
         let (mut is_taken, mut undecided) = (false, None);
-        if let Some(volume) = &self.provider.volume {
+        if let Some(volume) = self.provider.volume() {
             let is_unsampled = reads_trace && trace.as_ref().is_some_and(TraceContext::is_unsampled);
             let request = Request { site, ..self.request(level, target, name, is_unsampled) };
             // In another context, the trace is not known yet.
@@ -303,7 +303,7 @@ impl SdkLogger {
     /// is dropped.
     pub fn emit_begun(&self, slot: &mut Option<SdkLogRecord>) {
         let Some(rules) = self.rules() else { return };
-        if rules.has_rules() || self.provider.reads_context() || self.provider.volume.is_some() {
+        if rules.has_rules() || self.provider.reads_context() || self.provider.volume().is_some() {
             return self.emit_among(rules, slot, self.current_surroundings());
         }
         // The record has its scope, its times and its trace since it was begun, and the context was not suppressed then.
@@ -314,7 +314,7 @@ impl SdkLogger {
     /// Returns true if the rules of the logger or those of the volume depend on the trace of a record.
     #[inline]
     fn reads_trace(&self, rules: LoggerConfig) -> bool {
-        rules.is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace())
+        rules.is_trace_based() || self.provider.volume().is_some_and(|volume| volume.reads_trace())
     }
 
     /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise

@@ -1,8 +1,8 @@
 //! The logger provider: the resource, limits and processors shared by its loggers.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
@@ -89,6 +89,25 @@ impl SdkLoggerProvider {
     /// Returns true if the provider has a processor and is not shut down.
     pub(crate) fn is_recording(&self) -> bool {
         !self.0.has_ended() && self.has_processors()
+    }
+
+    /// Replaces the rules that limit the volume.
+    pub(crate) fn set_volume(&self, volume: LogVolume) {
+        if let Some(control) = self.0.volume() {
+            return control.set(volume);
+        }
+        if volume.is_unlimited() {
+            return;
+        }
+        let control = Arc::new(Control::new(volume.clone()));
+        if self.0.volume.set(control.clone()).is_err() {
+            // Another thread was faster.
+            return self.set_volume(volume);
+        }
+        for counters in self.counters() {
+            let control = control.clone();
+            counters.set_suppressed(move || control.suppressed());
+        }
     }
 
     /// Replaces the rules of loggers.
@@ -231,16 +250,8 @@ impl LoggerProviderBuilder {
 
     /// Builds the provider.
     pub fn build(self) -> SdkLoggerProvider {
-        let volume = Control::new(self.volume).map(Arc::new);
-        if let Some(volume) = &volume {
-            let counters = |processor: &dyn LogRecordProcessor| catch(|| processor.all_counters()).unwrap_or_default();
-            for counters in self.processors.iter().flat_map(|processor| counters(&**processor)) {
-                let volume = volume.clone();
-                counters.set_suppressed(move || volume.suppressed());
-            }
-        }
         let inner = ProviderInner {
-            volume,
+            volume: OnceLock::new(),
             baggage: self.baggage,
             // A processor that panics gets every record and its context.
             wants_context: self.processors.iter().any(|processor| catch(|| processor.wants_context()).unwrap_or(true)),
@@ -254,7 +265,9 @@ impl LoggerProviderBuilder {
             configs: Configs::new(self.configurator),
             processors: self.processors.into_boxed_slice(),
         };
-        SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)))
+        let provider = SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)));
+        provider.set_volume(self.volume);
+        provider
     }
 }
 
@@ -265,8 +278,8 @@ pub(super) struct ProviderInner {
     pub(super) limits: LogRecordLimits,
     /// The rules of loggers.
     pub(super) configs: Configs<LoggerConfig>,
-    /// `None` unless the volume is limited.
-    pub(super) volume: Option<Arc<Control>>,
+    /// Empty unless the volume is or has been limited.
+    volume: OnceLock<Arc<Control>>,
     pub(super) baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn LogRecordProcessor>]>,
     /// True if a processor reads the context of records.
@@ -322,6 +335,12 @@ impl ProviderInner {
     #[inline]
     pub(super) fn reads_context(&self) -> bool {
         self.wants_context || !self.baggage.is_empty()
+    }
+
+    /// Returns the rules that limit the volume, if it is or has been limited.
+    #[inline]
+    pub(super) fn volume(&self) -> Option<&Arc<Control>> {
+        self.volume.get()
     }
 
     /// Counts an emitted record. Costs one branch if records are not counted.

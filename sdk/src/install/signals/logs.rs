@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::logs::LoggerProvider;
 
@@ -23,7 +24,7 @@ use crate::logs::{
     LogRecordProcessor, LogVolume, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active,
 };
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Logs;
 use crate::span_filter::{self, SpanFilter};
@@ -35,6 +36,10 @@ impl PipelineSignal for Logs {
     type Schedule = BatchConfig;
     type End = BatchProcessor<Logs>;
     type Observer = std::convert::Infallible;
+
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        Some(end.pacer())
+    }
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::logs_from_env(env)
@@ -72,7 +77,7 @@ impl Model {
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
         if foundation.is_disabled {
             return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }
@@ -84,7 +89,7 @@ impl Model {
             span_filter::records::set(Some(filter));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
-        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.logs)?.into_iter();
         let Stages(stages) = self.stages;
         if stages.is_empty() || processors.len() == 0 {
             return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));
@@ -228,6 +233,24 @@ impl Control {
     pub fn set_logger_config(&self, configurator: Configurator<LoggerConfig>) {
         if !self.0.home.is_past() {
             self.0.providers.logs.set_configurator(configurator);
+        }
+    }
+
+    /// Sets the schedule delay of the batches. A shorter delay applies at once, a longer one after the next export. Stages keep the delay of
+    /// the build.
+    pub fn set_log_batch_delay(&self, delay: Duration) {
+        self.0.pacers.logs.iter().for_each(|pacer| pacer.set(delay));
+    }
+
+    /// Replaces the filter of events of the whole program, like [`span_filter::records::set`].
+    pub fn set_log_filter(&self, filter: Option<SpanFilter>) {
+        span_filter::records::set(filter);
+    }
+
+    /// Replaces the rules that limit the volume of log records.
+    pub fn set_log_volume(&self, volume: LogVolume) {
+        if !self.0.home.is_past() {
+            self.0.providers.logs.set_volume(volume);
         }
     }
 

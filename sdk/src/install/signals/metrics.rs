@@ -1,6 +1,7 @@
 //! Configures, builds and installs metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -20,7 +21,7 @@ use crate::metrics::{
     SdkMeterProvider, View, active,
 };
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Metrics;
 use crate::switches::Switch;
@@ -31,6 +32,10 @@ impl PipelineSignal for Metrics {
     type Schedule = PeriodicConfig;
     type End = Box<dyn MetricReader>;
     type Observer = std::convert::Infallible;
+
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        end.pacer()
+    }
 
     fn schedule_from_env(env: &Env) -> PeriodicConfig {
         PeriodicConfig::from_env(env)
@@ -54,6 +59,7 @@ impl Pipeline<Metrics> {
             let reader = PeriodicReader::start(exporter, periods.unwrap_or(site.schedule), config, site.runtime)?;
             Ok(Box::new(reader) as Box<dyn MetricReader>)
         })
+        .with_own_schedule(periods.is_some())
     }
 
     /// Creates a pipeline from a reader without an exporter, such as a [`PullReader`](crate::metrics::PullReader).
@@ -78,7 +84,7 @@ impl Model {
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
         if foundation.is_disabled {
             // Scraping a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
@@ -88,7 +94,7 @@ impl Model {
         if let Some(filter) = self.exemplars {
             provider = provider.with_exemplar_filter(filter);
         }
-        let readers = self.pipelines.start(resource, runtime, companions)?;
+        let readers = self.pipelines.start(resource, runtime, companions, &mut pacers.metrics)?;
         Ok(readers.into_iter().fold(provider, MeterProviderBuilder::with_boxed_reader))
     }
 }
@@ -222,6 +228,13 @@ impl TelemetryBuilder {
 
 /// Methods for metrics.
 impl Control {
+    /// Sets the time from the start of one export to the start of the next, with a minimum of one millisecond, for the exporters that
+    /// have no interval of their own. A shorter interval applies at once, a longer one after the next export.
+    pub fn set_metric_interval(&self, interval: Duration) {
+        let interval = interval.max(Duration::from_millis(1));
+        self.0.pacers.metrics.iter().for_each(|pacer| pacer.set(interval));
+    }
+
     /// Replaces the configs of meters, for measurements and collections from now on.
     pub fn set_meter_config(&self, configurator: Configurator<MeterConfig>) {
         if !self.0.home.is_past() {

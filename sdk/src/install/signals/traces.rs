@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
@@ -22,7 +23,7 @@ use crate::install::registry::Factory;
 use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
@@ -38,6 +39,10 @@ impl PipelineSignal for Traces {
     type Schedule = BatchConfig;
     type End = BatchProcessor<Traces>;
     type Observer = Observer;
+
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        Some(end.pacer())
+    }
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::spans_from_env(env)
@@ -63,6 +68,7 @@ impl Pipeline<Traces> {
         Pipeline::starting(move |site| {
             BatchProcessor::start(exporter, site.resource.clone(), config.unwrap_or(site.schedule), site.runtime)
         })
+        .with_own_schedule(config.is_some())
     }
 
     /// Adds a span processor, which observes spans from their start. `make` receives the resource of the provider.
@@ -99,7 +105,7 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
         if foundation.is_disabled {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
@@ -117,7 +123,7 @@ impl Model {
             provider = provider.with_boxed_processor(observer(resource));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::SPANS);
-        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.traces)?.into_iter();
         let processors = processors.map(|processor| Box::new(processor) as Box<dyn SpanProcessor>).collect();
         provider.with_staged(self.stages.0, processors, config, runtime)
     }
@@ -301,6 +307,17 @@ impl Control {
         if !self.0.home.is_past() {
             self.0.providers.traces.set_configurator(configurator);
         }
+    }
+
+    /// Sets the schedule delay of the batches, for the exporters that have no batch config of their own. A shorter delay applies at once,
+    /// a longer one after the next export. Stages, which take their share of the delay, keep that of the build.
+    pub fn set_span_batch_delay(&self, delay: Duration) {
+        self.0.pacers.traces.iter().for_each(|pacer| pacer.set(delay));
+    }
+
+    /// Replaces the filter of spans of the whole program, like [`span_filter::set`].
+    pub fn set_span_filter(&self, filter: SpanFilter) {
+        span_filter::set(filter);
     }
 
     /// Enables or disables traces. While they are disabled, no span starts, and incoming trace context is propagated unchanged. Spans
