@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn logs_in_code_win_over_the_environment() {
         use opentelemetry::logs::{LogRecord, Logger, Severity};
-        use telemark_sdk::configurator::Configurator;
+        use telemark_sdk::control::Configurator;
         use telemark_sdk::limits::LogRecordLimits;
         use telemark_sdk::logs::LoggerConfig;
         use telemark_sdk::signal::Logs;

@@ -162,7 +162,7 @@ pub use tasks::thread;
 #[cfg(feature = "tokio")]
 pub use tasks::{JoinSet, spawn, spawn_blocking, spawn_local};
 pub use telemark_macros::traced;
-pub use telemark_sdk::configurator::{Configurator, ScopeConfig};
+pub use telemark_sdk::control::{Configurator, ScopeConfig};
 #[doc(inline)]
 pub use telemark_sdk::install::{Control, Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;

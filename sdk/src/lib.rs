@@ -11,17 +11,16 @@
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
-//!     configurator
+//!     control
 //! L0  sync  time  process  context  value  text  id  error  attributes  instrumentation_scope  limits  signal
-//!     switches
 //! ```
 
 pub mod attributes;
 pub mod baggage_attributes;
 pub mod batch;
 pub mod config;
-pub mod configurator;
 mod context;
+pub mod control;
 pub mod diag;
 pub mod error;
 pub mod export;
@@ -40,7 +39,6 @@ pub mod sampling;
 pub mod self_metrics;
 pub mod signal;
 pub mod span_filter;
-mod switches;
 mod sync;
 pub mod testing;
 pub mod text;

@@ -1,5 +1,5 @@
 //! Changes while telemetry runs: the sampler, the switches, and what other threads see of them.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of threads")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests of threads and of panics")]
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use opentelemetry::trace::{Span, SpanContext, TraceContextExt, TraceFlags, Trace
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
-use telemark_sdk::configurator::Configurator;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::install::{Factory, Node, Pipeline, Telemetry, TelemetryBuilder};
 use telemark_sdk::logs::{LogVolume, LoggerConfig, SdkLogRecord};
 use telemark_sdk::metrics::{MeterConfig, PeriodicConfig, PullReader};

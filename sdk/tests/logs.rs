@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
 use telemark_sdk::config::Env;
-use telemark_sdk::configurator::Configurator;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::limits::LogRecordLimits;
 use telemark_sdk::logs::active::ActiveLogger;

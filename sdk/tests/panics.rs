@@ -12,7 +12,7 @@ use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger};
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use telemark_sdk::config::Env;
-use telemark_sdk::configurator::Configurator;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::diag;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::logs::{LogRecordProcessor, LoggerConfig, SdkLogRecord};

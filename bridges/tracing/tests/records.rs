@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, TraceContextExt};
 use support::{dispatch, plain, run, run_in};
-use telemark_sdk::configurator::Configurator;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::instrument::spans::{self, span};
 use telemark_sdk::logs::{LoggerConfig, SdkLogRecord};
 use telemark_sdk::sampling::AlwaysOff;

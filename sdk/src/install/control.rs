@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 
 use super::{Telemetry, TelemetryHandle};
-use crate::switches::Switch;
+use crate::control::Switch;
 use crate::sync::unpoisoned;
 
 /// Changes a [`Telemetry`] while it runs. Cheap to clone; all clones change the same telemetry.

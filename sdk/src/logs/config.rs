@@ -3,7 +3,7 @@
 use opentelemetry::logs::Severity;
 
 use super::TraceContext;
-use crate::configurator::packed::Packed;
+use crate::control::packed::Packed;
 
 /// The rules of a logger. By default it takes every record.
 ///

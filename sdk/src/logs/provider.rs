@@ -11,13 +11,13 @@ use super::processor::caught;
 use super::volume::Control;
 use super::{LogRecordProcessor, LogVolume, LoggerConfig, Scope, SdkLogger};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::configurator::{ConfigOf, Configs, Configurator};
+use crate::control::{ConfigOf, Configs, Configurator};
+use crate::control::{Flags, Switch, Switches};
 use crate::diag::{self, Counters, LogCount, SignalHealth};
 use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
-use crate::switches::{Flags, Switch, Switches};
 use crate::time::{Clock, Deadline};
 
 /// Creates loggers. Cheap to clone; clones share the same provider.
@@ -210,7 +210,7 @@ impl LoggerProviderBuilder {
     ///
     /// ```
     /// use opentelemetry::logs::Severity;
-    /// use telemark_sdk::configurator::Configurator;
+    /// use telemark_sdk::control::Configurator;
     /// use telemark_sdk::logs::{LoggerConfig, SdkLoggerProvider};
     ///
     /// let quiet = LoggerConfig::new().with_minimum_severity(Severity::Warn);

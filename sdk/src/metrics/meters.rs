@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use opentelemetry::InstrumentationScope;
 
 use super::config::MeterConfig;
-use crate::configurator::{ConfigOf, Configs, Configurator};
-use crate::switches::{Flags, Switch, Switches};
+use crate::control::{ConfigOf, Configs, Configurator};
+use crate::control::{Flags, Switch, Switches};
 use crate::sync::unpoisoned;
 
 /// Some meters may be disabled.

@@ -19,6 +19,7 @@
 //! | `data` | points, exemplars, attributes and their fingerprint |
 //! | `exemplar` | the filter and the reservoirs |
 //! | `config` | instrument identities, views, and the streams they produce |
+//! | `meters` | which meters record, and the changes of that |
 //! | `aggregation` | the cells that aggregate measurements |
 //! | `series` | streams, their series, and the cells that each thread records into |
 //! | `reader` | pipelines, periodic and pull readers, producers |

@@ -7,7 +7,8 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
 use crate::attributes;
-use crate::configurator::Configurator;
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
 use crate::metrics::config::{MeterConfig, View};
@@ -16,7 +17,6 @@ use crate::metrics::instrument::{SdkMeter, Shared};
 use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
-use crate::switches::Switch;
 use crate::time::{Clock, Deadline};
 
 /// Creates meters. Cheap to clone; all clones refer to the same provider.

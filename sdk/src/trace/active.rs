@@ -10,8 +10,8 @@ use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider, TracerConfig};
-use crate::configurator::ConfigOf;
 use crate::context;
+use crate::control::ConfigOf;
 use crate::resource::Resource;
 use crate::span_filter;
 use crate::time::Clock;

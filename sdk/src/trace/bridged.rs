@@ -13,7 +13,7 @@ use super::exceptions;
 use super::span::{Recording, is_ending};
 use super::{CallSite, ExceptionSignal, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
 use crate::attributes;
-use crate::configurator::ConfigOf;
+use crate::control::ConfigOf;
 use crate::time::{Clock, Timestamp};
 use crate::unsampled;
 

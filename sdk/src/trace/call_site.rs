@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use super::TracerConfig;
-use crate::configurator::ConfigOf;
+use crate::control::ConfigOf;
 
 /// The source location that starts a span. Each `#[traced]` function has its call site in a `static`, so that a span
 /// stores one reference instead of three attributes.

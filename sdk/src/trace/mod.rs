@@ -3,11 +3,9 @@
 pub mod active;
 pub(crate) mod bridged;
 mod call_site;
-mod config;
 mod decisions;
 pub(crate) mod exceptions;
 mod failure;
-mod glance;
 mod in_context;
 mod processor;
 mod provider;
@@ -17,12 +15,12 @@ mod tracer;
 
 pub use crate::instrumentation_scope::Scope;
 pub use call_site::CallSite;
-pub use config::TracerConfig;
+pub(crate) use decisions::Glance;
+pub use decisions::TracerConfig;
 pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};
-pub(crate) use glance::Glance;
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};

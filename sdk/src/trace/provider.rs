@@ -13,7 +13,8 @@ use super::processor::{Processors, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord, TracerConfig};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
-use crate::configurator::{ConfigOf, Configurator};
+use crate::control::State;
+use crate::control::{ConfigOf, Configurator};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::{ConfigError, ExportError, catch};
 use crate::id::IdGenerator;
@@ -22,7 +23,6 @@ use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
 use crate::sampling::Sampler;
 use crate::signal::Traces;
-use crate::switches::State;
 use crate::time::{Clock, Deadline};
 
 /// Creates tracers. Cheap to clone; clones share the same provider.

@@ -11,7 +11,7 @@ use super::provider::ProviderRef;
 use super::span::Recording;
 use super::{CallSite, Glance, Scope, SdkSpan, SpanData, SpanEvent, TracerConfig};
 use crate::attributes;
-use crate::configurator::ConfigOf;
+use crate::control::ConfigOf;
 use crate::error::catch;
 use crate::id::{IdGenerator, RandomIds};
 use crate::sampling::{Decision, SamplingRequest, SamplingResult};

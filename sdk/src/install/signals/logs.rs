@@ -12,7 +12,8 @@ use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;
-use crate::configurator::Configurator;
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
@@ -28,7 +29,6 @@ use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Logs;
 use crate::span_filter::{self, SpanFilter};
-use crate::switches::Switch;
 use crate::time::Deadline;
 
 impl PipelineSignal for Logs {

@@ -9,7 +9,8 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use super::provider::named;
 use super::{Foundation, Provider};
 use crate::config::Env;
-use crate::configurator::Configurator;
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
@@ -24,7 +25,6 @@ use crate::resource::Resource;
 use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Metrics;
-use crate::switches::Switch;
 use crate::time::Deadline;
 
 impl PipelineSignal for Metrics {

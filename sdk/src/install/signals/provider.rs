@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::ExportError;
 use crate::self_metrics::Words;
-use crate::switches::Switch;
 use crate::time::Deadline;
 
 /// A provider of any signal, as seen by `install`.

@@ -13,7 +13,8 @@ use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
-use crate::configurator::Configurator;
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
@@ -28,7 +29,6 @@ use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
 use crate::span_filter::{self, SpanFilter};
-use crate::switches::Switch;
 use crate::time::Deadline;
 use crate::trace::{
     ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerConfig, TracerProviderBuilder, active,

@@ -1,6 +1,6 @@
 //! The config of one meter: whether it is enabled.
 
-use crate::configurator::packed::Packed;
+use crate::control::packed::Packed;
 
 /// The config of a meter. By default it is enabled. The instruments of a disabled meter drop measurements, their callbacks are not called, and
 /// what was measured before is not collected until the meter is enabled again.

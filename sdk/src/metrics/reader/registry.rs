@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use opentelemetry::InstrumentationScope;
 
 use super::resolve;
-use crate::configurator::ConfigOf;
+use crate::control::ConfigOf;
 use crate::metrics::config::{MeterConfig, StreamConfig};
 use crate::metrics::series::Stream;
 use crate::sync::unpoisoned;

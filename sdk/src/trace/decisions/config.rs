@@ -1,6 +1,6 @@
 //! The config of one tracer: whether it is enabled.
 
-use crate::configurator::packed::Packed;
+use crate::control::packed::Packed;
 
 /// The config of a tracer. By default it is enabled. A disabled tracer starts no spans and propagates the context of the parent, and the
 /// spans of other tracers below become children of that parent.
@@ -25,7 +25,7 @@ impl TracerConfig {
         self
     }
 
-    pub(super) fn is_enabled(self) -> bool {
+    pub(in crate::trace) fn is_enabled(self) -> bool {
         self.is_enabled
     }
 }

@@ -3,12 +3,13 @@
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::tracer::RANDOM_FLAG;
-use super::{SdkTracer, SpanData, TracerConfig};
-use crate::configurator::ConfigOf;
+use super::TracerConfig;
+use crate::control::ConfigOf;
+use crate::control::State;
 use crate::id::{IdGenerator, RandomIds};
 use crate::runtime::is_background;
-use crate::switches::State;
+use crate::trace::tracer::RANDOM_FLAG;
+use crate::trace::{SdkTracer, SpanData};
 use crate::unsampled;
 
 /// The decision for a span, as far as it can be derived from the parent.
@@ -36,7 +37,7 @@ impl SdkTracer {
 
     /// Like [`Self::begin_child`], for a span with this scope. May call a configurator of the program.
     #[inline(always)]
-    pub(super) fn begin_in(
+    pub(in crate::trace) fn begin_in(
         &self,
         scope: &InstrumentationScope,
         config: &ConfigOf<TracerConfig>,
@@ -47,7 +48,7 @@ impl SdkTracer {
     }
 
     /// Like [`Self::begin_child`], for a span that has started already and gets another parent.
-    pub(super) fn begin_again(&self, parent: &Context) -> Glance {
+    pub(in crate::trace) fn begin_again(&self, parent: &Context) -> Glance {
         self.glance(self.provider.decisions.state(), parent)
     }
 

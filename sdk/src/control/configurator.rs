@@ -31,7 +31,7 @@ pub(crate) mod packed {
 ///
 /// ```
 /// use opentelemetry::logs::Severity;
-/// use telemark_sdk::configurator::Configurator;
+/// use telemark_sdk::control::Configurator;
 /// use telemark_sdk::logs::LoggerConfig;
 /// use telemark_sdk::trace::TracerConfig;
 ///

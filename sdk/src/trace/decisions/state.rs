@@ -6,14 +6,15 @@ use std::thread::LocalKey;
 
 use opentelemetry::InstrumentationScope;
 
-use super::{SdkTracerProvider, TracerConfig};
-use crate::configurator::{ConfigOf, Configs, Configurator};
+use super::TracerConfig;
+use crate::control::{ConfigOf, Configs, Configurator};
+use crate::control::{Flags, State, Switch, Switches};
 use crate::error::{ExportError, catch};
 use crate::process::unless_stuck;
 use crate::sampling::{AlwaysOff, Decision, Sampler, SamplingRequest, SamplingResult, shut_down};
-use crate::switches::{Flags, State, Switch, Switches};
 use crate::sync::{Kept, Live, Slot};
 use crate::time::Deadline;
+use crate::trace::SdkTracerProvider;
 
 /// The sampler drops every span whose parent is not sampled.
 const DROPS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST);
@@ -25,7 +26,7 @@ const FACTS: Flags = Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0);
 
 /// The switches, the sampler and the configurator of a provider.
 #[derive(Debug)]
-pub(super) struct Decisions {
+pub(in crate::trace) struct Decisions {
     /// The switches, and what is known about the sampler, so that a span below a local parent costs one load.
     switches: Switches,
     sampler: Live<Contained>,
@@ -35,7 +36,11 @@ pub(super) struct Decisions {
 }
 
 impl Decisions {
-    pub(super) fn new(sampler: Box<dyn Sampler>, configurator: Configurator<TracerConfig>, is_disabled: bool) -> Self {
+    pub(in crate::trace) fn new(
+        sampler: Box<dyn Sampler>,
+        configurator: Configurator<TracerConfig>,
+        is_disabled: bool,
+    ) -> Self {
         let configs = Configs::new(configurator);
         let flags = if configs.are_default() { 0 } else { HAS_CONFIGS.0 };
         Decisions {
@@ -48,22 +53,22 @@ impl Decisions {
 
     /// Returns the state of the switches, with the facts about the sampler.
     #[inline]
-    pub(super) fn state(&self) -> State {
+    pub(in crate::trace) fn state(&self) -> State {
         self.switches.state()
     }
 
-    pub(super) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+    pub(in crate::trace) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
         self.switches.set(switch, is_enabled);
     }
 
     /// Stops the recording for good. Returns true if it had already been stopped. Consists of one atomic operation, because it runs in
     /// forked children.
-    pub(super) fn end(&self) -> bool {
+    pub(in crate::trace) fn end(&self) -> bool {
         self.switches.end()
     }
 
     /// Replaces the configurator.
-    pub(super) fn set_configurator(&self, configurator: Configurator<TracerConfig>) {
+    pub(in crate::trace) fn set_configurator(&self, configurator: Configurator<TracerConfig>) {
         let Some(turn) = unless_stuck(self.changes.try_lock(), || self.changes.lock()) else { return };
         // Without this flag, nothing looks at the configs.
         self.switches.set_flags(HAS_CONFIGS, HAS_CONFIGS);
@@ -77,13 +82,18 @@ impl Decisions {
 
     /// Returns true if spans of this scope start. May call a function of the program.
     #[inline]
-    pub(super) fn takes(&self, state: State, scope: &InstrumentationScope, config: &ConfigOf<TracerConfig>) -> bool {
+    pub(in crate::trace) fn takes(
+        &self,
+        state: State,
+        scope: &InstrumentationScope,
+        config: &ConfigOf<TracerConfig>,
+    ) -> bool {
         !state.has_configs() || self.configs.get(config, scope).is_enabled()
     }
 
     /// Asks the sampler. A sampler that panics drops the span.
     #[inline]
-    pub(super) fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+    pub(in crate::trace) fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
         match self.sampler.with(|sampler| catch(|| sampler.0.sample(request))) {
             Some(Ok(result)) => result,
             Some(Err(_)) => {
@@ -95,14 +105,18 @@ impl Decisions {
     }
 
     /// Returns the sampler's description.
-    pub(super) fn sampler_description(&self) -> String {
+    pub(in crate::trace) fn sampler_description(&self) -> String {
         let describe = |sampler: &Contained| catch(|| sampler.0.description().into_owned()).ok();
         self.sampler.with(describe).flatten().unwrap_or("one that panics".into())
     }
 
     /// Replaces the sampler for spans that start from now on, and shuts the one before down. After [`Self::shut_down`], shuts
     /// `sampler` itself down.
-    pub(super) fn set_sampler(&self, sampler: Box<dyn Sampler>, deadline: Deadline) -> Result<(), ExportError> {
+    pub(in crate::trace) fn set_sampler(
+        &self,
+        sampler: Box<dyn Sampler>,
+        deadline: Deadline,
+    ) -> Result<(), ExportError> {
         let (known, sampler) = (facts(&*sampler), Contained(sampler));
         let lock = unless_stuck(self.changes.try_lock(), || self.changes.lock());
         let Some(has_none) = lock.filter(|has_none| !**has_none) else { return shut_down(&*sampler.0, deadline) };
@@ -118,7 +132,7 @@ impl Decisions {
     }
 
     /// Shuts the sampler down. Later spans are not sampled by another one.
-    pub(super) fn shut_down(&self, deadline: Deadline) -> Result<(), ExportError> {
+    pub(in crate::trace) fn shut_down(&self, deadline: Deadline) -> Result<(), ExportError> {
         let lock = unless_stuck(self.changes.try_lock(), || self.changes.lock());
         if lock.is_none_or(|mut has_none| std::mem::replace(&mut *has_none, true)) {
             return Ok(());
@@ -154,18 +168,18 @@ impl SdkTracerProvider {
 /// Facts that let spans start without asking the sampler or the configurator.
 impl State {
     #[inline]
-    pub(super) fn drops_below_unsampled(self) -> bool {
+    pub(in crate::trace) fn drops_below_unsampled(self) -> bool {
         self.has(DROPS_BELOW_UNSAMPLED)
     }
 
     #[inline]
-    pub(super) fn samples_below_sampled(self) -> bool {
+    pub(in crate::trace) fn samples_below_sampled(self) -> bool {
         self.has(SAMPLES_BELOW_SAMPLED)
     }
 
     /// Returns true if some tracers may be disabled.
     #[inline]
-    pub(super) fn has_configs(self) -> bool {
+    pub(in crate::trace) fn has_configs(self) -> bool {
         self.has(HAS_CONFIGS)
     }
 }
