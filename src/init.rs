@@ -245,6 +245,7 @@ mod tests {
     #[test]
     fn logs_in_code_win_over_the_environment() {
         use opentelemetry::logs::{LogRecord, Logger, Severity};
+        use telemark_sdk::control::Configurator;
         use telemark_sdk::limits::LogRecordLimits;
         use telemark_sdk::logs::LoggerConfig;
         use telemark_sdk::signal::Logs;
@@ -273,7 +274,7 @@ mod tests {
         let one = "a=1 (1 attributes dropped)";
         assert_eq!(run(builder()), format!("INFO {one}\nERROR {one}\n"));
         let rules = LoggerConfig::new().with_minimum_severity(Severity::Warn);
-        let in_code = builder().with_log_limits(LogRecordLimits::DEFAULT).with_logger_config(move |_| rules);
+        let in_code = builder().with_log_limits(LogRecordLimits::DEFAULT).with_logger_config(Configurator::new(rules));
         assert_eq!(run(in_code), "ERROR a=1 b=2\n");
         assert_eq!(run(builder().with_env(Env::from_pairs([("OTEL_SDK_DISABLED", "true")]))), "");
     }

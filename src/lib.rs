@@ -57,6 +57,8 @@
 //!   with the ids of their span. A program with its own subscriber adds `telemark::tracing::layer()` to it.
 //! - **choose what is recorded**: `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS` filter spans and log records, `RUST_LOG` log lines;
 //!   [`span_filter`] and [`log_filter`] change the first two while the program runs.
+//! - **change it while it runs**: [`Guard::control`] replaces the sampler, disables everything or a signal with one switch, and disables
+//!   tracers, meters and loggers by name with a [`Configurator`].
 //! - **export to elsewhere, edit, drop or sample spans**: see [`export`] and [`trace`].
 //! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
 //!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning
@@ -168,8 +170,9 @@ pub use tasks::thread;
 #[cfg(feature = "tokio")]
 pub use tasks::{JoinSet, spawn, spawn_blocking, spawn_local};
 pub use telemark_macros::traced;
+pub use telemark_sdk::control::{Configurator, ScopeConfig};
 #[doc(inline)]
-pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
+pub use telemark_sdk::install::{Control, Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
 pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
 pub use telemark_sdk::instrument::spans::{
@@ -325,7 +328,7 @@ pub mod trace {
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
         Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
-        SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
+        SpanProcessor, SpanRecord, SpanView, TracerConfig, TracerProviderBuilder,
     };
 }
 
@@ -344,10 +347,10 @@ pub mod logs {
 pub mod metrics {
     pub use telemark_sdk::metrics::{
         Aggregation, Buckets, CallbackHandle, DEFAULT_BOUNDARIES, DEFAULT_CARDINALITY_LIMIT, Exemplar, ExemplarFilter,
-        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterProviderBuilder,
-        Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable, ObservableBuilder, Observer,
-        PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter, SdkMeterProvider,
-        Temporality, TemporalityPreference, View,
+        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterConfig,
+        MeterProviderBuilder, Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable,
+        ObservableBuilder, Observer, PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter,
+        SdkMeterProvider, Temporality, TemporalityPreference, View,
     };
 }
 

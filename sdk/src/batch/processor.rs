@@ -12,7 +12,7 @@ use crate::diag::{self, Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Exporter, Guarded};
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pace, Pacer, Runtime};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
@@ -48,6 +48,7 @@ pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
 pub struct BatchProcessor<S: Signal> {
     inlet: Inlet<S>,
     counters: Arc<Counters>,
+    pace: Pace,
 }
 
 impl<S: Signal> BatchProcessor<S> {
@@ -81,8 +82,14 @@ impl<S: Signal> BatchProcessor<S> {
     ) -> Result<Self, ConfigError> {
         let counters = exporter.counters().clone();
         let worker = Worker::new(queue.clone(), exporter, resource, config);
+        let pace = worker.pace();
         let inlet = Inlet::start(queue, worker, &format!("telemark-{}", S::NAME), runtime)?;
-        Ok(BatchProcessor { inlet, counters })
+        Ok(BatchProcessor { inlet, counters, pace })
+    }
+
+    /// Returns what changes the schedule delay.
+    pub(crate) fn pacer(&self) -> Pacer {
+        Pacer::new(&self.pace, self.inlet.worker())
     }
 
     /// Adds a finished item.

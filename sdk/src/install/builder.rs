@@ -9,7 +9,7 @@ use opentelemetry::{Key, KeyValue, Value};
 
 use super::components::Components;
 use super::model::Model;
-use super::signals::Foundation;
+use super::signals::{Foundation, Pacers};
 use super::{Telemetry, TelemetryHandle};
 use crate::config::{self, Env};
 use crate::diag;
@@ -209,6 +209,7 @@ impl TelemetryBuilder {
             runtime: &runtime,
             self_metrics: model.self_metrics == Some(true),
             companions: Vec::new(),
+            pacers: Pacers::default(),
         };
         let providers = model.signals.build(&mut foundation)?;
         let mut companions = foundation.companions;
@@ -227,6 +228,8 @@ impl TelemetryBuilder {
             records_panics: model.records_panics == Some(true),
             home: Generation::current(),
             has_ended: Arc::default(),
+            changes: Arc::default(),
+            pacers: Arc::new(foundation.pacers),
         };
         Ok(Telemetry::new(handle, model.propagator, instrumentations, companions))
     }

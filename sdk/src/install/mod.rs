@@ -9,6 +9,7 @@
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
 //! | `signals` | the list of signals, and the model, provider and methods of each |
 //! | `telemetry` | a program's telemetry, and how it is installed |
+//! | `control` | the changes while a program runs |
 //! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
 //! | `panics` | panics as log records, in the program's panic hook |
 //! | `termination` | shutdown without the guard: signals and `exit` |
@@ -16,6 +17,7 @@
 
 mod builder;
 mod components;
+mod control;
 mod ending;
 mod handle;
 mod model;
@@ -28,6 +30,7 @@ mod termination;
 
 pub use builder::TelemetryBuilder;
 pub use components::Components;
+pub use control::Control;
 pub use handle::TelemetryHandle;
 pub use pipeline::{Pipeline, PipelineSignal};
 pub use registry::{Factory, Node};

@@ -9,7 +9,7 @@ use crate::diag;
 use crate::error::ConfigError;
 use crate::export::Exporter;
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::signal::Signal;
 
 /// A signal that can be installed: the types and constants from which its pipelines are built. Sealed, as [`Signal`]
@@ -27,6 +27,10 @@ pub trait PipelineSignal: Signal + Sized {
     /// Reads the schedule from the environment.
     fn schedule_from_env(env: &Env) -> Self::Schedule;
 
+    /// Returns what changes the time between the exports of a processor or reader.
+    #[doc(hidden)]
+    fn pacer(end: &Self::End) -> Option<Pacer>;
+
     /// Starts the processor or reader for an exporter.
     ///
     /// # Errors
@@ -42,6 +46,8 @@ pub trait PipelineSignal: Signal + Sized {
 /// An exporter together with its processor or reader, not yet started. Created by a [`Factory`].
 pub struct Pipeline<S: PipelineSignal> {
     start: Start<S>,
+    /// True unless the pipeline has a schedule of its own.
+    follows_signal: bool,
     companions: Vec<Companion>,
     pub(super) observers: Vec<S::Observer>,
 }
@@ -72,11 +78,19 @@ impl<S: PipelineSignal> Pipeline<S> {
     }
 
     pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::End, ConfigError> + Send + 'static) -> Self {
-        Pipeline { start: Start::Later(Box::new(start)), companions: Vec::new(), observers: Vec::new() }
+        let start = Start::Later(Box::new(start));
+        Pipeline { start, follows_signal: true, companions: Vec::new(), observers: Vec::new() }
+    }
+
+    /// Marks a pipeline that has a schedule of its own.
+    pub(super) fn with_own_schedule(mut self, is_own: bool) -> Self {
+        self.follows_signal = !is_own;
+        self
     }
 
     pub(super) fn ready(end: S::End) -> Self {
-        Pipeline { start: Start::Ready(end), companions: Vec::new(), observers: Vec::new() }
+        let start = Start::Ready(end);
+        Pipeline { start, follows_signal: false, companions: Vec::new(), observers: Vec::new() }
     }
 
     /// Adds a server that serves this pipeline's page. It is dropped with the telemetry, after the last export.
@@ -202,7 +216,8 @@ impl<S: PipelineSignal> Pipelines<S> {
         made.flat_map(|pipeline| std::mem::take(&mut pipeline.observers)).collect()
     }
 
-    /// Starts all created pipelines, returns their processors or readers, and adds their servers to `companions`.
+    /// Starts all created pipelines, returns their processors or readers, and adds their servers to `companions` and what changes the
+    /// schedule of the signal to `pacers`.
     ///
     /// # Errors
     /// Returns an error if the operating system refuses to start another thread.
@@ -211,16 +226,19 @@ impl<S: PipelineSignal> Pipelines<S> {
         resource: &Resource,
         runtime: &Runtime,
         companions: &mut Vec<Companion>,
+        pacers: &mut Vec<Pacer>,
     ) -> Result<Vec<S::End>, ConfigError> {
         let Some(schedule) = self.schedule else { return Ok(Vec::new()) };
         let site = Site { schedule, resource, runtime };
         let mut stages = Vec::new();
         for choice in self.exporters.into_iter().flatten() {
             if let Choice::Made(pipeline) = choice {
-                stages.push(match pipeline.start {
+                let end = match pipeline.start {
                     Start::Later(start) => start(&site)?,
                     Start::Ready(end) => end,
-                });
+                };
+                pacers.extend(S::pacer(&end).filter(|_| pipeline.follows_signal));
+                stages.push(end);
                 companions.extend(pipeline.companions);
             }
         }

@@ -1,6 +1,7 @@
 //! Configures, builds and installs metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -8,18 +9,20 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use super::provider::named;
 use super::{Foundation, Provider};
 use crate::config::Env;
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::metrics::{
-    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
-    View, active,
+    ExemplarFilter, MeterConfig, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig,
+    SdkMeterProvider, View, active,
 };
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Metrics;
 use crate::time::Deadline;
@@ -29,6 +32,10 @@ impl PipelineSignal for Metrics {
     type Schedule = PeriodicConfig;
     type End = Box<dyn MetricReader>;
     type Observer = std::convert::Infallible;
+
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        end.pacer()
+    }
 
     fn schedule_from_env(env: &Env) -> PeriodicConfig {
         PeriodicConfig::from_env(env)
@@ -52,6 +59,7 @@ impl Pipeline<Metrics> {
             let reader = PeriodicReader::start(exporter, periods.unwrap_or(site.schedule), config, site.runtime)?;
             Ok(Box::new(reader) as Box<dyn MetricReader>)
         })
+        .with_own_schedule(periods.is_some())
     }
 
     /// Creates a pipeline from a reader without an exporter, such as a [`PullReader`](crate::metrics::PullReader).
@@ -76,7 +84,7 @@ impl Model {
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
         if foundation.is_disabled {
             // Scraping a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
@@ -86,7 +94,7 @@ impl Model {
         if let Some(filter) = self.exemplars {
             provider = provider.with_exemplar_filter(filter);
         }
-        let readers = self.pipelines.start(resource, runtime, companions)?;
+        let readers = self.pipelines.start(resource, runtime, companions, &mut pacers.metrics)?;
         Ok(readers.into_iter().fold(provider, MeterProviderBuilder::with_boxed_reader))
     }
 }
@@ -98,6 +106,14 @@ impl Provider for SdkMeterProvider {
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.shutdown(deadline)
+    }
+
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
     }
 
     fn is_recording(&self) -> bool {
@@ -192,6 +208,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets the configs of meters, which are selected by the names of their scopes. By default, every meter is enabled.
+    pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
+        let metrics = self.metrics();
+        metrics.provider = std::mem::take(&mut metrics.provider).with_meter_config(configurator);
+        self
+    }
+
     /// Sets which measurements may become exemplars, overriding `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.metrics().exemplars = Some(filter);
@@ -200,6 +223,29 @@ impl TelemetryBuilder {
 
     fn metrics(&mut self) -> &mut Model {
         &mut self.model.signals.metrics
+    }
+}
+
+/// Methods for metrics.
+impl Control {
+    /// Sets the time from the start of one export to the start of the next, with a minimum of one millisecond, for the exporters that
+    /// have no interval of their own. A shorter interval applies at once, a longer one after the next export.
+    pub fn set_metric_interval(&self, interval: Duration) {
+        let interval = interval.max(Duration::from_millis(1));
+        self.0.pacers.metrics.iter().for_each(|pacer| pacer.set(interval));
+    }
+
+    /// Replaces the configs of meters, for measurements and collections from now on.
+    pub fn set_meter_config(&self, configurator: Configurator<MeterConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.metrics.set_configurator(configurator);
+        }
+    }
+
+    /// Enables or disables metrics. While they are disabled, measurements are dropped, callbacks are not called, and collections are
+    /// empty. What was measured before stays, and is collected once metrics are enabled again.
+    pub fn set_metrics_enabled(&self, is_enabled: bool) {
+        self.0.providers.metrics.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
@@ -66,6 +66,15 @@ pub(super) struct Foundation<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) self_metrics: bool,
     pub(super) companions: Vec<Companion>,
+    pub(super) pacers: Pacers,
+}
+
+/// What changes the schedule of each signal.
+#[derive(Debug, Default)]
+pub(super) struct Pacers {
+    pub(super) traces: Vec<Pacer>,
+    pub(super) logs: Vec<Pacer>,
+    pub(super) metrics: Vec<Pacer>,
 }
 
 /// The providers of all signals.

@@ -10,7 +10,7 @@ use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Batch, Exporter, Guarded};
-use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
+use crate::runtime::{Handle, Next, Pace, Pacer, Request, Runtime, Task, Wake};
 use crate::signal::Metrics;
 use crate::time::Deadline;
 
@@ -101,6 +101,7 @@ pub struct PeriodicReader {
     source: Arc<OnceLock<Source>>,
     config: Option<ReaderConfig>,
     counters: Arc<Counters>,
+    pace: Pace,
 }
 
 impl PeriodicReader {
@@ -116,9 +117,10 @@ impl PeriodicReader {
     ) -> Result<Self, ConfigError> {
         let (source, exporter) = (Arc::new(OnceLock::new()), Guarded::new(exporter));
         let counters = exporter.counters().clone();
-        let worker = Worker { exporter, periods, source: source.clone() };
+        let (pace, next) = (Pace::new(periods.interval), Deadline::after(periods.interval));
+        let worker = Worker { exporter, periods, pace: pace.clone(), next, source: source.clone() };
         let handle = runtime.start("telemark-metrics", worker)?;
-        Ok(PeriodicReader { handle, source, config: Some(config), counters })
+        Ok(PeriodicReader { handle, source, config: Some(config), counters, pace })
     }
 }
 
@@ -142,6 +144,10 @@ impl Connect for PeriodicReader {
         let _ = self.source.set(source);
     }
 
+    fn pacer(&self) -> Option<Pacer> {
+        Some(Pacer::new(&self.pace, &self.handle))
+    }
+
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
         let request = match what {
             Begin::Flush => Request::Flush,
@@ -154,25 +160,36 @@ impl Connect for PeriodicReader {
 struct Worker {
     exporter: Guarded<Metrics>,
     periods: PeriodicConfig,
+    /// The interval.
+    pace: Pace,
+    /// The time of the next export.
+    next: Deadline,
     source: Arc<OnceLock<Source>>,
 }
 
 impl Task for Worker {
     fn first(&self) -> Duration {
-        self.periods.interval
+        self.pace.delay()
     }
 
-    fn run(&mut self, _: Wake) -> Next {
+    fn run(&mut self, why: Wake) -> Next {
         // Measured from start to start, so that the duration of the export does not add to the interval.
-        let next = Deadline::after(self.periods.interval);
+        let next = Deadline::after(self.pace.delay());
+        if why == Wake::Full {
+            // The interval has changed. A shorter one applies at once.
+            self.next = self.next.min(next);
+            return Next::After(self.next.remaining().unwrap_or(self.pace.delay()));
+        }
         // During a pause that the receiver requested, deltas stay in their series.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
+            self.next = Deadline::after(pause);
             return Next::After(pause);
         }
+        self.next = next;
         // Failures are already counted and logged, and this task has no caller to return them to.
         drop(self.export(Deadline::NEVER));
-        Next::After(next.remaining().unwrap_or(self.periods.interval))
+        Next::After(next.remaining().unwrap_or(self.pace.delay()))
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {

@@ -75,6 +75,7 @@ fn main() -> ExitCode {
         "children of a span" => forks::child_of_a_span(&file),
         "children that measure" => forks::child_that_measures(),
         "children that use tracing" => forks::child_that_says(),
+        "children during changes" => forks::child_during_changes(),
         "init after the fork" => forks::init_after(&file),
         "signal to a child" => forks::signal_to_a_child(&file),
 
