@@ -20,10 +20,11 @@ use crate::components::COMPONENTS;
 /// child, and a warning is logged. Call `init` after the fork, in each process.
 ///
 /// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records are sent over
-/// OTLP to `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
+/// OTLP to `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored. With
+/// `OTEL_CONFIG_FILE`, a file replaces the variables, and everything in it that cannot be used is an error.
 ///
 /// # Errors
-/// Fails if it has already been called, if a variable names an exporter whose feature is off, or if a mistake in a
+/// Fails if it has already been called, if the configuration file cannot be used, if a variable names an exporter whose feature is off, or if a mistake in a
 /// variable would silently lose data, such as an endpoint that is not a URL or a certificate that cannot be read.
 pub fn init() -> Result<Guard, ConfigError> {
     builder().init()

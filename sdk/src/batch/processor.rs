@@ -247,3 +247,61 @@ impl<S: Signal> Processor<S> for SimpleProcessor<S> {
         vec![self.counters()]
     }
 }
+
+/// The processor of one exporter, which is either a batch processor or a simple one.
+pub enum ExportProcessor<S: Signal> {
+    /// Exports in batches.
+    Batch(BatchProcessor<S>),
+    /// Exports each item as it is added.
+    Simple(SimpleProcessor<S>),
+}
+
+impl<S: Signal> ExportProcessor<S> {
+    /// Returns what changes the schedule delay, if there is one.
+    pub(crate) fn pacer(&self) -> Option<Pacer> {
+        match self {
+            ExportProcessor::Batch(batch) => Some(batch.pacer()),
+            ExportProcessor::Simple(_) => None,
+        }
+    }
+}
+
+impl<S: Signal> fmt::Debug for ExportProcessor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExportProcessor::Batch(batch) => fmt::Debug::fmt(batch, f),
+            ExportProcessor::Simple(simple) => fmt::Debug::fmt(simple, f),
+        }
+    }
+}
+
+impl<S: Signal> Processor<S> for ExportProcessor<S> {
+    #[inline]
+    fn add(&self, item: S::Item) {
+        match self {
+            ExportProcessor::Batch(batch) => batch.add(item),
+            ExportProcessor::Simple(simple) => simple.add(item),
+        }
+    }
+
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        match self {
+            ExportProcessor::Batch(batch) => batch.flush(deadline),
+            ExportProcessor::Simple(simple) => simple.flush(deadline),
+        }
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        match self {
+            ExportProcessor::Batch(batch) => batch.shutdown(deadline),
+            ExportProcessor::Simple(simple) => simple.shutdown(deadline),
+        }
+    }
+
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        match self {
+            ExportProcessor::Batch(batch) => vec![batch.counters()],
+            ExportProcessor::Simple(simple) => vec![simple.counters()],
+        }
+    }
+}

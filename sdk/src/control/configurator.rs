@@ -90,7 +90,7 @@ impl<C: ScopeConfig> Configurator<C> {
     }
 
     /// Returns true if every scope is known to have the default config.
-    fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         let is_default = |config: &C| *config == C::default();
         self.rules.iter().all(|(_, config)| is_default(config))
             && matches!(&self.otherwise, Otherwise::Config(config) if is_default(config))

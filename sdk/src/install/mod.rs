@@ -3,7 +3,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder` | the methods that set the model from code, and `build` |
-//! | `model` | the settings from code, completed from the environment, and later from a configuration file |
+//! | `model` | the settings from code, completed from the environment |
+//! | `declarative` | completes the model from a configuration file instead |
 //! | `registry` | component factories, by their names in the configuration |
 //! | `components` | the lists of factories, propagators and resource detectors that a crate provides |
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
@@ -18,6 +19,7 @@
 mod builder;
 mod components;
 mod control;
+mod declarative;
 mod ending;
 mod handle;
 mod model;
@@ -29,8 +31,9 @@ mod telemetry;
 mod termination;
 
 pub use builder::TelemetryBuilder;
-pub use components::Components;
+pub use components::{Components, ReadFile};
 pub use control::Control;
+pub use declarative::Extension;
 pub use handle::TelemetryHandle;
 pub use pipeline::{Pipeline, PipelineSignal};
 pub use registry::{Factory, Node};

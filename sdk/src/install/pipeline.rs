@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::{self, Debug};
 
 use super::registry::{Factory, Node};
-use crate::config::Env;
+use crate::config::{Env, Settings};
 use crate::diag;
 use crate::error::ConfigError;
 use crate::export::Exporter;
@@ -31,6 +31,10 @@ pub trait PipelineSignal: Signal + Sized {
     #[doc(hidden)]
     fn pacer(end: &Self::End) -> Option<Pacer>;
 
+    /// Overrides a schedule with the settings of a batch processor or a periodic reader in a configuration file.
+    #[doc(hidden)]
+    fn schedule_from_file(schedule: Self::Schedule, settings: Settings<'_>) -> Self::Schedule;
+
     /// Starts the processor or reader for an exporter.
     ///
     /// # Errors
@@ -38,6 +42,17 @@ pub trait PipelineSignal: Signal + Sized {
     fn start(
         exporter: impl Exporter<Self>,
         schedule: Self::Schedule,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<Self::End, ConfigError>;
+
+    /// Starts a processor that exports each item on its own, if the signal has one.
+    ///
+    /// # Errors
+    /// Returns an error if the operating system refuses to start another thread.
+    #[doc(hidden)]
+    fn start_simple(
+        exporter: impl Exporter<Self>,
         resource: &Resource,
         runtime: &Runtime,
     ) -> Result<Self::End, ConfigError>;
@@ -50,6 +65,17 @@ pub struct Pipeline<S: PipelineSignal> {
     follows_signal: bool,
     companions: Vec<Companion>,
     pub(super) observers: Vec<S::Observer>,
+    processing: Processing<S>,
+}
+
+/// The processor or reader in front of an exporter.
+pub(super) enum Processing<S: PipelineSignal> {
+    /// As the signal has it.
+    Shared,
+    /// With a schedule of a configuration file, and true if the file sets the time between exports, which code then does not change.
+    Own(S::Schedule, bool),
+    /// A processor that exports each item on its own.
+    Simple,
 }
 
 type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End, ConfigError> + Send;
@@ -69,17 +95,31 @@ pub(super) struct Site<'a, S: PipelineSignal> {
     pub(super) schedule: S::Schedule,
     pub(super) resource: &'a Resource,
     pub(super) runtime: &'a Runtime,
+    is_simple: bool,
 }
 
 impl<S: PipelineSignal> Pipeline<S> {
     /// Creates a pipeline that runs `exporter` behind its signal's batch processor or periodic reader.
     pub fn new(exporter: impl Exporter<S>) -> Self {
-        Pipeline::starting(|site| S::start(exporter, site.schedule, site.resource, site.runtime))
+        Pipeline::scheduled(exporter, None)
     }
 
     pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::End, ConfigError> + Send + 'static) -> Self {
-        let start = Start::Later(Box::new(start));
-        Pipeline { start, follows_signal: true, companions: Vec::new(), observers: Vec::new() }
+        Pipeline::with_start(Start::Later(Box::new(start)), true)
+    }
+
+    /// Creates a pipeline that runs `exporter` behind its signal's processor or reader with this schedule, or with that of the signal.
+    pub(super) fn scheduled(exporter: impl Exporter<S>, schedule: Option<S::Schedule>) -> Self {
+        let pipeline = Pipeline::starting(move |site| match site.is_simple {
+            true => S::start_simple(exporter, site.resource, site.runtime),
+            false => S::start(exporter, schedule.unwrap_or(site.schedule), site.resource, site.runtime),
+        });
+        pipeline.with_own_schedule(schedule.is_some())
+    }
+
+    fn with_start(start: Start<S>, follows_signal: bool) -> Self {
+        let processing = Processing::Shared;
+        Pipeline { start, follows_signal, companions: Vec::new(), observers: Vec::new(), processing }
     }
 
     /// Marks a pipeline that has a schedule of its own.
@@ -88,9 +128,14 @@ impl<S: PipelineSignal> Pipeline<S> {
         self
     }
 
+    /// Sets the processor or reader in front of the exporter.
+    pub(super) fn with_processing(mut self, processing: Processing<S>) -> Self {
+        self.processing = processing;
+        self
+    }
+
     pub(super) fn ready(end: S::End) -> Self {
-        let start = Start::Ready(end);
-        Pipeline { start, follows_signal: false, companions: Vec::new(), observers: Vec::new() }
+        Pipeline::with_start(Start::Ready(end), false)
     }
 
     /// Adds a server that serves this pipeline's page. It is dropped with the telemetry, after the last export.
@@ -148,7 +193,7 @@ impl<S: PipelineSignal> Pipelines<S> {
     }
 
     /// Returns the registered exporters. Those of the code take precedence over those of the registry.
-    fn known<'a>(&'a self, factories: &'a [Factory<S>]) -> Vec<&'a Factory<S>> {
+    pub(super) fn known<'a>(&'a self, factories: &'a [Factory<S>]) -> Vec<&'a Factory<S>> {
         let is_replaced = |factory: &Factory<S>| self.named.iter().any(|own| own.name() == factory.name());
         factories.iter().filter(|factory| !is_replaced(factory)).chain(&self.named).collect()
     }
@@ -168,7 +213,7 @@ impl<S: PipelineSignal> Pipelines<S> {
     /// Returns an error if the value of the variable that selects exporters is contradictory.
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         if self.exporters.is_none() {
-            let names = names::<S>(env, &self.known(factories))?;
+            let names = self.selected(env, factories)?;
             self.exporters = Some(names.into_iter().map(Choice::Named).collect());
         } else if env.string(S::EXPORTERS).is_some() {
             diag::started(format_args!("{} is not read, because code sets the exporters", S::EXPORTERS));
@@ -178,13 +223,35 @@ impl<S: PipelineSignal> Pipelines<S> {
         Ok(())
     }
 
+    /// Returns the names of the exporters that the variable selects.
+    ///
+    /// # Errors
+    /// Returns an error if the value of the variable is contradictory.
+    pub(super) fn selected(&self, env: &Env, factories: &[Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
+        let known: Vec<_> = self.known(factories).into_iter().filter(|row| row.is_for_variables()).collect();
+        names::<S>(env, &known)
+    }
+
+    /// Returns true if code has set or added an exporter.
+    pub(super) fn has_any(&self) -> bool {
+        self.exporters.as_ref().is_some_and(|exporters| !exporters.is_empty()) || !self.additional.is_empty()
+    }
+
+    /// Completes the settings that code left open with the pipelines of a configuration file.
+    pub(super) fn complete_from_file(&mut self, made: Vec<Pipeline<S>>, schedule: S::Schedule) {
+        let of_file = || made.into_iter().map(Choice::Made).collect();
+        let additional = std::mem::take(&mut self.additional);
+        self.exporters.get_or_insert_with(of_file).extend(additional.into_iter().map(Choice::Made));
+        self.schedule.get_or_insert(schedule);
+    }
+
     /// Replaces each name with the pipeline its factory creates.
     ///
     /// # Errors
     /// Returns an error if a factory fails.
     pub(super) fn make(&mut self, node: Node<'_>, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         let mut exporters = std::mem::take(&mut self.exporters);
-        let known = self.known(factories);
+        let known: Vec<_> = self.known(factories).into_iter().filter(|row| row.is_for_variables()).collect();
         for choice in exporters.iter_mut().flatten() {
             let Choice::Named(name) = choice else { continue };
             if let Some(factory) = known.iter().find(|factory| factory.name() == *name) {
@@ -193,6 +260,21 @@ impl<S: PipelineSignal> Pipelines<S> {
         }
         self.exporters = exporters;
         Ok(())
+    }
+
+    /// Describes each pipeline by its processing, which is `None` if it has started already, and by the schedule of the signal.
+    #[cfg(test)]
+    pub(super) fn each(self, describe: impl Fn(Option<Processing<S>>, Option<S::Schedule>) -> String) -> Vec<String> {
+        let schedule = self.schedule;
+        let made = self.exporters.into_iter().flatten().filter_map(|choice| match choice {
+            Choice::Made(pipeline) => Some(pipeline),
+            Choice::Named(_) => None,
+        });
+        made.map(|pipeline| match pipeline.start {
+            Start::Later(_) => describe(Some(pipeline.processing), schedule),
+            Start::Ready(_) => describe(None, schedule),
+        })
+        .collect()
     }
 
     /// Returns the processors or readers that already exist, without starting any others.
@@ -229,15 +311,20 @@ impl<S: PipelineSignal> Pipelines<S> {
         pacers: &mut Vec<Pacer>,
     ) -> Result<Vec<S::End>, ConfigError> {
         let Some(schedule) = self.schedule else { return Ok(Vec::new()) };
-        let site = Site { schedule, resource, runtime };
         let mut stages = Vec::new();
         for choice in self.exporters.into_iter().flatten() {
             if let Choice::Made(pipeline) = choice {
+                let (schedule, is_fixed, is_simple) = match pipeline.processing {
+                    Processing::Shared => (schedule, false, false),
+                    Processing::Own(schedule, is_fixed) => (schedule, is_fixed, false),
+                    Processing::Simple => (schedule, false, true),
+                };
+                let site = Site { schedule, resource, runtime, is_simple };
                 let end = match pipeline.start {
                     Start::Later(start) => start(&site)?,
                     Start::Ready(end) => end,
                 };
-                pacers.extend(S::pacer(&end).filter(|_| pipeline.follows_signal));
+                pacers.extend(S::pacer(&end).filter(|_| pipeline.follows_signal && !is_fixed));
                 stages.push(end);
                 companions.extend(pipeline.companions);
             }

@@ -242,6 +242,16 @@ impl LoggerProviderBuilder {
         self
     }
 
+    pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn LogRecordProcessor>) -> Self {
+        self.processors.push(processor);
+        self
+    }
+
+    /// Returns true if code has set rules for loggers.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.configurator.is_default()
+    }
+
     /// Enables counting of emitted records, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
     pub fn with_log_count(mut self) -> Self {
         self.counts_records = true;

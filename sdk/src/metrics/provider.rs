@@ -248,6 +248,11 @@ impl MeterProviderBuilder {
         self
     }
 
+    /// Returns true if code has set configs of meters.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.configurator.is_default()
+    }
+
     /// Builds the provider.
     pub fn build(mut self) -> SdkMeterProvider {
         let (callbacks, meters) = (Arc::new(Callbacks::default()), Arc::new(Meters::new(self.configurator)));

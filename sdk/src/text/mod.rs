@@ -18,5 +18,6 @@ mod words;
 
 pub(crate) use counted::counted;
 pub use foreign::{Cleaned, Foreign, MAX_SHOWN, Secrecy, Url, display, foreign, is_harmful, url};
+pub use pattern::Patterns;
 pub(crate) use pattern::matches_pattern;
 pub(crate) use words::contains;

@@ -32,6 +32,40 @@ fn after_character(text: &[u8], at: usize) -> usize {
     at + 1 + text[at + 1..].iter().take_while(continues).count()
 }
 
+/// Names to include and to exclude, in which `*` stands for any sequence of characters and `?` for a single one. Compares case, and
+/// an exclusion takes precedence.
+///
+/// ```
+/// use telemark_sdk::text::Patterns;
+///
+/// let patterns = Patterns::new(Some(["process.*"]), ["process.command*"]);
+/// assert!(patterns.matches("process.pid") && !patterns.matches("process.command_line") && !patterns.matches("host.id"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patterns {
+    /// `None` includes every name.
+    included: Option<Vec<String>>,
+    excluded: Vec<String>,
+}
+
+impl Patterns {
+    /// Includes the names that match one of `included`, or all names, but none that matches one of `excluded`.
+    pub fn new<I: Into<String>, E: Into<String>>(
+        included: Option<impl IntoIterator<Item = I>>,
+        excluded: impl IntoIterator<Item = E>,
+    ) -> Self {
+        let included = included.map(|patterns| patterns.into_iter().map(Into::into).collect());
+        Patterns { included, excluded: excluded.into_iter().map(Into::into).collect() }
+    }
+
+    /// Returns true if the name is included and not excluded.
+    pub fn matches(&self, name: &str) -> bool {
+        let any =
+            |patterns: &[String]| patterns.iter().any(|pattern| matches_pattern(pattern, name, |a, b| a == b));
+        self.included.as_deref().is_none_or(any) && !any(&self.excluded)
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -61,5 +95,15 @@ mod tests {
             assert_eq!(matches_pattern(pattern, name, is_same), expected, "{pattern} {name}");
         }
         assert!(!matches_pattern("a.b", "A.B", |a, b| a == b));
+    }
+
+    #[test]
+    fn what_is_excluded_is_not_included() {
+        let all: Option<[&str; 0]> = None;
+        assert!(Patterns::new(all, ["b"]).matches("a") && !Patterns::new(all, ["b"]).matches("b"));
+        assert!(
+            Patterns::new(Some(["a*"]), ["ab"]).matches("aa") && !Patterns::new(Some(["a*"]), ["ab"]).matches("ab")
+        );
+        assert!(!Patterns::new(Some(["a"]), ["c"]).matches("b") && Patterns::default().matches("b"));
     }
 }

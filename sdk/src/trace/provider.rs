@@ -221,6 +221,15 @@ impl TracerProviderBuilder {
         self
     }
 
+    /// Returns true if code has set configs of tracers.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.configurator.is_default()
+    }
+
+    pub(crate) fn has_processors(&self) -> bool {
+        !self.processors.is_empty()
+    }
+
     pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn SpanProcessor>) -> Self {
         self.processors.push(processor);
         self

@@ -10,8 +10,8 @@ use super::provider::named;
 use super::stages::Stages;
 use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
-use crate::config::Env;
+use crate::batch::{BatchConfig, BatchProcessor, ExportProcessor, Processor, SimpleProcessor, Stage, StagedProcessor};
+use crate::config::{Env, Settings};
 use crate::control::Configurator;
 use crate::control::Switch;
 use crate::diag::Counters;
@@ -34,15 +34,19 @@ use crate::time::Deadline;
 impl PipelineSignal for Logs {
     const EXPORTERS: &'static str = "OTEL_LOGS_EXPORTER";
     type Schedule = BatchConfig;
-    type End = BatchProcessor<Logs>;
+    type End = ExportProcessor<Logs>;
     type Observer = std::convert::Infallible;
 
     fn pacer(end: &Self::End) -> Option<Pacer> {
-        Some(end.pacer())
+        end.pacer()
     }
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::logs_from_env(env)
+    }
+
+    fn schedule_from_file(schedule: BatchConfig, settings: Settings<'_>) -> BatchConfig {
+        schedule.overridden_by(settings)
     }
 
     fn start(
@@ -50,21 +54,29 @@ impl PipelineSignal for Logs {
         schedule: BatchConfig,
         resource: &Resource,
         runtime: &Runtime,
-    ) -> Result<BatchProcessor<Logs>, ConfigError> {
-        BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    ) -> Result<ExportProcessor<Logs>, ConfigError> {
+        BatchProcessor::start(exporter, resource.clone(), schedule, runtime).map(ExportProcessor::Batch)
+    }
+
+    fn start_simple(
+        exporter: impl Exporter<Logs>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<ExportProcessor<Logs>, ConfigError> {
+        SimpleProcessor::start(exporter, resource.clone(), runtime).map(ExportProcessor::Simple)
     }
 }
 
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
-    pub(super) pipelines: Pipelines<Logs>,
-    limits: Option<LogRecordLimits>,
-    volume: Option<LogVolume>,
-    pub(super) baggage: Option<BaggageAttributes>,
-    filter: Option<SpanFilter>,
+    pub(in crate::install) pipelines: Pipelines<Logs>,
+    pub(in crate::install) limits: Option<LogRecordLimits>,
+    pub(in crate::install) volume: Option<LogVolume>,
+    pub(in crate::install) baggage: Option<BaggageAttributes>,
+    pub(in crate::install) filter: Option<SpanFilter>,
     stages: Stages<Logs>,
     /// Settings that no variable covers: the rules of loggers and processors.
-    provider: LoggerProviderBuilder,
+    pub(in crate::install) provider: LoggerProviderBuilder,
 }
 
 impl Model {

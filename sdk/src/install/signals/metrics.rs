@@ -8,7 +8,7 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 
 use super::provider::named;
 use super::{Foundation, Provider};
-use crate::config::Env;
+use crate::config::{Env, Settings};
 use crate::control::Configurator;
 use crate::control::Switch;
 use crate::diag::Counters;
@@ -41,6 +41,10 @@ impl PipelineSignal for Metrics {
         PeriodicConfig::from_env(env)
     }
 
+    fn schedule_from_file(schedule: PeriodicConfig, settings: Settings<'_>) -> PeriodicConfig {
+        schedule.overridden_by(settings)
+    }
+
     fn start(
         exporter: impl Exporter<Metrics>,
         schedule: PeriodicConfig,
@@ -48,6 +52,15 @@ impl PipelineSignal for Metrics {
         runtime: &Runtime,
     ) -> Result<Box<dyn MetricReader>, ConfigError> {
         Ok(Box::new(PeriodicReader::start(exporter, schedule, ReaderConfig::new(), runtime)?))
+    }
+
+    /// Metrics have no such processor, so this starts a reader.
+    fn start_simple(
+        exporter: impl Exporter<Metrics>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<Box<dyn MetricReader>, ConfigError> {
+        Self::start(exporter, PeriodicConfig::default(), resource, runtime)
     }
 }
 
@@ -71,10 +84,10 @@ impl Pipeline<Metrics> {
 
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
-    pub(super) pipelines: Pipelines<Metrics>,
-    exemplars: Option<ExemplarFilter>,
+    pub(in crate::install) pipelines: Pipelines<Metrics>,
+    pub(in crate::install) exemplars: Option<ExemplarFilter>,
     /// Settings that no variable covers: views.
-    provider: MeterProviderBuilder,
+    pub(in crate::install) provider: MeterProviderBuilder,
 }
 
 impl Model {

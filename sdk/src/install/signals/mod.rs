@@ -1,11 +1,11 @@
 //! The installed signals. This is the only list of them, with one field per signal: adding a signal takes one line in each of
 //! these structs and a new file next to `traces`.
 
-mod logs;
-mod metrics;
+pub(super) mod logs;
+pub(super) mod metrics;
 mod provider;
 mod stages;
-mod traces;
+pub(super) mod traces;
 
 pub(super) use self::provider::Provider;
 use super::components::Components;

@@ -11,8 +11,8 @@ use super::provider::named;
 use super::stages::Stages;
 use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::batch::{BatchConfig, BatchProcessor, Stage};
-use crate::config::Env;
+use crate::batch::{BatchConfig, BatchProcessor, ExportProcessor, SimpleProcessor, Stage};
+use crate::config::{Env, Settings};
 use crate::control::Configurator;
 use crate::control::Switch;
 use crate::diag::Counters;
@@ -37,15 +37,19 @@ use crate::trace::{
 impl PipelineSignal for Traces {
     const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
     type Schedule = BatchConfig;
-    type End = BatchProcessor<Traces>;
+    type End = ExportProcessor<Traces>;
     type Observer = Observer;
 
     fn pacer(end: &Self::End) -> Option<Pacer> {
-        Some(end.pacer())
+        end.pacer()
     }
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::spans_from_env(env)
+    }
+
+    fn schedule_from_file(schedule: BatchConfig, settings: Settings<'_>) -> BatchConfig {
+        schedule.overridden_by(settings)
     }
 
     fn start(
@@ -53,8 +57,16 @@ impl PipelineSignal for Traces {
         schedule: BatchConfig,
         resource: &Resource,
         runtime: &Runtime,
-    ) -> Result<BatchProcessor<Traces>, ConfigError> {
-        BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    ) -> Result<ExportProcessor<Traces>, ConfigError> {
+        BatchProcessor::start(exporter, resource.clone(), schedule, runtime).map(ExportProcessor::Batch)
+    }
+
+    fn start_simple(
+        exporter: impl Exporter<Traces>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<ExportProcessor<Traces>, ConfigError> {
+        SimpleProcessor::start(exporter, resource.clone(), runtime).map(ExportProcessor::Simple)
     }
 }
 
@@ -65,10 +77,7 @@ impl Pipeline<Traces> {
     /// Creates a pipeline that runs `exporter` behind a batch processor with this config. If `config` is `None`, the processor uses the
     /// config shared by the signal.
     pub fn batched(exporter: impl Exporter<Traces>, config: Option<BatchConfig>) -> Self {
-        Pipeline::starting(move |site| {
-            BatchProcessor::start(exporter, site.resource.clone(), config.unwrap_or(site.schedule), site.runtime)
-        })
-        .with_own_schedule(config.is_some())
+        Pipeline::scheduled(exporter, config)
     }
 
     /// Adds a span processor, which observes spans from their start. `make` receives the resource of the provider.
@@ -83,15 +92,17 @@ impl Pipeline<Traces> {
 
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
-    pub(super) pipelines: Pipelines<Traces>,
-    sampler: Option<Box<dyn Sampler>>,
-    limits: Option<SpanLimits>,
-    exceptions: Option<ExceptionSignal>,
-    baggage: Option<BaggageAttributes>,
-    filter: Option<SpanFilter>,
+    pub(in crate::install) pipelines: Pipelines<Traces>,
+    pub(in crate::install) sampler: Option<Box<dyn Sampler>>,
+    pub(in crate::install) limits: Option<SpanLimits>,
+    pub(in crate::install) exceptions: Option<ExceptionSignal>,
+    pub(in crate::install) baggage: Option<BaggageAttributes>,
+    pub(in crate::install) filter: Option<SpanFilter>,
     stages: Stages<Traces>,
+    /// True if a configuration file has no `tracer_provider`.
+    pub(in crate::install) is_off: bool,
     /// Settings that no variable covers: the id generator and processors.
-    provider: TracerProviderBuilder,
+    pub(in crate::install) provider: TracerProviderBuilder,
 }
 
 impl Model {
@@ -106,7 +117,7 @@ impl Model {
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
-        if foundation.is_disabled {
+        if foundation.is_disabled || self.is_off {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());

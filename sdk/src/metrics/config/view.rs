@@ -8,7 +8,7 @@ use super::identity::Instrument;
 use super::kind::{Aggregation, InstrumentKind};
 use super::stream::{AttributeFilter, ReservoirFactory};
 use crate::metrics::exemplar::ExemplarReservoir;
-use crate::text::matches_pattern;
+use crate::text::{Patterns, matches_pattern};
 
 /// Changes the metrics of the instruments that it selects. An instrument produces one metric for each view that
 /// selects it, or its default metric if no view does.
@@ -111,6 +111,12 @@ impl View {
     /// Removes these attributes.
     pub fn without_attribute_keys<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.attributes = AttributeFilter::AllBut(keys.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Keeps only the attributes whose keys match these patterns.
+    pub fn with_attribute_patterns(mut self, patterns: Patterns) -> Self {
+        self.attributes = AttributeFilter::Matching(Arc::new(patterns));
         self
     }
 

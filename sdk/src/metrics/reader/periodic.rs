@@ -6,13 +6,15 @@ use std::time::Duration;
 use super::config::ReaderConfig;
 use super::contract::{Begin, Begun, Connect, MetricReader, Source};
 use super::split;
-use crate::config::Env;
+use crate::config::{Env, Settings};
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Batch, Exporter, Guarded};
 use crate::runtime::{Handle, Next, Pace, Pacer, Request, Runtime, Task, Wake};
 use crate::signal::Metrics;
 use crate::time::Deadline;
+
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Interval, timeout and batch size of a [`PeriodicReader`].
 ///
@@ -50,9 +52,18 @@ impl PeriodicConfig {
         }
     }
 
+    /// Returns this config, overridden by the settings of a `periodic` reader in a configuration file.
+    pub(crate) fn overridden_by(self, settings: Settings<'_>) -> Self {
+        PeriodicConfig {
+            interval: settings.duration("interval").map_or(self.interval, |interval| interval.max(MIN_INTERVAL)),
+            timeout: settings.timeout("timeout").unwrap_or(self.timeout),
+            max_batch_size: settings.size("max_export_batch_size/development", 1).unwrap_or(self.max_batch_size),
+        }
+    }
+
     /// Sets the time from the start of one export to the start of the next, with a minimum of one millisecond.
     pub fn with_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(Duration::from_millis(1));
+        self.interval = interval.max(MIN_INTERVAL);
         self
     }
 
