@@ -5,7 +5,7 @@
 use telemark_config::parse;
 use telemark_sdk::config::schema::{self, Kind, Property, Support, Type};
 use telemark_sdk::config::tree::Printed;
-use telemark_sdk::config::{Data, Env, Item, Report, Tree};
+use telemark_sdk::config::{Data, Env, Item, Report, Tree, VARIABLES};
 
 /// Returns a value that this kind accepts.
 fn valid(kind: &Kind) -> Item {
@@ -339,4 +339,19 @@ fn the_page_in_the_documentation_has_every_name() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/DECLARATIVE.md")).unwrap();
     let table = schema::page();
     assert!(page.ends_with(&table), "docs/DECLARATIVE.md should end with:\n{table}");
+}
+
+#[test]
+fn every_variable_of_this_sdk_has_a_name_in_the_file() {
+    let in_schema: Vec<_> =
+        schema::types().into_iter().flat_map(|of| of.properties).filter_map(|one| one.variable).collect();
+    for name in &in_schema {
+        assert!(VARIABLES.iter().any(|variable| variable.name == *name), "{name} is no variable");
+    }
+    // These are parts of the standard file, or have no meaning in it.
+    let elsewhere =
+        ["OTEL_RUST_CONFIG_PRINT", "OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", "OTEL_RUST_RESOURCE_DETECTORS"];
+    let own = VARIABLES.iter().map(|variable| variable.name).filter(|name| name.starts_with("OTEL_RUST_"));
+    let missing: Vec<_> = own.filter(|name| !in_schema.contains(name) && !elsewhere.contains(name)).collect();
+    assert_eq!(missing, [""; 0]);
 }
