@@ -1,6 +1,6 @@
 //! The problems of a configuration file, all of which one run collects.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use super::item::{Data, Item, Origin, Tree, push_key};
@@ -23,8 +23,8 @@ pub struct Report<'a> {
 struct Found {
     problems: Vec<Problem>,
     warnings: Vec<String>,
-    /// The keys that readers asked for, each with the address of its mapping.
-    asked: HashSet<(usize, String)>,
+    /// The keys that readers asked for, by the address of their mapping.
+    asked: HashMap<usize, HashSet<String>>,
 }
 
 #[derive(Debug)]
@@ -107,8 +107,10 @@ impl<'a> Report<'a> {
 
     /// Adds a warning, which does not prevent the file from being used.
     pub(crate) fn warn(&self, item: &Item, warning: &str) {
-        let text = format!("{}: {warning}", self.place_and_path(item));
-        unpoisoned(self.found.lock()).warnings.push(text);
+        if unpoisoned(self.found.lock()).warnings.len() < MAX_PROBLEMS {
+            let text = format!("{}: {warning}", self.place_and_path(item));
+            unpoisoned(self.found.lock()).warnings.push(text);
+        }
     }
 
     /// Returns the warnings added since the last call.
@@ -117,40 +119,40 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn note_asked(&self, mapping: &Item, key: &str) {
-        unpoisoned(self.found.lock()).asked.insert((address(mapping), key.to_owned()));
+        let asked = &mut unpoisoned(self.found.lock()).asked;
+        let keys = asked.entry(address(mapping)).or_default();
+        if !keys.contains(key) {
+            keys.insert(key.to_owned());
+        }
     }
 
     /// Reports the keys below `item` that no reader asked for. A mapping of which nothing was asked counts as read as a whole if
     /// its own key was.
     pub(crate) fn check_all_read(&self, item: &Item) {
-        let asked_of = |item: &Item| -> Vec<String> {
-            let found = unpoisoned(self.found.lock());
-            found.asked.iter().filter(|(of, _)| *of == address(item)).map(|(_, key)| key.clone()).collect()
+        let asked = std::mem::take(&mut unpoisoned(self.found.lock()).asked);
+        self.check_read(item, true, &asked);
+        unpoisoned(self.found.lock()).asked = asked;
+    }
+
+    fn check_read(&self, item: &Item, is_component: bool, asked: &HashMap<usize, HashSet<String>>) {
+        item.items().iter().for_each(|item| self.check_read(item, false, asked));
+        let none = HashSet::new();
+        let keys = match asked.get(&address(item)) {
+            Some(keys) => keys,
+            None if is_component => &none,
+            None => return,
         };
-        let is_any_asked = |item: &Item| !asked_of(item).is_empty();
-        fn visit(
-            report: &Report<'_>,
-            item: &Item,
-            is_component: bool,
-            asked_of: &impl Fn(&Item) -> Vec<String>,
-            is_any_asked: &impl Fn(&Item) -> bool,
-        ) {
-            if let Data::List(items) = &item.data {
-                return items.iter().for_each(|item| visit(report, item, false, asked_of, is_any_asked));
-            }
-            if !is_component && !is_any_asked(item) {
-                return;
-            }
-            let asked = asked_of(item);
-            let names: Vec<_> = asked.iter().map(String::as_str).collect();
-            for (key, value) in item.entries() {
-                match asked.contains(key) {
-                    true => visit(report, value, false, asked_of, is_any_asked),
-                    false => report.unknown(item, key, "setting of this component", &names),
+        for (key, value) in item.entries() {
+            match keys.contains(key) {
+                true => self.check_read(value, false, asked),
+                false if self.is_full() => return,
+                false => {
+                    let mut names: Vec<_> = keys.iter().map(String::as_str).collect();
+                    names.sort_unstable();
+                    self.unknown(item, key, "setting of this component", &names);
                 }
             }
         }
-        visit(self, item, true, &asked_of, &is_any_asked);
     }
 
     /// Returns true if there is a problem.

@@ -1,5 +1,7 @@
 //! Reads the resource, propagators, limits and patterns.
 
+use std::collections::HashSet;
+
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use super::Reading;
@@ -76,17 +78,16 @@ pub(super) fn patterns(settings: Settings<'_>) -> Patterns {
 pub(super) fn propagators(settings: Option<Settings<'_>>, reading: &Reading<'_>) -> Propagators {
     let mut chain = Propagators::none();
     let Some(settings) = settings else { return chain };
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
     let of_list = settings.list("composite").filter_map(Settings::component);
     let text = settings.text("composite_list").unwrap_or_default();
     let list = settings.get("composite_list").unwrap_or(settings);
     let names =
         text.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none").map(|name| (name, list));
     for (name, component) in of_list.chain(names) {
-        if seen.contains(&name) {
+        if !seen.insert(name) {
             continue;
         }
-        seen.push(name);
         let (longer, error) = chain.try_named(name, &reading.propagators);
         chain = longer;
         if let Some(error) = error {
@@ -104,7 +105,9 @@ pub(super) fn resource(settings: Option<Settings<'_>>, reading: &Reading<'_>) ->
     if let Some(detection) = settings.object("detection/development") {
         let kept = detection.object("attributes").map(patterns).unwrap_or_default();
         let names = detection.list("detectors").filter_map(Settings::component).map(|(name, _)| name);
-        let named = names.filter_map(|name| reading.detectors.iter().find(|detector| detector.name() == name));
+        let mut seen = HashSet::new();
+        let named = names.filter(|name| seen.insert(*name));
+        let named = named.filter_map(|name| reading.detectors.iter().find(|detector| detector.name() == name));
         let named: Vec<_> = named.copied().collect();
         // What detectors read from the environment is no configuration, so the file does not hide it.
         let process = reading.process.copy();
