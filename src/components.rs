@@ -1,14 +1,15 @@
-//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, and the propagators and
-//! resource detectors that `OTEL_PROPAGATORS` and `OTEL_RUST_RESOURCE_DETECTORS` may name beside those of the sdk, one per row.
+//! The exporters, propagators and resource detectors that variables and configuration files may name, one per row.
 
 #[cfg(any(feature = "console", feature = "viewer"))]
 use std::time::Duration;
 
+#[cfg(feature = "otlp")]
+use telemark_otlp::Protocol;
 #[cfg(feature = "viewer")]
 use telemark_sdk::batch::BatchConfig;
-#[cfg(any(feature = "console", feature = "viewer"))]
-use telemark_sdk::config::Env;
-use telemark_sdk::install::{Components, Factory};
+#[cfg(any(feature = "otlp", feature = "console", feature = "prometheus", feature = "viewer"))]
+use telemark_sdk::install::Node;
+use telemark_sdk::install::{Components, Factory, ReadFile};
 #[cfg(any(feature = "console", feature = "viewer"))]
 use telemark_sdk::metrics::PeriodicConfig;
 #[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
@@ -16,6 +17,8 @@ use telemark_sdk::metrics::ReaderConfig;
 use telemark_sdk::propagation::PropagatorFactory;
 use telemark_sdk::resource::Detector;
 use telemark_sdk::signal::{Logs, Metrics, Traces};
+#[cfg(any(feature = "otlp", feature = "prometheus"))]
+use telemark_sdk::{ConfigError, config::Settings};
 
 pub(crate) static COMPONENTS: Components = Components::NONE
     .with_span_exporters(SPAN_EXPORTERS)
@@ -23,36 +26,54 @@ pub(crate) static COMPONENTS: Components = Components::NONE
     .with_metric_exporters(METRIC_EXPORTERS)
     .with_propagators(PROPAGATORS)
     .with_resource_detectors(DETECTORS)
+    .with_config_files(CONFIG_FILES)
     .with_termination_handler(cfg!(feature = "termination"));
 
-/// Expands to the factory if the feature of the same name is enabled, and otherwise to an error that names the feature.
+#[cfg(feature = "config-file")]
+const CONFIG_FILES: Result<ReadFile, &str> = Ok(telemark_config::read);
+#[cfg(not(feature = "config-file"))]
+const CONFIG_FILES: Result<ReadFile, &str> = Err("the feature `config-file` of telemark");
+
+/// Expands to the factory if the feature is enabled, and otherwise to an error that names the feature. Unless another name follows, the
+/// component has the name of the feature.
 macro_rules! row {
-    ($name:literal, $make:expr) => {{
-        #[cfg(feature = $name)]
+    ($feature:literal, $make:expr) => {
+        row!($feature, $feature, $make)
+    };
+    ($feature:literal, $name:literal, $make:expr) => {{
+        #[cfg(feature = $feature)]
         {
             use telemark_sdk::install::Pipeline;
             Factory::new($name, $make)
         }
-        #[cfg(not(feature = $name))]
+        #[cfg(not(feature = $feature))]
         {
-            Factory::missing($name, concat!("enable the feature `", $name, "` of telemark"))
+            Factory::missing($name, concat!("enable the feature `", $feature, "` of telemark"))
         }
     }};
 }
 
 const SPAN_EXPORTERS: &[Factory<Traces>] = &[
-    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Traces>::from_env(node.env())?))),
+    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Traces>::from_env(node.env())?)))
+        .only_for_variables(),
+    row!("otlp", "otlp_http", |node| Ok(Pipeline::new(otlp::<Traces>(node, Protocol::HttpProtobuf)?))).only_for_files(),
+    row!("grpc", "otlp_grpc", |node| Ok(Pipeline::new(otlp::<Traces>(node, Protocol::Grpc)?))).only_for_files(),
+    row!("otlp", "otlp_file/development", |node| Ok(Pipeline::new(json_lines::<Traces>(node)?))).only_for_files(),
     row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleTraceExporter::from_env(node.env())))),
     row!("viewer", |node| {
         let viewer = telemark_viewer::InProcess::shared(node.env())?;
-        let pipeline = Pipeline::<Traces>::batched(viewer.span_exporter(), soon(node.env()));
+        let pipeline = Pipeline::<Traces>::batched(viewer.span_exporter(), soon(node));
         let running = viewer.clone();
         Ok(pipeline.with_processor(move |resource| running.running_spans(resource)).with_server(viewer))
     }),
 ];
 
 const LOG_EXPORTERS: &[Factory<Logs>] = &[
-    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Logs>::from_env(node.env())?))),
+    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Logs>::from_env(node.env())?)))
+        .only_for_variables(),
+    row!("otlp", "otlp_http", |node| Ok(Pipeline::new(otlp::<Logs>(node, Protocol::HttpProtobuf)?))).only_for_files(),
+    row!("grpc", "otlp_grpc", |node| Ok(Pipeline::new(otlp::<Logs>(node, Protocol::Grpc)?))).only_for_files(),
+    row!("otlp", "otlp_file/development", |node| Ok(Pipeline::new(json_lines::<Logs>(node)?))).only_for_files(),
     row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleLogExporter::from_env(node.env())))),
     row!("viewer", |node| {
         let viewer = telemark_viewer::InProcess::shared(node.env())?;
@@ -65,22 +86,49 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
         let exporter = telemark_otlp::OtlpExporter::<Metrics>::from_env(node.env())?;
         let config = preferred(&exporter);
         Ok(Pipeline::periodic(exporter, config, std::convert::identity))
-    }),
+    })
+    .only_for_variables(),
+    row!("otlp", "otlp_http", |node| {
+        Ok(Pipeline::periodic(
+            otlp::<Metrics>(node, Protocol::HttpProtobuf)?,
+            reader_config(node),
+            std::convert::identity,
+        ))
+    })
+    .only_for_files(),
+    row!("grpc", "otlp_grpc", |node| {
+        Ok(Pipeline::periodic(otlp::<Metrics>(node, Protocol::Grpc)?, reader_config(node), std::convert::identity))
+    })
+    .only_for_files(),
+    row!("otlp", "otlp_file/development", |node| {
+        Ok(Pipeline::periodic(json_lines::<Metrics>(node)?, reader_config(node), std::convert::identity))
+    })
+    .only_for_files(),
     row!("console", |node| {
         let exporter = telemark_console::ConsoleMetricExporter::from_env(node.env());
         // spec: metrics/sdk_exporters/stdout.md — the console exports every 10 s by default.
-        let periods = periods_or(node.env(), Duration::from_secs(10));
-        Ok(Pipeline::periodic(exporter, ReaderConfig::new(), periods))
+        Ok(Pipeline::periodic(exporter, reader_config(node), periods_or(node, Duration::from_secs(10))))
     }),
     row!("prometheus", |node| {
         let prometheus = telemark_prometheus::PrometheusExporter::new();
         let server = telemark_prometheus::Server::from_env(prometheus.clone(), node.env())?;
         Ok(Pipeline::reader(prometheus.reader()).with_server(server))
-    }),
+    })
+    .only_for_variables(),
+    row!("prometheus", "prometheus/development", |node| {
+        use telemark_prometheus::{PrometheusExporter, Renderer, Server};
+
+        let settings = of_file(node)?;
+        let builder = PrometheusExporter::builder().with_renderer(Renderer::new().with_settings(settings));
+        let prometheus = builder.with_reader_config(node.reader_config()).build();
+        let server = Server::from_settings(prometheus.clone(), settings)?;
+        Ok(Pipeline::reader(prometheus.reader()).with_server(server))
+    })
+    .only_for_files(),
     row!("viewer", |node| {
         let viewer = telemark_viewer::InProcess::shared(node.env())?;
-        let periods = periods_or(node.env(), Duration::from_secs(5));
-        Ok(Pipeline::periodic(viewer.metric_exporter(), ReaderConfig::new(), periods).with_server(viewer))
+        let periods = periods_or(node, Duration::from_secs(5));
+        Ok(Pipeline::periodic(viewer.metric_exporter(), reader_config(node), periods).with_server(viewer))
     }),
 ];
 
@@ -129,6 +177,32 @@ const fn xray(name: &'static str, _: bool) -> PropagatorFactory {
     PropagatorFactory::missing(name, "enable the feature `xray` of telemark")
 }
 
+/// Returns the settings of a component that only a file can select.
+#[cfg(any(feature = "otlp", feature = "prometheus"))]
+fn of_file(node: Node<'_>) -> Result<Settings<'_>, ConfigError> {
+    node.settings().ok_or_else(|| ConfigError::state("component", "needs the settings of a configuration file"))
+}
+
+#[cfg(feature = "otlp")]
+fn otlp<S: telemark_otlp::Encode>(
+    node: Node<'_>,
+    protocol: Protocol,
+) -> Result<telemark_otlp::OtlpExporter<S>, ConfigError> {
+    telemark_otlp::OtlpExporter::from_settings(of_file(node)?, protocol)
+}
+
+#[cfg(feature = "otlp")]
+fn json_lines<S: telemark_otlp::Encode>(node: Node<'_>) -> Result<telemark_otlp::JsonLinesExporter<S>, ConfigError> {
+    telemark_otlp::JsonLinesExporter::from_settings(of_file(node)?)
+}
+
+/// Returns the config of the reader, with the preferences of its exporter in a configuration file.
+#[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
+fn reader_config(node: Node<'_>) -> ReaderConfig {
+    let config = node.reader_config();
+    node.settings().map_or_else(|| config.clone(), |settings| config.clone().with_settings(settings))
+}
+
 /// Returns the config of a reader that follows the receiver's preferences.
 #[cfg(feature = "otlp")]
 fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
@@ -142,10 +216,10 @@ fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
 }
 
 /// Returns a function that adjusts the periods of an exporter whose default is another interval. An interval from code or the
-/// environment remains.
+/// environment remains, and so do those of a configuration file, which belong to the reader.
 #[cfg(any(feature = "console", feature = "viewer"))]
-fn periods_or(env: &Env, interval: Duration) -> impl FnOnce(PeriodicConfig) -> PeriodicConfig + Send + use<> {
-    let is_set = env.string("OTEL_METRIC_EXPORT_INTERVAL").is_some();
+fn periods_or(node: Node<'_>, interval: Duration) -> impl FnOnce(PeriodicConfig) -> PeriodicConfig + Send + use<> {
+    let is_set = node.settings().is_some() || node.env().string("OTEL_METRIC_EXPORT_INTERVAL").is_some();
     move |periods| match is_set || periods.interval() != PeriodicConfig::default().interval() {
         true => periods,
         false => periods.with_interval(interval),
@@ -153,10 +227,10 @@ fn periods_or(env: &Env, interval: Duration) -> impl FnOnce(PeriodicConfig) -> P
 }
 
 /// Returns a function that adjusts the config of a batch processor whose spans are soon on a page. A delay from code or the environment
-/// remains.
+/// remains, and so does that of a configuration file.
 #[cfg(feature = "viewer")]
-fn soon(env: &Env) -> impl FnOnce(BatchConfig) -> BatchConfig + Send + use<> {
-    let is_set = env.string("OTEL_BSP_SCHEDULE_DELAY").is_some();
+fn soon(node: Node<'_>) -> impl FnOnce(BatchConfig) -> BatchConfig + Send + use<> {
+    let is_set = node.settings().is_some() || node.env().string("OTEL_BSP_SCHEDULE_DELAY").is_some();
     move |config| match is_set || config.schedule_delay() != BatchConfig::SPANS.schedule_delay() {
         true => config,
         false => config.with_schedule_delay(Duration::from_millis(500)),

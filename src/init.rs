@@ -20,10 +20,11 @@ use crate::components::COMPONENTS;
 /// child, and a warning is logged. Call `init` after the fork, in each process.
 ///
 /// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records are sent over
-/// OTLP to `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
+/// OTLP to `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored. With
+/// `OTEL_CONFIG_FILE`, a file replaces the variables, and everything in it that cannot be used is an error.
 ///
 /// # Errors
-/// Fails if it has already been called, if a variable names an exporter whose feature is off, or if a mistake in a
+/// Fails if it has already been called, if the configuration file cannot be used, if a variable names an exporter whose feature is off, or if a mistake in a
 /// variable would silently lose data, such as an endpoint that is not a URL or a certificate that cannot be read.
 pub fn init() -> Result<Guard, ConfigError> {
     builder().init()
@@ -245,6 +246,7 @@ mod tests {
     #[test]
     fn logs_in_code_win_over_the_environment() {
         use opentelemetry::logs::{LogRecord, Logger, Severity};
+        use telemark_sdk::control::Configurator;
         use telemark_sdk::limits::LogRecordLimits;
         use telemark_sdk::logs::LoggerConfig;
         use telemark_sdk::signal::Logs;
@@ -273,7 +275,7 @@ mod tests {
         let one = "a=1 (1 attributes dropped)";
         assert_eq!(run(builder()), format!("INFO {one}\nERROR {one}\n"));
         let rules = LoggerConfig::new().with_minimum_severity(Severity::Warn);
-        let in_code = builder().with_log_limits(LogRecordLimits::DEFAULT).with_logger_config(move |_| rules);
+        let in_code = builder().with_log_limits(LogRecordLimits::DEFAULT).with_logger_config(Configurator::new(rules));
         assert_eq!(run(in_code), "ERROR a=1 b=2\n");
         assert_eq!(run(builder().with_env(Env::from_pairs([("OTEL_SDK_DISABLED", "true")]))), "");
     }

@@ -57,6 +57,8 @@
 //!   with the ids of their span. A program with its own subscriber adds `telemark::tracing::layer()` to it.
 //! - **choose what is recorded**: `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS` filter spans and log records, `RUST_LOG` log lines;
 //!   [`span_filter`] and [`log_filter`] change the first two while the program runs.
+//! - **change it while it runs**: [`Guard::control`] replaces the sampler, disables everything or a signal with one switch, and disables
+//!   tracers, meters and loggers by name with a [`Configurator`].
 //! - **export to elsewhere, edit, drop or sample spans**: see [`export`] and [`trace`].
 //! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
 //!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning
@@ -74,6 +76,7 @@
 //!   must call the hook that it replaces.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
+//! - **configure with a file**: enable the feature `config-file` and set `OTEL_CONFIG_FILE`.
 //! - **shut down**: drop the guard that [`init`] returns.
 //! - **test**: [`testing`] gives each test its own telemetry.
 //!
@@ -96,6 +99,8 @@
 //! [`config::VARIABLES`] lists all of them, with defaults and accepted values. The specification's variables work as
 //! specified. Likely misspellings, and variables that have no effect yet, are reported on standard error.
 //!
+//! With the feature `config-file`, `OTEL_CONFIG_FILE` names a file that replaces them; see [`config`].
+//!
 //! # Features
 //! | feature | default | adds |
 //! |---|---|---|
@@ -104,6 +109,7 @@
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
+//! | `config-file` | no | `OTEL_CONFIG_FILE`: OpenTelemetry's declarative configuration in YAML or JSON |
 //! | `viewer` | no | `OTEL_TRACES_EXPORTER=viewer` and `telemark::viewer()`: a page with the program's own telemetry |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()`, for axum 0.8 |
@@ -168,8 +174,9 @@ pub use tasks::thread;
 #[cfg(feature = "tokio")]
 pub use tasks::{JoinSet, spawn, spawn_blocking, spawn_local};
 pub use telemark_macros::traced;
+pub use telemark_sdk::control::{Configurator, ScopeConfig};
 #[doc(inline)]
-pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
+pub use telemark_sdk::install::{Control, Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
 pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
 pub use telemark_sdk::instrument::spans::{
@@ -214,9 +221,19 @@ pub mod log_filter {
     pub use telemark_sdk::span_filter::records::{current, set};
 }
 
-/// Environment variables: a table of all that Telemark reads, and fixed sets for tests.
+/// The configuration: a table of all variables, fixed sets of them for tests, and configuration files.
+///
+/// With the feature `config-file`, `OTEL_CONFIG_FILE` names a file of OpenTelemetry's declarative configuration, or code passes one to
+/// [`Builder::with_config`](crate::Builder::with_config). [`Guard::config`](crate::Guard::config) returns the effective
+/// configuration, and [`Printed`](config::Printed) writes it.
+///
+/// A custom component reads its part of a file with [`Settings`](config::Settings), which the
+/// [`Node`](crate::export::Node) of its factory has.
 pub mod config {
-    pub use telemark_sdk::config::{Env, VARIABLES, Variable};
+    #[cfg(feature = "config-file")]
+    pub use telemark_config::{parse, read};
+    pub use telemark_sdk::config::tree::Printed;
+    pub use telemark_sdk::config::{Data, Env, Item, Origin, Settings, Tree, VARIABLES, Variable};
 }
 
 /// The SDK's own log messages, and counts of exported and dropped telemetry.
@@ -260,7 +277,7 @@ pub mod diag {
 /// # Ok::<(), telemark::ConfigError>(())
 /// ```
 pub mod export {
-    pub use telemark_sdk::install::{Components, Factory, Node, Pipeline};
+    pub use telemark_sdk::install::{Components, Extension, Factory, Node, Pipeline};
     pub use telemark_sdk::runtime::{Runtime, is_ending};
     pub use telemark_sdk::signal::{Logs, Metrics, Signal, Traces};
     pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
@@ -325,7 +342,7 @@ pub mod trace {
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
         Attention, Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData,
-        SpanEvent, SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
+        SpanEvent, SpanProcessor, SpanRecord, SpanView, TracerConfig, TracerProviderBuilder,
     };
 }
 
@@ -344,10 +361,10 @@ pub mod logs {
 pub mod metrics {
     pub use telemark_sdk::metrics::{
         Aggregation, Buckets, CallbackHandle, DEFAULT_BOUNDARIES, DEFAULT_CARDINALITY_LIMIT, Exemplar, ExemplarFilter,
-        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterProviderBuilder,
-        Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable, ObservableBuilder, Observer,
-        PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter, SdkMeterProvider,
-        Temporality, TemporalityPreference, View,
+        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterConfig,
+        MeterProviderBuilder, Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable,
+        ObservableBuilder, Observer, PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter,
+        SdkMeterProvider, Temporality, TemporalityPreference, View,
     };
 }
 

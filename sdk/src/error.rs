@@ -57,6 +57,16 @@ impl ConfigError {
         self
     }
 
+    /// Returns true if the error is about an unusable value, and false if the setting has no effect or cannot be applied now.
+    pub(crate) fn has_value(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// Returns the accepted values or the problem.
+    pub(crate) fn accepted(&self) -> &str {
+        &self.accepted
+    }
+
     /// Returns the name of the variable or argument.
     pub fn setting(&self) -> &str {
         &self.setting

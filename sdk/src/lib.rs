@@ -11,6 +11,7 @@
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
+//!     control
 //! L0  sync  time  process  context  value  text  id  error  attributes  instrumentation_scope  limits  signal
 //! ```
 
@@ -19,6 +20,7 @@ pub mod baggage_attributes;
 pub mod batch;
 pub mod config;
 mod context;
+pub mod control;
 pub mod diag;
 pub mod error;
 pub mod export;

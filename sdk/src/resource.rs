@@ -15,8 +15,10 @@ use opentelemetry::{KeyValue, Value};
 
 pub use self::detector::{DETECTION_TIMEOUT, DETECTORS, Detector, detect};
 pub use self::files::read_text;
+pub(crate) use self::variables::LIST;
 use crate::attributes::has_key;
 use crate::config::Env;
+use crate::text::Patterns;
 use crate::time::Deadline;
 
 /// Schema URL of the semantic conventions that the detected resource and the SDK's own scopes follow.
@@ -90,6 +92,22 @@ impl Resource {
     /// spec: resource/sdk.md#sdk-provided-resource-attributes
     pub fn base() -> Self {
         detector::base()
+    }
+
+    /// Parses a list of attributes in the grammar of `OTEL_RESOURCE_ATTRIBUTES`. Returns `None` if any of them is malformed.
+    pub(crate) fn from_list(list: &str) -> Option<Self> {
+        variables::from_list(list).map(Resource::new)
+    }
+
+    /// Returns the names of the detectors that `OTEL_RUST_RESOURCE_DETECTORS` selects, in their order.
+    pub(crate) fn selected_detectors(env: &Env, detectors: &[Detector]) -> Vec<&'static str> {
+        detector::selected(env, detectors).iter().map(Detector::name).collect()
+    }
+
+    /// Returns the attributes whose keys match, with the same schema URL.
+    pub(crate) fn only(&self, patterns: &Patterns) -> Self {
+        let kept = self.iter().filter(|attribute| patterns.matches(attribute.key.as_str())).cloned();
+        Resource::with_schema_url(kept, self.0.schema_url.clone())
     }
 
     /// Returns this resource with the attributes of `over` added. If both have the same key, `over` wins.

@@ -12,6 +12,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::batch::{Stage, Verdict};
 use telemark_sdk::config::Env;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::error::ExportError;
 use telemark_sdk::export::{Batch, ExportReport, Exporter};
 use telemark_sdk::id::IdGenerator;
@@ -157,7 +158,7 @@ fn components_of_logs() {
             touch(&captured);
             LoggerConfig::new()
         };
-        built(|builder| builder.with_log_processor(bomb()).with_logger_config(config))
+        built(|builder| builder.with_log_processor(bomb()).with_logger_config(Configurator::from_fn(config)))
     });
     check(4, |bomb| {
         built(|builder| {

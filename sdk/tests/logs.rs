@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
 use telemark_sdk::config::Env;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::limits::LogRecordLimits;
 use telemark_sdk::logs::active::ActiveLogger;
@@ -130,12 +131,12 @@ fn nothing_is_recorded_while_telemetry_is_suppressed() {
 #[test]
 fn the_rules_of_a_logger_apply_before_and_after_a_record_is_made() {
     let telemetry = TestTelemetry::new().with_logs(|builder| {
-        builder.with_logger_config(|scope| match scope.name() {
+        builder.with_logger_config(Configurator::from_fn(|scope| match scope.name() {
             "noisy" => LoggerConfig::new().with_minimum_severity(Severity::Warn),
             "off" => LoggerConfig::new().with_enabled(false),
             "traced" => LoggerConfig::new().with_trace_based(true),
             _ => LoggerConfig::new(),
-        })
+        }))
     });
     let check = |scope: &'static str, severity: Option<Severity>, expected: bool| {
         let logger = telemetry.logger_provider().logger(scope);
@@ -163,7 +164,7 @@ fn the_rules_of_a_logger_apply_before_and_after_a_record_is_made() {
 #[test]
 fn the_trace_of_a_record_for_another_context_is_that_contexts() {
     let telemetry = TestTelemetry::new()
-        .with_logs(|builder| builder.with_logger_config(|_| LoggerConfig::new().with_trace_based(true)));
+        .with_logs(|builder| builder.with_logger_config(Configurator::new(LoggerConfig::new().with_trace_based(true))));
     let logger = telemetry.logger_provider().logger("traced");
     let span = |flags| {
         let span = SpanContext::new(TraceId::from(3), SpanId::from(4), flags, true, TraceState::NONE);
@@ -184,7 +185,8 @@ fn the_trace_of_a_record_for_another_context_is_that_contexts() {
 
 #[test]
 fn a_configuration_that_panics_takes_every_record() {
-    let telemetry = TestTelemetry::new().with_logs(|builder| builder.with_logger_config(|_| panic!("rules")));
+    let telemetry = TestTelemetry::new()
+        .with_logs(|builder| builder.with_logger_config(Configurator::from_fn(|_| panic!("rules"))));
     emit(&telemetry.logger_provider().logger("shop"), "kept");
     assert_eq!(telemetry.logs(), "INFO kept\n");
 }
@@ -487,7 +489,7 @@ fn the_sdk_measures_its_work_on_logs() {
         .with_runtime(Runtime::Manual(ManualRuntime::new()))
         .with_metric_reader(reader.clone())
         .with_log_exporter(Watched { reader: reader.clone(), seen: seen.clone() })
-        .with_logger_config(|_| LoggerConfig::new().with_minimum_severity(Severity::Info))
+        .with_logger_config(Configurator::new(LoggerConfig::new().with_minimum_severity(Severity::Info)))
         .build()
         .unwrap();
     let logger = telemetry.logger("shop");

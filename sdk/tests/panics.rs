@@ -12,6 +12,7 @@ use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger};
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use telemark_sdk::config::Env;
+use telemark_sdk::control::Configurator;
 use telemark_sdk::diag;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::logs::{LogRecordProcessor, LoggerConfig, SdkLogRecord};
@@ -85,9 +86,9 @@ fn panics_are_recorded_and_then_the_earlier_hook_runs() {
         .with_log_exporter(records.clone())
         .with_span_exporter(spans)
         .with_log_processor(processor)
-        .with_logger_config(move |_| {
+        .with_logger_config(Configurator::from_fn(move |_| {
             if config_panics.swap(false, Ordering::Relaxed) { panic!("the config") } else { LoggerConfig::new() }
-        })
+        }))
         .init()
         .unwrap();
     let fails = |work: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(work)).is_err());

@@ -14,6 +14,7 @@ const ROWS: &[(&str, usize)] = &[
     ("Resource", 7),
     ("Context Propagation", 19),
     ("Environment Variables", 30),
+    ("Declarative configuration", 13),
     ("Exporters", 45),
     ("SDK Self-Observability", 17),
 ];

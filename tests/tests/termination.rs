@@ -289,6 +289,12 @@ fn a_child_of_a_program_with_a_viewer_has_none_and_waits_for_nothing() {
 }
 
 #[test]
+fn a_child_of_a_process_that_changes_its_telemetry_waits_for_nothing() {
+    let end = Running::start("children during changes", &[]).end();
+    assert!(end.starts_with("exit 0\nchildren that ended well: 200\n"), "{end}");
+}
+
+#[test]
 fn init_after_a_fork_works() {
     check("init after the fork", "\nexit 0\nsame ids: false\nstatus 0\n> work\n> (shut down)\n");
 }

@@ -112,6 +112,8 @@ const ELSEWHERE: &[&str] = &[
     "OTEL_LOG_LEVEL",
     // `sdk/tests/panics.rs`: the hook is global to the process.
     "OTEL_RUST_PANICS",
+    // `tests/tests/config_file.rs`: the effect is a text on standard error.
+    "OTEL_RUST_CONFIG_PRINT",
     // `tests/tests/termination.rs`: the effect shows only when a program ends.
     "OTEL_RUST_TERMINATION_HANDLER_DISABLED",
     // `integrations/http/src/methods.rs`: the default cannot be written as a list.

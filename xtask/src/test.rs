@@ -8,6 +8,7 @@ use crate::step::{Failure, Step, root};
 /// The published crates. Each must build on its own, without features that other crates happen to enable.
 pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-sdk",
+    "telemark-config",
     "telemark-serve",
     "telemark-viewer",
     "telemark-macros-expand",

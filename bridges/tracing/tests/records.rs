@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, TraceContextExt};
 use support::{dispatch, plain, run, run_in};
+use telemark_sdk::control::Configurator;
 use telemark_sdk::instrument::spans::{self, span};
 use telemark_sdk::logs::{LoggerConfig, SdkLogRecord};
 use telemark_sdk::sampling::AlwaysOff;
@@ -247,7 +248,9 @@ fn records_can_be_off_and_a_severity_that_is_not_wanted_is_not_formatted() {
     }
     assert_eq!(run(plain().with_events_as_log_records(false), || info!("a")).logs(), "");
     let telemetry = TestTelemetry::new().with_logs(|builder| {
-        builder.with_logger_config(|_| LoggerConfig::new().with_minimum_severity(opentelemetry::logs::Severity::Warn))
+        builder.with_logger_config(Configurator::new(
+            LoggerConfig::new().with_minimum_severity(opentelemetry::logs::Severity::Warn),
+        ))
     });
     let _attached = telemetry.attach();
     tracing::dispatcher::with_default(&dispatch(plain()), || {

@@ -156,6 +156,11 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
+    /// Uses these settings of a configuration file.
+    pub(crate) fn read(&mut self, settings: Settings) {
+        self.environment = settings;
+    }
+
     /// Builds the exporter, which connects when it exports its first batch. Logs a warning about settings that have no effect.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<Named<Pem>>,
     pub(crate) client_key: Option<Named<Pem>>,
     pub(crate) client_certificate: Option<Named<Pem>>,
-    // Set only in code.
+    // Set only in code and in a configuration file, which takes the place of the environment.
     pub(crate) max_request_size: Option<usize>,
     pub(crate) max_response_size: Option<usize>,
     pub(crate) retry: Option<RetryConfig>,
@@ -106,12 +106,12 @@ impl Config {
             headers: code.headers.or(environment.headers).into_map(),
             compression: compression(code.compression.or(environment.compression))?,
             timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
-            max_request_size: match code.max_request_size.unwrap_or(64 << 20) {
+            max_request_size: match code.max_request_size.or(environment.max_request_size).unwrap_or(64 << 20) {
                 // gRPC message lengths have 32 bits.
                 0 => u32::MAX as usize,
                 bytes => bytes.min(u32::MAX as usize),
             },
-            max_response_size: code.max_response_size.unwrap_or(4 << 20),
+            max_response_size: code.max_response_size.or(environment.max_response_size).unwrap_or(4 << 20),
             retry: code.retry.unwrap_or_default(),
         })
     }

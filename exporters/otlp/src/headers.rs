@@ -33,6 +33,11 @@ impl Headers {
     /// Reads the variable. Skips unusable entries and reports them to `env` without their values.
     pub(crate) fn from_variable(env: &Env, variable: &str) -> Option<Headers> {
         let list = env.string(variable)?;
+        Some(Headers::from_list(&list, variable, |error| env.warn(error)))
+    }
+
+    /// Parses a list in the grammar of the variable. Skips unusable entries and passes them to `report` without their values.
+    pub(crate) fn from_list(list: &str, variable: &str, report: impl Fn(ConfigError)) -> Headers {
         let mut headers = Headers::default();
         for (index, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
@@ -45,7 +50,7 @@ impl Headers {
                     headers.0.insert(name, value);
                 }
                 _ => {
-                    env.warn(if is_token {
+                    report(if is_token {
                         let entry = format!("entry {} of {variable}", index + 1);
                         ConfigError::state(entry, format!("cannot be used, expected {ACCEPTED}"))
                     } else {
@@ -54,7 +59,7 @@ impl Headers {
                 }
             }
         }
-        Some(headers)
+        headers
     }
 
     /// Adds the headers of `other` whose names are not set.

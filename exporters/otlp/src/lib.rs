@@ -79,6 +79,7 @@
 
 mod builder;
 mod config;
+mod declarative;
 mod delivery;
 mod encode;
 mod endpoint;

@@ -3,7 +3,9 @@
 use std::io;
 
 use telemark_sdk::Resource;
+use telemark_sdk::config::Settings;
 use telemark_sdk::metrics::ScopeMetrics;
+use telemark_sdk::text::Patterns;
 
 use crate::config::PageConfig;
 use crate::format::Format;
@@ -55,9 +57,33 @@ impl Renderer {
         self
     }
 
-    /// Adds the resource attributes with these keys as labels to every series. By default, adds none.
+    /// Adds the resource attributes with these keys as labels to every series. By default, adds none. In a key, `*` stands for any
+    /// sequence of characters and `?` for a single one.
     pub fn with_resource_labels<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.config.resource_labels = keys.into_iter().map(Into::into).collect();
+        self.config.resource_labels = Patterns::new(Some(keys), [""; 0]);
+        self
+    }
+
+    /// Reads the settings of `prometheus/development` in a configuration file that concern the page.
+    pub fn with_settings(mut self, settings: Settings<'_>) -> Self {
+        use TranslationStrategy::{
+            NoTranslation, NoUtf8EscapingWithSuffixes, UnderscoreEscapingWithSuffixes,
+            UnderscoreEscapingWithoutSuffixes,
+        };
+        let strategies = [
+            ("underscore_escaping_with_suffixes", UnderscoreEscapingWithSuffixes),
+            ("underscore_escaping_without_suffixes/development", UnderscoreEscapingWithoutSuffixes),
+            ("no_utf8_escaping_with_suffixes/development", NoUtf8EscapingWithSuffixes),
+            ("no_translation/development", NoTranslation),
+        ];
+        let config = &mut self.config;
+        config.strategy = settings.one_of("translation_strategy", &strategies).unwrap_or(config.strategy);
+        config.scope_labels = settings.boolean("scope_info_enabled").unwrap_or(config.scope_labels);
+        config.target_info = settings.boolean("target_info_enabled/development").unwrap_or(config.target_info);
+        if let Some(labels) = settings.object("resource_constant_labels").filter(|labels| !labels.item().is_null()) {
+            config.resource_labels =
+                Patterns::new(labels.texts("included"), labels.texts("excluded").unwrap_or_default());
+        }
         self
     }
 

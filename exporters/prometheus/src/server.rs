@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{HeaderValue, Response, StatusCode, header};
-use telemark_sdk::config::Env;
+use telemark_sdk::config::{Env, Settings};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ConfigError, ExportError};
 use telemark_serve::BindError;
@@ -56,6 +56,22 @@ impl Server {
             builder = builder.with_host(host);
         }
         let port = env.integer(PORT, 0..=usize::from(u16::MAX));
+        if let Some(port) = port.and_then(|port| u16::try_from(port).ok()) {
+            builder = builder.with_port(port);
+        }
+        builder.start()
+    }
+
+    /// Starts a server with the settings `host` and `port` of `prometheus/development` in a configuration file.
+    ///
+    /// # Errors
+    /// Fails in the same cases as [`Server::start`].
+    pub fn from_settings(prometheus: PrometheusExporter, settings: Settings<'_>) -> Result<Self, ConfigError> {
+        let mut builder = Server::builder(prometheus);
+        if let Some(host) = settings.text("host") {
+            builder = builder.with_host(host);
+        }
+        let port = settings.integer("port", 0..=i64::from(u16::MAX));
         if let Some(port) = port.and_then(|port| u16::try_from(port).ok()) {
             builder = builder.with_port(port);
         }

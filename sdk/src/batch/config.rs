@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::Env;
+use crate::config::{Env, Settings};
 use crate::error::ConfigError;
 
 /// Minimum delay between two runs of an idle worker.
@@ -78,6 +78,21 @@ impl BatchConfig {
                 timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
             },
         )
+    }
+
+    /// Returns this config, overridden by the settings of a `batch` processor in a configuration file. Warns about a batch size that
+    /// exceeds the queue size, as [`Self::spans_from_env`] does.
+    pub(crate) fn overridden_by(mut self, settings: Settings<'_>) -> Self {
+        self.schedule_delay = settings.duration("schedule_delay").unwrap_or(self.schedule_delay);
+        self.export_timeout = settings.timeout("export_timeout").unwrap_or(self.export_timeout);
+        self.max_queue_size = settings.size("max_queue_size", 1).unwrap_or(self.max_queue_size);
+        if let Some(size) = settings.size("max_export_batch_size", 1) {
+            if let Some(value) = settings.get("max_export_batch_size").filter(|_| size > self.max_queue_size) {
+                value.warn(&format!("exceeds max_queue_size, so {} is used", self.max_queue_size));
+            }
+            self.max_batch_size = size;
+        }
+        self
     }
 
     fn overridden(mut self, env: &Env, names: &Names) -> Self {

@@ -22,5 +22,5 @@ mod worker;
 
 pub use config::BatchConfig;
 pub use held::Held;
-pub use processor::{BatchProcessor, Processor, SimpleProcessor};
+pub use processor::{BatchProcessor, ExportProcessor, Processor, SimpleProcessor};
 pub use stage::{Stage, StagedProcessor, Verdict};

@@ -12,7 +12,7 @@ use crate::diag::{self, Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Exporter, Guarded};
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pace, Pacer, Runtime};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
@@ -48,6 +48,7 @@ pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
 pub struct BatchProcessor<S: Signal> {
     inlet: Inlet<S>,
     counters: Arc<Counters>,
+    pace: Pace,
 }
 
 impl<S: Signal> BatchProcessor<S> {
@@ -81,8 +82,14 @@ impl<S: Signal> BatchProcessor<S> {
     ) -> Result<Self, ConfigError> {
         let counters = exporter.counters().clone();
         let worker = Worker::new(queue.clone(), exporter, resource, config);
+        let pace = worker.pace();
         let inlet = Inlet::start(queue, worker, &format!("telemark-{}", S::NAME), runtime)?;
-        Ok(BatchProcessor { inlet, counters })
+        Ok(BatchProcessor { inlet, counters, pace })
+    }
+
+    /// Returns what changes the schedule delay.
+    pub(crate) fn pacer(&self) -> Pacer {
+        Pacer::new(&self.pace, self.inlet.worker())
     }
 
     /// Adds a finished item.
@@ -238,5 +245,63 @@ impl<S: Signal> Processor<S> for SimpleProcessor<S> {
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         vec![self.counters()]
+    }
+}
+
+/// The processor of one exporter, which is either a batch processor or a simple one.
+pub enum ExportProcessor<S: Signal> {
+    /// Exports in batches.
+    Batch(BatchProcessor<S>),
+    /// Exports each item as it is added.
+    Simple(SimpleProcessor<S>),
+}
+
+impl<S: Signal> ExportProcessor<S> {
+    /// Returns what changes the schedule delay, if there is one.
+    pub(crate) fn pacer(&self) -> Option<Pacer> {
+        match self {
+            ExportProcessor::Batch(batch) => Some(batch.pacer()),
+            ExportProcessor::Simple(_) => None,
+        }
+    }
+}
+
+impl<S: Signal> fmt::Debug for ExportProcessor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExportProcessor::Batch(batch) => fmt::Debug::fmt(batch, f),
+            ExportProcessor::Simple(simple) => fmt::Debug::fmt(simple, f),
+        }
+    }
+}
+
+impl<S: Signal> Processor<S> for ExportProcessor<S> {
+    #[inline]
+    fn add(&self, item: S::Item) {
+        match self {
+            ExportProcessor::Batch(batch) => batch.add(item),
+            ExportProcessor::Simple(simple) => simple.add(item),
+        }
+    }
+
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        match self {
+            ExportProcessor::Batch(batch) => batch.flush(deadline),
+            ExportProcessor::Simple(simple) => simple.flush(deadline),
+        }
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        match self {
+            ExportProcessor::Batch(batch) => batch.shutdown(deadline),
+            ExportProcessor::Simple(simple) => simple.shutdown(deadline),
+        }
+    }
+
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        match self {
+            ExportProcessor::Batch(batch) => vec![batch.counters()],
+            ExportProcessor::Simple(simple) => vec![simple.counters()],
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::queue::Queue;
 use crate::error::ExportError;
 use crate::export::{Batch, Guarded};
 use crate::resource::Resource;
-use crate::runtime::{Next, Task, Wake};
+use crate::runtime::{Next, Pace, Task, Wake};
 use crate::signal::{Chunk, Signal};
 use crate::time::Deadline;
 
@@ -17,6 +17,8 @@ pub(super) struct Worker<S: Signal> {
     exporter: Guarded<S>,
     resource: Resource,
     config: BatchConfig,
+    /// The schedule delay.
+    pace: Pace,
     /// Drained chunks, oldest first.
     drained: Vec<S::Chunk>,
     /// Number of items of the first chunk that have already been exported.
@@ -54,6 +56,8 @@ impl<S: Signal> Task for Worker<S> {
                 }
             }
             Wake::Full => {
+                // The delay may have become shorter.
+                self.next_timer = self.next_timer.min(Deadline::after(self.delay()));
                 let here = self.gather();
                 let is_heavy = self.queue.bytes().is_much_taken();
                 self.due = if is_heavy { here } else { here - here % self.config.max_batch_size() };
@@ -110,7 +114,24 @@ enum Pause {
 impl<S: Signal> Worker<S> {
     pub(super) fn new(queue: Arc<Queue<S>>, exporter: Guarded<S>, resource: Resource, config: BatchConfig) -> Self {
         let next_timer = Deadline::after(config.schedule_delay().max(MIN_DELAY));
-        Worker { queue, exporter, resource, config, drained: Vec::new(), exported: 0, left: 0, due: 0, next_timer }
+        let pace = Pace::new(config.schedule_delay());
+        Worker {
+            queue,
+            exporter,
+            resource,
+            config,
+            pace,
+            drained: Vec::new(),
+            exported: 0,
+            left: 0,
+            due: 0,
+            next_timer,
+        }
+    }
+
+    /// Returns the schedule delay, which may be changed.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace.clone()
     }
 
     /// Exports the items that are present now, but none that arrive during the call. After an error, exports the
@@ -139,7 +160,7 @@ impl<S: Signal> Worker<S> {
 
     /// Returns the delay between two runs. It is never zero, because the thread would then spin.
     fn delay(&self) -> Duration {
-        self.config.schedule_delay().max(MIN_DELAY)
+        self.pace.delay().max(MIN_DELAY)
     }
 
     /// Drains the queue and cancels the rest of the current run. Returns the number of drained items.

@@ -6,11 +6,17 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::sync::unpoisoned;
+
+/// The variables that have the effect of the settings in a configuration file.
+pub(crate) type FileVariables = BTreeMap<&'static str, String>;
+
+/// The variables of the file from which the installed telemetry comes.
+static INSTALLED: Mutex<Option<Arc<FileVariables>>> = Mutex::new(None);
 
 /// Environment variables, read from the process environment or from a fixed set for tests, and the warnings found
 /// while reading them.
@@ -18,39 +24,67 @@ use crate::sync::unpoisoned;
 pub struct Env {
     /// `None` reads the process environment.
     fixed: Option<BTreeMap<String, OsString>>,
+    /// The variables whose names begin with `OTEL_`, if a configuration file replaces them.
+    of_file: Option<Arc<FileVariables>>,
     warnings: Mutex<Vec<ConfigError>>,
 }
 
 impl Env {
-    /// Creates a reader for the process environment.
+    /// Creates a reader for the process environment. If the installed telemetry comes from a configuration file, variables that begin
+    /// with `OTEL_` have the values of that file, so that integrations follow it as well.
     pub fn process() -> Self {
-        Env::default()
+        Env { of_file: unpoisoned(INSTALLED.lock()).clone(), ..Env::default() }
+    }
+
+    /// Creates an environment in which variables that begin with `OTEL_` have these values and no others.
+    ///
+    /// spec: configuration/sdk-environment-variables.md#declarative-configuration — with a file, all others are ignored
+    pub(crate) fn with_file(&self, variables: FileVariables) -> Env {
+        Env { fixed: self.fixed.clone(), of_file: Some(Arc::new(variables)), warnings: Mutex::default() }
+    }
+
+    /// Gives the variables of the file to all later readers of the process environment.
+    pub(crate) fn install_file(&self) {
+        unpoisoned(INSTALLED.lock()).clone_from(&self.of_file);
     }
 
     /// Creates an environment with fixed variables.
     pub fn from_pairs<K: Into<String>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let fixed = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Env { fixed: Some(fixed), warnings: Mutex::default() }
+        Env { fixed: Some(fixed), of_file: None, warnings: Mutex::default() }
     }
 
     /// Returns the same variables, without the warnings.
     pub(crate) fn copy(&self) -> Self {
-        Env { fixed: self.fixed.clone(), warnings: Mutex::default() }
+        Env { fixed: self.fixed.clone(), of_file: self.of_file.clone(), warnings: Mutex::default() }
     }
 
     /// Returns the trimmed value; `None` if unset or empty.
-    #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub fn string(&self, name: &str) -> Option<String> {
-        let raw = match &self.fixed {
-            Some(fixed) => fixed.get(name)?.clone(),
-            None => std::env::var_os(name)?,
-        };
-        match raw.into_string() {
-            Ok(value) => Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned),
-            Err(raw) => {
-                self.warn(ConfigError::invalid(name.to_owned(), raw.to_string_lossy(), "UTF-8"));
+        match self.verbatim(name) {
+            Ok(value) => value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()),
+            Err(error) => {
+                self.warn(error);
                 None
             }
+        }
+    }
+
+    /// Returns the value with its white space; `None` if unset or empty.
+    ///
+    /// # Errors
+    /// Fails if the value is not UTF-8.
+    #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
+    pub fn verbatim(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let raw = match (&self.of_file, &self.fixed) {
+            (Some(file), _) if name.starts_with("OTEL_") => file.get(name).map(OsString::from),
+            (_, Some(fixed)) => fixed.get(name).cloned(),
+            (_, None) => std::env::var_os(name),
+        };
+        match raw.map(OsString::into_string) {
+            Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Some(Err(raw)) => Err(ConfigError::invalid(name.to_owned(), raw.to_string_lossy(), "UTF-8")),
+            None => Ok(None),
         }
     }
 

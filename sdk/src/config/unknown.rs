@@ -10,7 +10,6 @@ use crate::error::ConfigError;
 ///
 /// spec: configuration/sdk-environment-variables.md, protocol/exporter.md
 const WITHOUT_EFFECT: &[&str] = &[
-    "OTEL_CONFIG_FILE",
     "OTEL_EXPERIMENTAL_CONFIG_FILE",
     "OTEL_ENTITIES",
     "OTEL_EXPERIMENTAL_ENTITIES_ENABLED",
@@ -126,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_variable_of_the_specification_that_is_not_supported_is_said() {
-        for name in ["OTEL_CONFIG_FILE", "OTEL_EXPORTER_ZIPKIN_ENDPOINT"] {
+        for name in ["OTEL_ENTITIES", "OTEL_EXPORTER_ZIPKIN_ENDPOINT"] {
             check(&[name], &format!("environment: {name} has no effect, it is not supported"));
         }
         let supported = |name: &&str| VARIABLES.iter().any(|variable| variable.name == *name);
@@ -142,8 +141,8 @@ mod tests {
     #[test]
     fn several_are_said_in_one_line_without_their_values() {
         check(
-            &["OTEL_TRACES_SAMPLR", "OTEL_CONFIG_FILE", "OTEL_EXPORTER_OTLP_HEADER", "PATH"],
-            "environment: OTEL_CONFIG_FILE has no effect, it is not supported; OTEL_EXPORTER_OTLP_HEADER has no effect, is \
+            &["OTEL_TRACES_SAMPLR", "OTEL_ENTITIES", "OTEL_EXPORTER_OTLP_HEADER", "PATH"],
+            "environment: OTEL_ENTITIES has no effect, it is not supported; OTEL_EXPORTER_OTLP_HEADER has no effect, is \
              OTEL_EXPORTER_OTLP_HEADERS meant?; OTEL_TRACES_SAMPLR has no effect, is OTEL_TRACES_SAMPLER meant?",
         );
     }

@@ -155,6 +155,19 @@ pub(crate) fn log_always(level: Level, message: fmt::Arguments<'_>) {
     }
 }
 
+/// Writes a line of a text that the user has asked for, whatever the level. It goes to the sink if the program has set one.
+pub(crate) fn write_line(line: &str) {
+    let line = text::display(line).cut_at(MAX_MESSAGE).to_string();
+    match SINK.get() {
+        Some(sink) => tell(sink, Level::Info, &line),
+        None => {
+            if !write_to_standard_error(&format!("{line}\n")) {
+                LOST.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 fn write(level: Level, text: &str) {
     // The last line of defence: foreign text has already been cleaned and truncated where it was reported.
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();

@@ -1,6 +1,7 @@
 //! The builder of a [`Telemetry`]: collects the settings from code, adds those from the environment, and builds everything.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{Key, KeyValue, Value};
 
 use super::components::Components;
+use super::declarative;
 use super::model::Model;
-use super::signals::Foundation;
+use super::signals::{Foundation, Pacers};
+use super::telemetry::Source;
 use super::{Telemetry, TelemetryHandle};
-use crate::config::{self, Env};
+use crate::config::{self, Env, Tree};
 use crate::diag;
 use crate::error::{ConfigError, Contained};
 use crate::process::Generation;
@@ -25,7 +28,7 @@ use crate::time::Clock;
 #[derive(Debug)]
 #[must_use = "nothing starts before `init` or `build`"]
 pub struct TelemetryBuilder {
-    env: Env,
+    pub(super) env: Env,
     components: &'static Components,
     /// The default of the termination handler.
     handles_termination: bool,
@@ -66,6 +69,10 @@ impl TelemetryBuilder {
         &self.env
     }
 
+    pub(super) fn components(&self) -> &'static Components {
+        self.components
+    }
+
     /// Replaces the exporters of all signals, the propagators and the resource detectors that environment variables can select. A builder of this crate on its own has none,
     /// and does not read those variables; `telemark::builder()` has those of its features, such as `otlp` and `console`. To add an
     /// exporter and keep the others, call [`Self::with_span_exporter_factory`], [`Self::with_log_exporter_factory`] or
@@ -75,6 +82,13 @@ impl TelemetryBuilder {
     pub fn with_components(mut self, components: &'static Components) -> Self {
         self.components = components;
         self.handles_termination = components.handles_termination.unwrap_or(self.handles_termination);
+        self
+    }
+
+    /// Sets a configuration, such as one that `telemark_config::parse` returns. `OTEL_CONFIG_FILE` is then not read. Settings in code
+    /// take precedence over it, and other variables have an effect only if it refers to them.
+    pub fn with_config(mut self, tree: Tree) -> Self {
+        self.model.file = Some(tree);
         self
     }
 
@@ -182,26 +196,39 @@ impl TelemetryBuilder {
     }
 
     /// Starts the telemetry without installing it globally, so that several instances can coexist. Invalid environment
-    /// variables are reported and ignored.
+    /// variables are reported and ignored. A configuration file (`OTEL_CONFIG_FILE`) replaces the other variables, and every problem in
+    /// it is an error.
     ///
     /// With `OTEL_SDK_DISABLED=true` nothing is recorded, regardless of settings in code. Propagation still works, and the resource
     /// is the same, for log lines that contain it.
     ///
     /// # Errors
-    /// Returns an error if a variable would silently lose data, if a selected exporter is not compiled in, or if the
+    /// Returns an error if the configuration file cannot be used, if a variable would silently lose data, if a selected exporter is not compiled in, or if the
     /// operating system refuses to start another thread.
-    pub fn build(self) -> Result<Telemetry, ConfigError> {
+    pub fn build(mut self) -> Result<Telemetry, ConfigError> {
+        let set_in_code = self.model.set_in_code();
+        let file = match self.model.file.take() {
+            Some(tree) => Some(tree),
+            None => read_file(&self.env, self.components)?,
+        };
+        let of_variables = self.config_of_variables();
         let TelemetryBuilder { env, components, handles_termination, runtime, instrumentations, mut model } = self;
-        if let Some(level) = diag::level_of(&env) {
-            diag::set_max_level(level);
-        }
-        config::warn_of_unknown(&env);
-        config::warn_of_old_conventions(&env);
-        let completed = model.complete(&env, components, handles_termination);
-        for warning in env.take_warnings() {
-            diag::log_always(diag::Level::Warn, format_args!("{warning}"));
-        }
-        completed?;
+        let completed = match &file {
+            Some(tree) => model.complete_from_file(tree, &env, components, handles_termination),
+            None => {
+                if let Some(level) = diag::level_of(&env) {
+                    diag::set_max_level(level);
+                }
+                config::warn_of_unknown(&env);
+                model.complete(&env, components, handles_termination).map(|()| Env::default())
+            }
+        };
+        let of_file = completed.as_ref().ok().filter(|_| file.is_some());
+        config::warn_of_old_conventions(of_file.unwrap_or(&env));
+        let warnings = env.take_warnings().into_iter().chain(of_file.map(Env::take_warnings).unwrap_or_default());
+        warnings.for_each(|warning| diag::log_always(diag::Level::Warn, format_args!("{warning}")));
+        let of_file = completed?;
+        declarative::report_ignored(&model.ignored);
         let mut foundation = Foundation {
             is_disabled: model.is_disabled == Some(true),
             resource: model.resource,
@@ -209,6 +236,7 @@ impl TelemetryBuilder {
             runtime: &runtime,
             self_metrics: model.self_metrics == Some(true),
             companions: Vec::new(),
+            pacers: Pacers::default(),
         };
         let providers = model.signals.build(&mut foundation)?;
         let mut companions = foundation.companions;
@@ -227,8 +255,29 @@ impl TelemetryBuilder {
             records_panics: model.records_panics == Some(true),
             home: Generation::current(),
             has_ended: Arc::default(),
+            changes: Arc::default(),
+            pacers: Arc::new(foundation.pacers),
         };
-        Ok(Telemetry::new(handle, model.propagator, instrumentations, companions))
+        let source = match file {
+            Some(tree) => Source::File(tree, of_file),
+            None => Source::Env(of_variables),
+        };
+        let telemetry = Telemetry::new(handle, model.propagator, instrumentations, companions, source, set_in_code);
+        telemetry.print_config(&env);
+        Ok(telemetry)
+    }
+}
+
+/// Reads the file that `OTEL_CONFIG_FILE` names.
+fn read_file(env: &Env, components: &Components) -> Result<Option<Tree>, ConfigError> {
+    let Some(path) = env.string(declarative::CONFIG_FILE) else { return Ok(None) };
+    match components.config_files {
+        Ok(read) => read(Path::new(&path), env).map(Some),
+        Err(remedy) => Err(ConfigError::invalid(
+            declarative::CONFIG_FILE,
+            path,
+            format!("no file, or {remedy}, which reads files"),
+        )),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The components that a configuration can select by name, as the crate that has them lists them.
 
+use std::path::Path;
+
 use super::registry::Factory;
+use crate::config::{Env, Tree};
+use crate::error::ConfigError;
 use crate::propagation::PropagatorFactory;
 use crate::resource::Detector;
 use crate::signal::{Logs, Metrics, Traces};
@@ -17,7 +21,11 @@ pub struct Components {
     pub(super) detectors: &'static [Detector],
     /// `None` leaves the default as it is.
     pub(super) handles_termination: Option<bool>,
+    pub(super) config_files: Result<ReadFile, &'static str>,
 }
+
+/// Reads and parses a configuration file, given its path and the variables to which it may refer.
+pub type ReadFile = fn(&Path, &Env) -> Result<Tree, ConfigError>;
 
 impl Components {
     /// No exporters: their variables are not read, and only exporters added in code are used. The propagators and the resource
@@ -29,6 +37,7 @@ impl Components {
         propagators: &[],
         detectors: &[],
         handles_termination: None,
+        config_files: Err("a program that calls Components::with_config_files"),
     };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
@@ -58,6 +67,13 @@ impl Components {
     /// Sets the resource detectors that `OTEL_RUST_RESOURCE_DETECTORS` may name beside those of this crate.
     pub const fn with_resource_detectors(mut self, detectors: &'static [Detector]) -> Self {
         self.detectors = detectors;
+        self
+    }
+
+    /// Sets the function that reads the file that `OTEL_CONFIG_FILE` names, such as `telemark_config::read`. If the program is built
+    /// without one, pass the remedy, such as "the feature `config-file` of telemark".
+    pub const fn with_config_files(mut self, read: Result<ReadFile, &'static str>) -> Self {
+        self.config_files = read;
         self
     }
 

@@ -1,12 +1,12 @@
 //! The handle to a [`Telemetry`]: a single flush and a single shutdown, shared by the guard, termination signals and
 //! program exit.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::panics;
-use super::signals::{Health, Provider, Providers};
+use super::signals::{Health, Pacers, Provider, Providers};
 use crate::diag::{self, Level, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
@@ -26,6 +26,9 @@ pub struct TelemetryHandle {
     pub(super) home: Generation,
     /// True once a shutdown has finished.
     pub(super) has_ended: Arc<AtomicBool>,
+    /// Locked while all signals are enabled or disabled.
+    pub(super) changes: Arc<Mutex<()>>,
+    pub(super) pacers: Arc<Pacers>,
 }
 
 impl TelemetryHandle {

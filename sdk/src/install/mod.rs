@@ -3,12 +3,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder` | the methods that set the model from code, and `build` |
-//! | `model` | the settings from code, completed from the environment, and later from a configuration file |
+//! | `model` | the settings from code, completed from the environment |
+//! | `declarative` | completes the model from a configuration file instead |
 //! | `registry` | component factories, by their names in the configuration |
 //! | `components` | the lists of factories, propagators and resource detectors that a crate provides |
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
 //! | `signals` | the list of signals, and the model, provider and methods of each |
 //! | `telemetry` | a program's telemetry, and how it is installed |
+//! | `control` | the changes while a program runs |
 //! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
 //! | `panics` | panics as log records, in the program's panic hook |
 //! | `termination` | shutdown without the guard: signals and `exit` |
@@ -16,6 +18,8 @@
 
 mod builder;
 mod components;
+mod control;
+mod declarative;
 mod ending;
 mod handle;
 mod model;
@@ -27,7 +31,9 @@ mod telemetry;
 mod termination;
 
 pub use builder::TelemetryBuilder;
-pub use components::Components;
+pub use components::{Components, ReadFile};
+pub use control::Control;
+pub use declarative::Extension;
 pub use handle::TelemetryHandle;
 pub use pipeline::{Pipeline, PipelineSignal};
 pub use registry::{Factory, Node};

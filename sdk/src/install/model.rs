@@ -1,20 +1,22 @@
-//! The configuration model: settings from code, completed from the environment. Nothing has been started yet.
+//! The configuration model: settings from code, completed from the environment or from a configuration file. Nothing has been
+//! started yet.
 
 use std::time::Duration;
 
 use opentelemetry::propagation::TextMapPropagator;
 
 use super::components::Components;
+use super::declarative::Extensions;
 use super::registry::Node;
 use super::signals::Models;
-use crate::config::Env;
+use crate::config::{Env, Tree};
 use crate::error::{ConfigError, Contained};
 use crate::propagation::{PropagatorFactory, Propagators};
 use crate::resource::{Detector, Resource};
 use crate::time::Clock;
 
-/// A telemetry that has not been built yet. `None` marks settings that are still open: code sets them first, then the
-/// environment. In future, a configuration file will set them after the code and before the environment.
+/// A telemetry that has not been built yet. `None` marks settings that are still open: code sets them first, then either a
+/// configuration file ([`declarative`](super::declarative)) or the environment.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) is_disabled: Option<bool>,
@@ -30,6 +32,11 @@ pub(super) struct Model {
     pub(super) self_metrics: Option<bool>,
     pub(super) records_panics: Option<bool>,
     pub(super) signals: Models,
+    pub(super) extensions: Extensions,
+    /// The configuration file that code has set.
+    pub(super) file: Option<Tree>,
+    /// The variables without effect, because there is a configuration file.
+    pub(super) ignored: Vec<&'static str>,
 }
 
 impl Default for Model {
@@ -46,6 +53,9 @@ impl Default for Model {
             self_metrics: None,
             records_panics: None,
             signals: Models::default(),
+            extensions: Extensions::default(),
+            file: None,
+            ignored: Vec::new(),
         }
     }
 }
@@ -64,12 +74,8 @@ impl Model {
         handles_termination: bool,
     ) -> Result<(), ConfigError> {
         let factories = [&self.propagators, components.propagators].concat();
-        self.propagator
-            .get_or_insert_with(|| Contained::new(Box::new(Propagators::from_env_with(env, &factories))));
-        self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
-        self.records_panics.get_or_insert_with(|| env.boolean("OTEL_RUST_PANICS"));
-        self.handles_termination
-            .get_or_insert_with(|| handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED"));
+        self.propagator.get_or_insert_with(|| Contained::new(Box::new(Propagators::from_env_with(env, &factories))));
+        self.complete_program(env, handles_termination);
         // The resource is not telemetry: log lines contain it even if the SDK is disabled.
         let detectors = [&self.detectors, components.detectors].concat();
         self.resource = Resource::from_env_with(env, &detectors).merge(&self.resource);
@@ -78,5 +84,13 @@ impl Model {
         }
         self.signals.complete(env, components)?;
         self.signals.make(Node::new(env), components)
+    }
+
+    /// Fills the settings that concern the whole program.
+    pub(super) fn complete_program(&mut self, env: &Env, handles_termination: bool) {
+        self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
+        self.records_panics.get_or_insert_with(|| env.boolean("OTEL_RUST_PANICS"));
+        self.handles_termination
+            .get_or_insert_with(|| handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED"));
     }
 }

@@ -1,15 +1,16 @@
 //! The pipelines of one signal, generic over the signal: exporters set in code or selected by name, and how they are started.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt::{self, Debug};
 
 use super::registry::{Factory, Node};
-use crate::config::Env;
+use crate::config::{Env, Settings};
 use crate::diag;
 use crate::error::{ConfigError, Contained};
 use crate::export::Exporter;
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::signal::Signal;
 
 /// A signal that can be installed: the types and constants from which its pipelines are built. Sealed, as [`Signal`]
@@ -18,7 +19,7 @@ pub trait PipelineSignal: Signal + Sized {
     /// Name of the variable that selects the exporters, such as `OTEL_TRACES_EXPORTER`.
     const EXPORTERS: &'static str;
     /// Timing and size of exports, shared by all pipelines of the signal that do not set their own.
-    type Schedule: Copy + Debug + Send + Sync;
+    type Schedule: Copy + PartialEq + Debug + Send + Sync;
     /// The part of a pipeline that the provider holds: a processor or a reader.
     type End: Debug + Send + Sync;
     /// An object that observes the signal beside the exporters: a function that creates a span processor, or nothing.
@@ -26,6 +27,14 @@ pub trait PipelineSignal: Signal + Sized {
 
     /// Reads the schedule from the environment.
     fn schedule_from_env(env: &Env) -> Self::Schedule;
+
+    /// Returns what changes the time between the exports of a processor or reader.
+    #[doc(hidden)]
+    fn pacer(end: &Self::End) -> Option<Pacer>;
+
+    /// Overrides a schedule with the settings of a batch processor or a periodic reader in a configuration file.
+    #[doc(hidden)]
+    fn schedule_from_file(schedule: Self::Schedule, settings: Settings<'_>) -> Self::Schedule;
 
     /// Starts the processor or reader for an exporter.
     ///
@@ -37,6 +46,17 @@ pub trait PipelineSignal: Signal + Sized {
         resource: &Resource,
         runtime: &Runtime,
     ) -> Result<Self::End, ConfigError>;
+
+    /// Starts a processor that exports each item on its own, if the signal has one.
+    ///
+    /// # Errors
+    /// Returns an error if the operating system refuses to start another thread.
+    #[doc(hidden)]
+    fn start_simple(
+        exporter: impl Exporter<Self>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<Self::End, ConfigError>;
 }
 
 /// An exporter together with its processor or reader, not yet started. Created by a [`Factory`].
@@ -44,6 +64,17 @@ pub struct Pipeline<S: PipelineSignal> {
     start: Start<S>,
     companions: Vec<Companion>,
     pub(super) observers: Vec<S::Observer>,
+    processing: Processing<S>,
+}
+
+/// The processor or reader in front of an exporter.
+pub(super) enum Processing<S: PipelineSignal> {
+    /// As the signal has it.
+    Shared,
+    /// With a schedule of a configuration file, and true if the file sets the time between exports, which code then does not change.
+    Own(S::Schedule, bool),
+    /// A processor that exports each item on its own.
+    Simple,
 }
 
 type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End, ConfigError> + Send;
@@ -60,23 +91,59 @@ pub(super) type Companion = Box<dyn Any + Send + Sync>;
 
 /// Everything a pipeline needs in order to start.
 pub(super) struct Site<'a, S: PipelineSignal> {
-    pub(super) schedule: S::Schedule,
+    schedule: S::Schedule,
     pub(super) resource: &'a Resource,
     pub(super) runtime: &'a Runtime,
+    is_simple: bool,
+    /// True if the pipeline has another schedule than its signal.
+    has_own_schedule: Cell<bool>,
+}
+
+impl<S: PipelineSignal> Site<'_, S> {
+    /// Returns the schedule of the pipeline, which is that of the signal as `adjust` changes it.
+    pub(super) fn schedule(&self, adjust: impl FnOnce(S::Schedule) -> S::Schedule) -> S::Schedule {
+        let own = adjust(self.schedule);
+        if own != self.schedule {
+            self.has_own_schedule.set(true);
+        }
+        own
+    }
 }
 
 impl<S: PipelineSignal> Pipeline<S> {
     /// Creates a pipeline that runs `exporter` behind its signal's batch processor or periodic reader.
     pub fn new(exporter: impl Exporter<S>) -> Self {
-        Pipeline::starting(|site| S::start(exporter, site.schedule, site.resource, site.runtime))
+        Pipeline::adjusted(exporter, std::convert::identity)
     }
 
     pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::End, ConfigError> + Send + 'static) -> Self {
-        Pipeline { start: Start::Later(Box::new(start)), companions: Vec::new(), observers: Vec::new() }
+        Pipeline::with_start(Start::Later(Box::new(start)))
+    }
+
+    /// Creates a pipeline that runs `exporter` behind its signal's processor or reader, with the signal's schedule as `adjust` changes it.
+    pub(super) fn adjusted(
+        exporter: impl Exporter<S>,
+        adjust: impl FnOnce(S::Schedule) -> S::Schedule + Send + 'static,
+    ) -> Self {
+        Pipeline::starting(move |site| match site.is_simple {
+            true => S::start_simple(exporter, site.resource, site.runtime),
+            false => S::start(exporter, site.schedule(adjust), site.resource, site.runtime),
+        })
+    }
+
+    fn with_start(start: Start<S>) -> Self {
+        let processing = Processing::Shared;
+        Pipeline { start, companions: Vec::new(), observers: Vec::new(), processing }
+    }
+
+    /// Sets the processor or reader in front of the exporter.
+    pub(super) fn with_processing(mut self, processing: Processing<S>) -> Self {
+        self.processing = processing;
+        self
     }
 
     pub(super) fn ready(end: S::End) -> Self {
-        Pipeline { start: Start::Ready(end), companions: Vec::new(), observers: Vec::new() }
+        Pipeline::with_start(Start::Ready(end))
     }
 
     /// Adds a server that serves this pipeline's page. It is dropped with the telemetry, after the last export.
@@ -134,7 +201,7 @@ impl<S: PipelineSignal> Pipelines<S> {
     }
 
     /// Returns the registered exporters. Those of the code take precedence over those of the registry.
-    fn known<'a>(&'a self, factories: &'a [Factory<S>]) -> Vec<&'a Factory<S>> {
+    pub(super) fn known<'a>(&'a self, factories: &'a [Factory<S>]) -> Vec<&'a Factory<S>> {
         let is_replaced = |factory: &Factory<S>| self.named.iter().any(|own| own.name() == factory.name());
         factories.iter().filter(|factory| !is_replaced(factory)).chain(&self.named).collect()
     }
@@ -154,7 +221,7 @@ impl<S: PipelineSignal> Pipelines<S> {
     /// Returns an error if the value of the variable that selects exporters is contradictory.
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         if self.exporters.is_none() {
-            let names = names::<S>(env, &self.known(factories))?;
+            let names = self.selected(env, factories)?;
             self.exporters = Some(names.into_iter().map(Choice::Named).collect());
         } else if env.string(S::EXPORTERS).is_some() {
             diag::started(format_args!("{} is not read, because code sets the exporters", S::EXPORTERS));
@@ -164,13 +231,35 @@ impl<S: PipelineSignal> Pipelines<S> {
         Ok(())
     }
 
+    /// Returns the names of the exporters that the variable selects.
+    ///
+    /// # Errors
+    /// Returns an error if the value of the variable is contradictory.
+    pub(super) fn selected(&self, env: &Env, factories: &[Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
+        let known: Vec<_> = self.known(factories).into_iter().filter(|row| row.is_for_variables()).collect();
+        names::<S>(env, &known)
+    }
+
+    /// Returns true if code has set or added an exporter.
+    pub(super) fn has_any(&self) -> bool {
+        self.exporters.as_ref().is_some_and(|exporters| !exporters.is_empty()) || !self.additional.is_empty()
+    }
+
+    /// Completes the settings that code left open with the pipelines of a configuration file.
+    pub(super) fn complete_from_file(&mut self, made: Vec<Pipeline<S>>, schedule: S::Schedule) {
+        let of_file = || made.into_iter().map(Choice::Made).collect();
+        let additional = std::mem::take(&mut self.additional);
+        self.exporters.get_or_insert_with(of_file).extend(additional.into_iter().map(Choice::Made));
+        self.schedule.get_or_insert(schedule);
+    }
+
     /// Replaces each name with the pipeline its factory creates.
     ///
     /// # Errors
     /// Returns an error if a factory fails.
     pub(super) fn make(&mut self, node: Node<'_>, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         let mut exporters = std::mem::take(&mut self.exporters);
-        let known = self.known(factories);
+        let known: Vec<_> = self.known(factories).into_iter().filter(|row| row.is_for_variables()).collect();
         for choice in exporters.iter_mut().flatten() {
             let Choice::Named(name) = choice else { continue };
             if let Some(factory) = known.iter().find(|factory| factory.name() == *name) {
@@ -179,6 +268,21 @@ impl<S: PipelineSignal> Pipelines<S> {
         }
         self.exporters = exporters;
         Ok(())
+    }
+
+    /// Describes each pipeline by its processing, which is `None` if it has started already, and by the schedule of the signal.
+    #[cfg(test)]
+    pub(super) fn each(self, describe: impl Fn(Option<Processing<S>>, Option<S::Schedule>) -> String) -> Vec<String> {
+        let schedule = self.schedule;
+        let made = self.exporters.into_iter().flatten().filter_map(|choice| match choice {
+            Choice::Made(pipeline) => Some(pipeline),
+            Choice::Named(_) => None,
+        });
+        made.map(|pipeline| match pipeline.start {
+            Start::Later(_) => describe(Some(pipeline.processing), schedule),
+            Start::Ready(_) => describe(None, schedule),
+        })
+        .collect()
     }
 
     /// Returns the processors or readers that already exist, without starting any others.
@@ -202,7 +306,8 @@ impl<S: PipelineSignal> Pipelines<S> {
         made.flat_map(|pipeline| std::mem::take(&mut pipeline.observers)).collect()
     }
 
-    /// Starts all created pipelines, returns their processors or readers, and adds their servers to `companions`.
+    /// Starts all created pipelines, returns their processors or readers, and adds their servers to `companions` and what changes the
+    /// schedule of the signal to `pacers`.
     ///
     /// # Errors
     /// Returns an error if the operating system refuses to start another thread.
@@ -211,16 +316,27 @@ impl<S: PipelineSignal> Pipelines<S> {
         resource: &Resource,
         runtime: &Runtime,
         companions: &mut Vec<Companion>,
+        pacers: &mut Vec<Pacer>,
     ) -> Result<Vec<S::End>, ConfigError> {
         let Some(schedule) = self.schedule else { return Ok(Vec::new()) };
-        let site = Site { schedule, resource, runtime };
         let mut stages = Vec::new();
         for choice in self.exporters.into_iter().flatten() {
             if let Choice::Made(pipeline) = choice {
-                stages.push(match pipeline.start {
+                let (schedule, is_fixed, is_simple) = match pipeline.processing {
+                    Processing::Shared => (schedule, false, false),
+                    Processing::Own(schedule, is_fixed) => (schedule, is_fixed, false),
+                    Processing::Simple => (schedule, false, true),
+                };
+                let site = Site { schedule, resource, runtime, is_simple, has_own_schedule: Cell::new(is_fixed) };
+                let end = match pipeline.start {
                     Start::Later(start) => start(&site)?,
-                    Start::Ready(end) => end,
-                });
+                    Start::Ready(end) => {
+                        site.has_own_schedule.set(true);
+                        end
+                    }
+                };
+                pacers.extend(S::pacer(&end).filter(|_| !site.has_own_schedule.get()));
+                stages.push(end);
                 companions.extend(pipeline.companions);
             }
         }

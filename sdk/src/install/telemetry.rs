@@ -10,7 +10,7 @@ use super::handle::{TelemetryHandle, installed};
 use super::pipeline::Companion;
 use super::signals::Health;
 use super::{TelemetryBuilder, ending, panics, termination};
-use crate::config::Env;
+use crate::config::{Env, Tree};
 use crate::diag::{self, Level};
 use crate::error::{ConfigError, Contained, ExportError, catch};
 use crate::propagation::active::ContextPropagator;
@@ -42,6 +42,18 @@ pub struct Telemetry {
     instrumentations: Vec<Instrumentation>,
     is_installed: bool,
     _companions: Vec<Companion>,
+    pub(super) source: Source,
+    /// The settings that code has set, by the names of the builder's methods.
+    pub(super) set_in_code: Vec<&'static str>,
+}
+
+/// The source of the settings that code left open.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// The variables, as the file that has the same effect.
+    Env(Tree),
+    /// A configuration file, and the environment that it gives to integrations.
+    File(Tree, Env),
 }
 
 impl Telemetry {
@@ -55,8 +67,18 @@ impl Telemetry {
         propagator: Option<Contained<Box<dyn TextMapPropagator + Send + Sync>>>,
         instrumentations: Vec<Instrumentation>,
         companions: Vec<Companion>,
+        source: Source,
+        set_in_code: Vec<&'static str>,
     ) -> Self {
-        Telemetry { handle, propagator, instrumentations, is_installed: false, _companions: companions }
+        Telemetry {
+            handle,
+            propagator,
+            instrumentations,
+            is_installed: false,
+            _companions: companions,
+            source,
+            set_in_code,
+        }
     }
 
     /// Makes this the program's telemetry, which the API's globals, `#[traced]` and [metrics in
@@ -72,6 +94,9 @@ impl Telemetry {
             return Err(ConfigError::state("init", already_installed()));
         }
         self.is_installed = true;
+        if let Source::File(_, env) = &self.source {
+            env.install_file();
+        }
         installed::set(self.handle.clone());
         if let Some(propagator) = self.propagator.take() {
             global::set_text_map_propagator(ContextPropagator::new(propagator));

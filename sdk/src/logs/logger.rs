@@ -11,6 +11,7 @@ use super::provider::{ProviderInner, ProviderRef};
 use super::volume::Request;
 use super::{Exception, LogSite, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
 use crate::context;
+use crate::control::ConfigOf;
 use crate::error::catch;
 use crate::time::Timestamp;
 use crate::unsampled;
@@ -38,7 +39,7 @@ use crate::unsampled;
 pub struct SdkLogger {
     pub(super) provider: ProviderRef,
     pub(super) scope: Scope,
-    pub(super) config: LoggerConfig,
+    pub(super) config: ConfigOf<LoggerConfig>,
 }
 
 /// The parts of a context that matter for a record, copied so that no user code runs while the context is borrowed.
@@ -74,8 +75,8 @@ impl SdkLogger {
 
     /// Emits a record whose span is that of `context` instead of the current one.
     pub fn emit_in(&self, record: SdkLogRecord, context: &Context) {
-        if !self.refuses() {
-            self.emit_among(&mut Some(record), self.surroundings(context));
+        if let Some(rules) = self.rules() {
+            self.emit_among(rules, &mut Some(record), self.surroundings(context));
         }
     }
 
@@ -91,7 +92,17 @@ impl SdkLogger {
 
     #[inline]
     fn refuses(&self) -> bool {
-        !self.config.is_enabled() || self.provider.refuses()
+        self.rules().is_none()
+    }
+
+    /// Returns the rules of the logger, or `None` if it takes no records. May call a function of the program.
+    #[inline]
+    fn rules(&self) -> Option<LoggerConfig> {
+        let provider = &*self.provider;
+        if provider.refuses() {
+            return None;
+        }
+        Some(provider.configs.get(&self.config, &self.scope)).filter(|config| config.is_enabled())
     }
 
     /// Reads `context`. Runs no user code.
@@ -118,13 +129,11 @@ impl SdkLogger {
     }
 
     /// Takes the record from `slot` only at the end, because moving it costs more than most of the steps.
-    fn emit_among(&self, slot: &mut Option<SdkLogRecord>, around: Surroundings) {
+    fn emit_among(&self, rules: LoggerConfig, slot: &mut Option<SdkLogRecord>, around: Surroundings) {
         let Some(record) = slot.as_mut().filter(|_| !around.is_suppressed) else { return };
         self.provider.count_created();
         record.trace_context = record.trace_context.or(around.trace);
-        let is_taken = self.config.takes_severity(record.severity_number)
-            && self.config.takes_trace(record.trace_context.as_ref());
-        if !is_taken {
+        if !rules.takes_severity(record.severity_number) || !rules.takes_trace(record.trace_context.as_ref()) {
             return;
         }
         for entry in around.baggage {
@@ -133,7 +142,7 @@ impl SdkLogger {
             }
         }
         let (site, was_taken) = (record.site.take(), std::mem::take(&mut record.is_taken));
-        if let Some(volume) = &self.provider.volume {
+        if let Some(volume) = self.provider.volume() {
             let now = self.provider.clock.now();
             let is_taken = was_taken || volume.takes_record(record, &self.scope, site, now);
             self.provider.report_if_due(now);
@@ -178,7 +187,7 @@ impl ProviderInner {
     #[inline]
     fn report_if_due(&self, now: Timestamp) {
         // Within a processor, the report would be dropped, so it stays due.
-        if self.volume.as_ref().is_some_and(|volume| !EMITTING.get() && volume.is_report_due(now)) {
+        if self.volume().is_some_and(|volume| !EMITTING.get() && volume.is_report_due(now)) {
             self.report_suppressed();
         }
     }
@@ -186,7 +195,7 @@ impl ProviderInner {
     /// Emits a record for each call site with suppressed records. Does nothing after shutdown, and within a processor, whose
     /// records would be dropped.
     pub(super) fn report_suppressed(&self) {
-        let Some(volume) = self.volume.as_ref().filter(|_| !self.is_off() && !EMITTING.get()) else { return };
+        let Some(volume) = self.volume().filter(|_| !self.has_ended() && !EMITTING.get()) else { return };
         volume.report(self.limits, self.clock.now(), |record| self.process(&mut Some(record), &Context::default()));
     }
 }
@@ -201,21 +210,22 @@ impl Logger for SdkLogger {
     /// Emits a record in the current context. The record gets its trace context and its observed timestamp here, unless they
     /// are set. Never blocks and never panics; a record that is not exported in the end is counted.
     fn emit(&self, record: SdkLogRecord) {
-        if !self.refuses() {
+        if let Some(rules) = self.rules() {
             if active::has_bridge() && self.scope.name().is_empty() && record.target().is_some() {
                 warn_of_second_bridge();
             }
-            self.emit_among(&mut Some(record), self.current_surroundings());
+            self.emit_among(rules, &mut Some(record), self.current_surroundings());
         }
     }
 
     /// Returns false if such a record would be dropped: then it need not be made. If [the volume rules](super::LogVolume) would
     /// drop it, counts it as suppressed.
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        let reads_trace = self.reads_trace();
-        let Some(trace) = self.trace_if_open(level, reads_trace) else { return false };
+        let Some(rules) = self.rules() else { return false };
+        let reads_trace = self.reads_trace(rules);
+        let Some(trace) = Self::trace_if_open(rules, level, reads_trace) else { return false };
         let is_unsampled = reads_trace && trace.as_ref().is_some_and(TraceContext::is_unsampled);
-        if let Some(volume) = self.provider.volume.as_ref().filter(|_| is_unsampled) {
+        if let Some(volume) = self.provider.volume().filter(|_| is_unsampled) {
             let now = self.provider.clock.now();
             if volume.drops_unmade(&self.request(level, target, name, is_unsampled), now) {
                 self.provider.report_if_due(now);
@@ -251,15 +261,16 @@ impl SdkLogger {
         name: Option<&str>,
         is_contextual: bool,
     ) -> Option<SdkLogRecord> {
-        let reads_trace = self.reads_trace();
+        let rules = self.rules()?;
+        let reads_trace = self.reads_trace(rules);
         // In another context, `emit_in` decides about the trace.
-        let trace = self.trace_if_open(level, is_contextual)?;
+        let trace = Self::trace_if_open(rules, level, is_contextual)?;
         if !self.wants(level, target, name) {
             return None;
         }
         let now = self.provider.clock.now();
         let (mut is_taken, mut undecided) = (false, None);
-        if let Some(volume) = &self.provider.volume {
+        if let Some(volume) = self.provider.volume() {
             let is_unsampled = reads_trace && trace.as_ref().is_some_and(TraceContext::is_unsampled);
             let request = Request { site, ..self.request(level, target, name, is_unsampled) };
             // In another context, the trace is not known yet.
@@ -291,33 +302,31 @@ impl SdkLogger {
     /// Emits a record that [`Self::begin_at`] of this logger has made for the current context. Takes it out of `slot`, unless it
     /// is dropped.
     pub fn emit_begun(&self, slot: &mut Option<SdkLogRecord>) {
-        if self.refuses() {
-            return;
-        }
-        if self.config.has_rules() || self.provider.reads_context() || self.provider.volume.is_some() {
-            return self.emit_among(slot, self.current_surroundings());
+        let Some(rules) = self.rules() else { return };
+        if rules.has_rules() || self.provider.reads_context() || self.provider.volume().is_some() {
+            return self.emit_among(rules, slot, self.current_surroundings());
         }
         // The record has its scope, its times and its trace since it was begun, and the context was not suppressed then.
         self.provider.count_created();
         self.provider.process(slot, &Context::default());
     }
 
-    /// Returns true if a rule depends on the trace of a record.
+    /// Returns true if the rules of the logger or those of the volume depend on the trace of a record.
     #[inline]
-    fn reads_trace(&self) -> bool {
-        self.config.is_trace_based() || self.provider.volume.as_ref().is_some_and(|volume| volume.reads_trace())
+    fn reads_trace(&self, rules: LoggerConfig) -> bool {
+        rules.is_trace_based() || self.provider.volume().is_some_and(|volume| volume.reads_trace())
     }
 
     /// Returns `None` if a record with this severity in the current context would be dropped, whatever else it has; otherwise
     /// returns the current trace, if the caller needs it. Without it, the rule about traces does not apply.
     #[inline]
-    fn trace_if_open(&self, level: Severity, is_needed: bool) -> Option<Option<TraceContext>> {
-        if self.refuses() || !self.config.takes_severity(Some(level)) {
+    fn trace_if_open(rules: LoggerConfig, level: Severity, is_needed: bool) -> Option<Option<TraceContext>> {
+        if !rules.takes_severity(Some(level)) {
             return None;
         }
         let look = |context: &Context| {
             let trace = if is_needed { unsampled::with_span_context(context, trace_context) } else { None };
-            let is_open = !context.is_telemetry_suppressed() && self.config.takes_trace(trace.as_ref());
+            let is_open = !context.is_telemetry_suppressed() && rules.takes_trace(trace.as_ref());
             is_open.then_some(trace)
         };
         context::look(look).unwrap_or(Some(None))

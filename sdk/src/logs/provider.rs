@@ -1,9 +1,8 @@
 //! The logger provider: the resource, limits and processors shared by its loggers.
 
-use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
@@ -12,8 +11,10 @@ use super::processor::caught;
 use super::volume::Control;
 use super::{LogRecordProcessor, LogVolume, LoggerConfig, Scope, SdkLogger};
 use crate::baggage_attributes::BaggageAttributes;
+use crate::control::{ConfigOf, Configs, Configurator};
+use crate::control::{Flags, Switch, Switches};
 use crate::diag::{self, Counters, LogCount, SignalHealth};
-use crate::error::{Contained, ExportError, catch};
+use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
@@ -33,12 +34,7 @@ impl SdkLoggerProvider {
 
     /// Returns a logger whose records have this scope.
     pub fn logger_in(&self, scope: Scope) -> SdkLogger {
-        let configure = || self.0.configure.as_ref().map(|Configure(configure)| configure(&scope));
-        let config = catch(configure).unwrap_or_else(|_| {
-            crate::__warn!("logger.config", "the configuration of a logger panicked; the logger takes every record");
-            None
-        });
-        SdkLogger { provider: self.0.clone(), config: config.unwrap_or_default(), scope }
+        SdkLogger { provider: self.0.clone(), config: ConfigOf::new(), scope }
     }
 
     /// Returns the resource.
@@ -66,7 +62,7 @@ impl SdkLoggerProvider {
     /// Returns the first error of a processor. The remaining ones are still shut down.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.report_suppressed();
-        if self.0.off.swap(true, Ordering::AcqRel) {
+        if self.0.switches.end() {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
                 result => result,
@@ -90,24 +86,57 @@ impl SdkLoggerProvider {
         self.0.count.clone()
     }
 
-    /// Returns true while records are taken: the provider has a processor and is not shut down.
+    /// Returns true if the provider has a processor and is not shut down.
     pub(crate) fn is_recording(&self) -> bool {
-        !self.0.is_off() && self.has_processors()
+        !self.0.has_ended() && self.has_processors()
+    }
+
+    /// Replaces the rules that limit the volume.
+    pub(crate) fn set_volume(&self, volume: LogVolume) {
+        if let Some(control) = self.0.volume() {
+            return control.set(volume);
+        }
+        if volume.is_unlimited() {
+            return;
+        }
+        let control = Arc::new(Control::new(volume.clone()));
+        if self.0.volume.set(control.clone()).is_err() {
+            // Another thread was faster.
+            return self.set_volume(volume);
+        }
+        for counters in self.counters() {
+            let control = control.clone();
+            counters.set_suppressed(move || control.suppressed());
+        }
+    }
+
+    /// Replaces the rules of loggers.
+    pub(crate) fn set_configurator(&self, configurator: Configurator<LoggerConfig>) {
+        self.0.configs.replace(configurator).dispose();
+    }
+
+    /// Sets one of the switches. While one is off, records are dropped.
+    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.0.switches.set(switch, is_enabled);
+    }
+
+    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
+        self.0.switches.state().is_on(switch)
     }
 
     pub(super) fn has_processors(&self) -> bool {
         !self.0.processors.is_empty()
     }
 
-    /// Stops recording. Uses only atomic stores, because it runs in forked children.
+    /// Stops recording. Uses only atomics, because it runs in forked children.
     pub(crate) fn turn_off(&self) {
-        self.0.off.store(true, Ordering::Relaxed);
+        self.0.switches.end();
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
     /// Makes the next record report that it is lost because the telemetry's guard was dropped.
     pub(crate) fn note_that_the_guard_is_gone(&self) {
-        if self.0.is_off() && self.has_processors() {
+        if self.0.has_ended() && self.has_processors() {
             self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
         }
     }
@@ -136,7 +165,7 @@ pub struct LoggerProviderBuilder {
     resource: Resource,
     clock: Clock,
     limits: LogRecordLimits,
-    configure: Option<Configure>,
+    configurator: Configurator<LoggerConfig>,
     volume: LogVolume,
     baggage: BaggageAttributes,
     processors: Vec<Box<dyn LogRecordProcessor>>,
@@ -149,7 +178,7 @@ impl Default for LoggerProviderBuilder {
             resource: Resource::empty(),
             clock: Clock::system(),
             limits: LogRecordLimits::DEFAULT,
-            configure: None,
+            configurator: Configurator::default(),
             volume: LogVolume::new(),
             baggage: BaggageAttributes::default(),
             processors: Vec::new(),
@@ -177,23 +206,20 @@ impl LoggerProviderBuilder {
         self
     }
 
-    /// Sets the rules of loggers. `configure` is called with the scope of each logger when the logger is created.
+    /// Sets the rules of loggers. By default, every logger takes every record.
     ///
     /// ```
     /// use opentelemetry::logs::Severity;
+    /// use telemark_sdk::control::Configurator;
     /// use telemark_sdk::logs::{LoggerConfig, SdkLoggerProvider};
     ///
-    /// let provider = SdkLoggerProvider::builder().with_logger_config(|scope| match scope.name() {
-    ///     "noisy" => LoggerConfig::new().with_minimum_severity(Severity::Warn),
-    ///     _ => LoggerConfig::new(),
-    /// });
+    /// let quiet = LoggerConfig::new().with_minimum_severity(Severity::Warn);
+    /// let rules = Configurator::default().with_scopes("noisy*", quiet);
+    /// let provider = SdkLoggerProvider::builder().with_logger_config(rules);
     /// # let _ = provider;
     /// ```
-    pub fn with_logger_config(
-        mut self,
-        configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
-    ) -> Self {
-        self.configure = Some(Configure(Contained::new(Box::new(configure))));
+    pub fn with_logger_config(mut self, configurator: Configurator<LoggerConfig>) -> Self {
+        self.configurator = configurator;
         self
     }
 
@@ -216,6 +242,16 @@ impl LoggerProviderBuilder {
         self
     }
 
+    pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn LogRecordProcessor>) -> Self {
+        self.processors.push(processor);
+        self
+    }
+
+    /// Returns true if code has set rules for loggers.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.configurator.is_default()
+    }
+
     /// Enables counting of emitted records, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
     pub fn with_log_count(mut self) -> Self {
         self.counts_records = true;
@@ -224,41 +260,24 @@ impl LoggerProviderBuilder {
 
     /// Builds the provider.
     pub fn build(self) -> SdkLoggerProvider {
-        let volume = Control::new(self.volume).map(Arc::new);
-        if let Some(volume) = &volume {
-            let counters = |processor: &dyn LogRecordProcessor| catch(|| processor.all_counters()).unwrap_or_default();
-            for counters in self.processors.iter().flat_map(|processor| counters(&**processor)) {
-                let volume = volume.clone();
-                counters.set_suppressed(move || volume.suppressed());
-            }
-        }
         let inner = ProviderInner {
-            volume,
+            volume: OnceLock::new(),
             baggage: self.baggage,
             // A processor that panics gets every record and its context.
             wants_context: self.processors.iter().any(|processor| catch(|| processor.wants_context()).unwrap_or(true)),
             is_selective: self.processors.iter().all(|processor| catch(|| processor.is_selective()).unwrap_or(false)),
-            off: AtomicBool::new(false),
+            switches: Switches::new(false, Flags(0)),
             note: AtomicU8::new(Note::None as u8),
             count: self.counts_records.then(|| Arc::new(LogCount::new())),
             resource: self.resource,
             clock: self.clock,
             limits: self.limits,
-            configure: self.configure,
+            configs: Configs::new(self.configurator),
             processors: self.processors.into_boxed_slice(),
         };
-        SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)))
-    }
-}
-
-/// Returns the rules of the logger with a scope.
-struct Configure(Contained<Box<ConfigureFn>>);
-
-type ConfigureFn = dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync;
-
-impl fmt::Debug for Configure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Configure")
+        let provider = SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)));
+        provider.set_volume(self.volume);
+        provider
     }
 }
 
@@ -267,9 +286,10 @@ pub(super) struct ProviderInner {
     resource: Resource,
     pub(super) clock: Clock,
     pub(super) limits: LogRecordLimits,
-    configure: Option<Configure>,
-    /// `None` unless the volume is limited.
-    pub(super) volume: Option<Arc<Control>>,
+    /// The rules of loggers.
+    pub(super) configs: Configs<LoggerConfig>,
+    /// Empty unless the volume is or has been limited.
+    volume: OnceLock<Arc<Control>>,
     pub(super) baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn LogRecordProcessor>]>,
     /// True if a processor reads the context of records.
@@ -278,8 +298,7 @@ pub(super) struct ProviderInner {
     pub(super) is_selective: bool,
     /// `None` unless records are counted.
     count: Option<Arc<LogCount>>,
-    /// True after shutdown.
-    off: AtomicBool,
+    switches: Switches,
     /// A [`Note`]: the message for the first record that comes too late, printed once.
     note: AtomicU8,
 }
@@ -293,15 +312,16 @@ enum Note {
 }
 
 impl ProviderInner {
+    /// Returns true after shutdown.
     #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        self.off.load(Ordering::Relaxed)
+    pub(super) fn has_ended(&self) -> bool {
+        self.switches.state().has_ended()
     }
 
     /// Returns true if records are dropped. The first lost record logs the reason.
     #[inline]
     pub(super) fn refuses(&self) -> bool {
-        let is_off = self.is_off();
+        let is_off = self.switches.state().is_off();
         if is_off {
             self.say_why();
         }
@@ -325,6 +345,12 @@ impl ProviderInner {
     #[inline]
     pub(super) fn reads_context(&self) -> bool {
         self.wants_context || !self.baggage.is_empty()
+    }
+
+    /// Returns the rules that limit the volume, if it is or has been limited.
+    #[inline]
+    pub(super) fn volume(&self) -> Option<&Arc<Control>> {
+        self.volume.get()
     }
 
     /// Counts an emitted record. Costs one branch if records are not counted.

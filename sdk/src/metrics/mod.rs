@@ -19,6 +19,7 @@
 //! | `data` | points, exemplars, attributes and their fingerprint |
 //! | `exemplar` | the filter and the reservoirs |
 //! | `config` | instrument identities, views, and the streams they produce |
+//! | `meters` | which meters record, and the changes of that |
 //! | `aggregation` | the cells that aggregate measurements |
 //! | `series` | streams, their series, and the cells that each thread records into |
 //! | `reader` | pipelines, periodic and pull readers, producers |
@@ -31,11 +32,12 @@ mod config;
 mod data;
 pub mod exemplar;
 mod instrument;
+mod meters;
 mod provider;
 mod reader;
 mod series;
 
-pub use config::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, TemporalityPreference, View};
+pub use config::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, MeterConfig, TemporalityPreference, View};
 pub use data::{
     Attributes, Buckets, Exemplar, Exemplars, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData, Number,
     NumberPoint, ScopeMetrics, Temporality,

@@ -7,11 +7,14 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
 use crate::attributes;
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
-use crate::metrics::config::View;
+use crate::metrics::config::{MeterConfig, View};
 use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::instrument::{SdkMeter, Shared};
+use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
@@ -109,6 +112,20 @@ impl SdkMeterProvider {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
 
+    /// Replaces the configurator of meters.
+    pub(crate) fn set_configurator(&self, configurator: Configurator<MeterConfig>) {
+        self.0.shared.meters.set_configurator(configurator);
+    }
+
+    /// Sets one of the switches. While one is off, nothing is measured or collected.
+    pub(crate) fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.0.shared.meters.set_enabled(switch, is_enabled);
+    }
+
+    pub(crate) fn is_enabled(&self, switch: Switch) -> bool {
+        self.0.shared.meters.is_enabled(switch)
+    }
+
     /// Returns true if there is a reader.
     pub(crate) fn is_read(&self) -> bool {
         !self.0.readers.is_empty()
@@ -168,6 +185,7 @@ pub struct MeterProviderBuilder {
     views: Vec<View>,
     readers: Vec<Box<dyn MetricReader>>,
     exemplars: ExemplarFilter,
+    configurator: Configurator<MeterConfig>,
 }
 
 impl Default for MeterProviderBuilder {
@@ -178,6 +196,7 @@ impl Default for MeterProviderBuilder {
             views: Vec::new(),
             readers: Vec::new(),
             exemplars: ExemplarFilter::TraceBased,
+            configurator: Configurator::default(),
         }
     }
 }
@@ -223,13 +242,24 @@ impl MeterProviderBuilder {
         self
     }
 
+    /// Sets the configs of meters. By default, every meter is enabled.
+    pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
+        self.configurator = configurator;
+        self
+    }
+
+    /// Returns true if code has set configs of meters.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.configurator.is_default()
+    }
+
     /// Builds the provider.
     pub fn build(mut self) -> SdkMeterProvider {
-        let callbacks = Arc::new(Callbacks::default());
+        let (callbacks, meters) = (Arc::new(Callbacks::default()), Arc::new(Meters::new(self.configurator)));
         let mut pipelines = Vec::new();
         for (index, reader) in self.readers.iter_mut().enumerate() {
             let (config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());
-            let pipeline = Pipeline::new(index, config, resource, clock, callbacks.clone());
+            let pipeline = Pipeline::new(index, config, resource, clock, (callbacks.clone(), meters.clone()));
             let pipeline = Arc::new(pipeline);
             reader.connect(Source(pipeline.clone()));
             pipelines.push(pipeline);
@@ -240,6 +270,7 @@ impl MeterProviderBuilder {
             callbacks,
             exemplars: self.exemplars,
             clock: self.clock,
+            meters,
             is_shut_down: AtomicBool::new(false),
             rejected: Arc::new(AtomicU64::new(0)),
         };

@@ -4,8 +4,8 @@
 //! another thread held during the fork stays locked in the child forever. A value that depends on a thread therefore
 //! stores its [`Generation`], and does not wait or take locks in any later generation.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LockResult, OnceLock, PoisonError, TryLockError, TryLockResult};
 
 use super::system;
 
@@ -28,6 +28,22 @@ impl Generation {
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         FORKS.load(Ordering::Relaxed) != self.0
+    }
+}
+
+/// Returns true in a forked child of a process that watched for forks. In such a child, a lock may stay locked forever.
+fn is_forked_child() -> bool {
+    FORKS.load(Ordering::Relaxed) != 0
+}
+
+/// Waits for a lock after a first attempt has failed, or returns `None` in a forked child, in which the lock may stay locked
+/// forever. Ignores poisoning.
+pub(crate) fn unless_stuck<G>(attempt: TryLockResult<G>, wait: impl FnOnce() -> LockResult<G>) -> Option<G> {
+    match attempt {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) if is_forked_child() => None,
+        Err(TryLockError::WouldBlock) => Some(wait().unwrap_or_else(PoisonError::into_inner)),
     }
 }
 

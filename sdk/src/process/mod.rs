@@ -30,7 +30,7 @@ mod system;
 mod fork;
 
 pub use fork::PerProcess;
-pub(crate) use fork::{Generation, after_fork};
+pub(crate) use fork::{Generation, after_fork, unless_stuck};
 pub(crate) use system::{
     Event, Signals, TerminationSignal, at_exit, with_signals_left_to_the_host, write_to_standard_error,
 };

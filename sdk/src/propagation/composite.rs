@@ -32,6 +32,11 @@ pub(super) enum Member {
 }
 
 impl Propagators {
+    /// Returns the names that `OTEL_PROPAGATORS` and a configuration file can list: those of this crate and of `factories`.
+    pub(crate) fn names(factories: &[PropagatorFactory]) -> Vec<&'static str> {
+        factory::names(factories).collect()
+    }
+
     /// Creates an empty chain, which neither extracts nor injects anything.
     pub fn none() -> Self {
         Propagators { members: Vec::new(), fields: Vec::new() }
@@ -74,6 +79,14 @@ impl Propagators {
     /// Returns an error if the name is unknown, or if the propagator is not compiled in.
     pub fn with_named(self, name: &str, factories: &[PropagatorFactory]) -> Result<Self, ConfigError> {
         Ok(self.with_member(factory::make(name, factories)?))
+    }
+
+    /// Appends the propagator with this name, or returns the chain unchanged with the reason.
+    pub(crate) fn try_named(self, name: &str, factories: &[PropagatorFactory]) -> (Self, Option<ConfigError>) {
+        match factory::make(name, factories) {
+            Ok(member) => (self.with_member(member), None),
+            Err(error) => (self, Some(error)),
+        }
     }
 
     /// Appends a propagator to the chain.

@@ -17,16 +17,22 @@ pub(super) fn service_name(env: &Env) -> Option<KeyValue> {
     env.string("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name))
 }
 
+/// The grammar of a list of attributes.
+pub(crate) const LIST: &str = "key=value,key=value with `,`, `=` and `%` percent-encoded";
+
 /// spec: resource/sdk.md#specifying-resource-information-via-an-environment-variable — any error invalidates the whole value.
 fn from_variable(env: &Env) -> Vec<KeyValue> {
     const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let Some(value) = env.string(NAME) else { return Vec::new() };
-    let attributes: Option<Vec<_>> = value.split(',').filter(|pair| !pair.trim().is_empty()).map(parse_pair).collect();
-    attributes.unwrap_or_else(|| {
-        let accepted = "key=value,key=value with `,`, `=` and `%` percent-encoded";
-        env.warn(ConfigError::invalid(NAME, value, accepted));
+    from_list(&value).unwrap_or_else(|| {
+        env.warn(ConfigError::invalid(NAME, value, LIST));
         Vec::new()
     })
+}
+
+/// Returns the attributes of a list, or `None` if any of them is malformed.
+pub(super) fn from_list(list: &str) -> Option<Vec<KeyValue>> {
+    list.split(',').filter(|pair| !pair.trim().is_empty()).map(parse_pair).collect()
 }
 
 fn parse_pair(pair: &str) -> Option<KeyValue> {

@@ -6,6 +6,7 @@
 mod background;
 mod handle;
 mod manual;
+mod pace;
 mod thread;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use handle::Handle;
 use handle::{Asked, Driver};
 pub(crate) use handle::{Request, Waiting};
 pub use manual::ManualRuntime;
+pub(crate) use pace::{Pace, Pacer};
 
 use crate::error::{ConfigError, ExportError};
 use crate::process::with_signals_left_to_the_host;

@@ -3,10 +3,12 @@
 //! | file | owns |
 //! |---|---|
 //! | `latch` | a lock for critical sections that last a few nanoseconds |
+//! | `live` | a value that is replaced while other threads use it |
 //! | `lock` | locking that ignores poison |
 //! | `thread_index` | a small number for each thread, reused after the thread ends |
 
 mod latch;
+mod live;
 mod lock;
 mod thread_index;
 
@@ -22,6 +24,7 @@ pub(crate) use std::sync::{
 };
 
 pub(crate) use latch::{Latch, pause};
+pub(crate) use live::{Kept, Live, Slot};
 pub use lock::free;
 pub(crate) use lock::{lock, try_lock, unpoisoned};
 pub(crate) use thread_index::{ready_thread_index, set_ready, thread_index};

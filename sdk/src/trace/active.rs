@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
+use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider, TracerConfig};
 use crate::context;
+use crate::control::ConfigOf;
 use crate::resource::Resource;
 use crate::span_filter;
 use crate::time::Clock;
@@ -95,6 +96,7 @@ pub fn clock_in_context(context: &Context) -> Option<Clock> {
 #[derive(Clone, Debug)]
 pub struct ActiveTracer {
     scope: Scope,
+    config: ConfigOf<TracerConfig>,
     /// The tracer of the test in which this value was created, if any.
     of_test: Option<SdkTracer>,
 }
@@ -104,7 +106,7 @@ impl ActiveTracer {
     pub fn new(scope: InstrumentationScope) -> Self {
         let find = || context::look(|context| in_context(context).cloned()).flatten();
         let of_test = if is_installed() { find() } else { None };
-        ActiveTracer { scope: scope.into(), of_test }
+        ActiveTracer { scope: scope.into(), config: ConfigOf::new(), of_test }
     }
 
     #[inline]
@@ -122,7 +124,7 @@ impl Tracer for ActiveTracer {
     #[inline]
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         match self.find(parent) {
-            Some(tracer) => tracer.build_in_scope(&self.scope, builder, parent),
+            Some(tracer) => tracer.build_in_scope(&self.scope, &self.config, builder, parent),
             None => SdkSpan::not_recording(parent.span().span_context().clone()),
         }
     }
@@ -149,7 +151,7 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
 /// Records that the guard of the installed telemetry was dropped, so that the next span logs a warning that spans are
 /// being lost.
 pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
-    if tracers.is_off() && INSTALLED.get().is_some() {
+    if tracers.has_ended() && INSTALLED.get().is_some() {
         tracers.note_that_the_guard_is_gone();
     }
 }

@@ -13,6 +13,7 @@ use super::exceptions;
 use super::span::{Recording, is_ending};
 use super::{CallSite, ExceptionSignal, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
 use crate::attributes;
+use crate::control::ConfigOf;
 use crate::time::{Clock, Timestamp};
 use crate::unsampled;
 
@@ -53,7 +54,7 @@ impl SdkTracer {
         parent: &Context,
         fill: impl FnOnce(&mut SpanRecord),
     ) -> Option<Bridged> {
-        let glance = self.begin_child(parent);
+        let glance = self.begin_in(call_site.scope(), &call_site.config, parent);
         let (mut data, is_decided) = match glance {
             Glance::Silent => return None,
             Glance::Dropped(_) => {
@@ -119,7 +120,7 @@ impl SdkTracer {
         for entry in self.provider.baggage.in_context(old) {
             data.own_attributes.retain(|own| *own != entry);
         }
-        let added = match self.begin_child(parent) {
+        let added = match self.begin_again(parent) {
             Glance::Silent => {
                 count_end(&data);
                 return None;
@@ -258,7 +259,7 @@ pub(super) fn apply(recording: &mut Option<Recording>) -> bool {
             if let Some(Recording { mut data, provider, .. }) = place.take() {
                 data.end = Timestamp::default();
                 data.parent_span_id = SpanId::INVALID;
-                let tracer = SdkTracer { provider, scope: data.scope.clone() };
+                let tracer = SdkTracer { provider, scope: data.scope.clone(), config: ConfigOf::new() };
                 let _ = CHANGE.try_with(|change| change.set(Some(Change::Taken(Box::new((data, tracer))))));
             }
         }

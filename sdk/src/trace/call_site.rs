@@ -4,6 +4,9 @@ use std::sync::OnceLock;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 
+use super::TracerConfig;
+use crate::control::ConfigOf;
+
 /// The source location that starts a span. Each `#[traced]` function has its call site in a `static`, so that a span
 /// stores one reference instead of three attributes.
 #[derive(Debug)]
@@ -14,6 +17,7 @@ pub struct CallSite {
     file: &'static str,
     line: u32,
     made: OnceLock<(InstrumentationScope, Box<[KeyValue]>)>,
+    pub(super) config: ConfigOf<TracerConfig>,
 }
 
 impl CallSite {
@@ -25,7 +29,7 @@ impl CallSite {
         file: &'static str,
         line: u32,
     ) -> Self {
-        CallSite { package, version, function, file, line, made: OnceLock::new() }
+        CallSite { package, version, function, file, line, made: OnceLock::new(), config: ConfigOf::new() }
     }
 
     /// Creates a call site of another instrumentation library, of which only the target is known, such as a module path, and

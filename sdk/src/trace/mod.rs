@@ -4,6 +4,7 @@ pub mod active;
 mod attention;
 pub(crate) mod bridged;
 mod call_site;
+mod decisions;
 pub(crate) mod exceptions;
 mod failure;
 mod in_context;
@@ -16,6 +17,8 @@ mod tracer;
 pub use crate::instrumentation_scope::Scope;
 pub use attention::Attention;
 pub use call_site::CallSite;
+pub(crate) use decisions::Glance;
+pub use decisions::TracerConfig;
 pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;
@@ -25,7 +28,7 @@ pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
 pub use span::{END_NOW, SdkSpan};
 pub(crate) use span::{is_ending, is_recording};
-pub(crate) use tracer::{Glance, Started};
+pub(crate) use tracer::Started;
 pub use tracer::{SdkTracer, TracedSpan};
 
 use crate::signal::{Signal, Traces};

@@ -3,16 +3,19 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::attention::Wanted;
+use super::decisions::Decisions;
 use super::processor::{Processors, staged};
-use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord, TracerConfig};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
+use crate::control::State;
+use crate::control::{ConfigOf, Configurator};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::{ConfigError, Contained, ExportError, catch};
 use crate::id::IdGenerator;
@@ -27,7 +30,7 @@ use crate::time::{Clock, Deadline};
 ///
 /// spec: trace/sdk.md#tracer-provider
 #[derive(Clone, Debug)]
-pub struct SdkTracerProvider(ProviderRef);
+pub struct SdkTracerProvider(pub(super) ProviderRef);
 
 impl SdkTracerProvider {
     /// Creates a builder with the default configuration.
@@ -37,7 +40,7 @@ impl SdkTracerProvider {
 
     /// Returns a tracer whose spans have this scope.
     pub fn tracer_in(&self, scope: Scope) -> SdkTracer {
-        SdkTracer { provider: self.0.clone(), scope }
+        SdkTracer { provider: self.0.clone(), scope, config: ConfigOf::new() }
     }
 
     /// Returns the resource.
@@ -60,7 +63,7 @@ impl SdkTracerProvider {
     /// # Errors
     /// Returns the first error from a processor or the sampler. All of them are shut down regardless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        if self.0.off.swap(true, Ordering::AcqRel) {
+        if self.0.decisions.end() {
             return self.0.processors.each(|processor| match processor.flush(deadline) {
                 Err(error) if error.is_shutdown() => Ok(()),
                 result => result,
@@ -68,7 +71,7 @@ impl SdkTracerProvider {
         }
         let processors = self.0.processors.each(|processor| processor.shutdown(deadline));
         // Shut the sampler down last, so that a hanging sampler does not lose any spans.
-        processors.and(crate::sampling::shut_down(&**self.0.sampler, deadline))
+        processors.and(self.0.decisions.shut_down(deadline))
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.
@@ -93,18 +96,17 @@ impl SdkTracerProvider {
     /// Returns the sampler's name as used in `OTEL_TRACES_SAMPLER`, or the sampler's description if it has no such
     /// name.
     pub(crate) fn sampler_name(&self) -> String {
-        let description = catch(|| self.0.sampler.description()).unwrap_or("one that panics".into());
-        crate::sampling::name_of(&description).into_owned()
+        crate::sampling::name_of(&self.0.decisions.sampler_description()).into_owned()
     }
 
-    /// Returns true if no spans are created because the provider is disabled or has been shut down.
-    pub(crate) fn is_off(&self) -> bool {
-        self.0.is_off()
+    /// Returns true if no spans are ever created, because the provider is disabled or has been shut down.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 
-    /// Stops recording. Uses only atomic stores, because it runs in forked children.
+    /// Stops recording. Uses only atomics, because it runs in forked children.
     pub(crate) fn turn_off(&self) {
-        self.0.off.store(true, Ordering::Relaxed);
+        self.0.decisions.end();
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
@@ -137,6 +139,7 @@ impl TracerProvider for SdkTracerProvider {
 pub struct TracerProviderBuilder {
     resource: Resource,
     sampler: Option<Contained<Box<dyn Sampler>>>,
+    configurator: Configurator<TracerConfig>,
     ids: Option<Contained<Box<dyn IdGenerator>>>,
     clock: Clock,
     limits: SpanLimits,
@@ -152,6 +155,7 @@ impl Default for TracerProviderBuilder {
         TracerProviderBuilder {
             resource: Resource::empty(),
             sampler: None,
+            configurator: Configurator::default(),
             ids: None,
             clock: Clock::system(),
             limits: SpanLimits::DEFAULT,
@@ -178,6 +182,12 @@ impl TracerProviderBuilder {
 
     pub(crate) fn with_boxed_sampler(mut self, sampler: Box<dyn Sampler>) -> Self {
         self.sampler = Some(Contained::new(sampler));
+        self
+    }
+
+    /// Sets the configs of tracers. By default, every tracer is enabled.
+    pub fn with_tracer_config(mut self, configurator: Configurator<TracerConfig>) -> Self {
+        self.configurator = configurator;
         self
     }
 
@@ -210,6 +220,15 @@ impl TracerProviderBuilder {
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
+    }
+
+    /// Returns true if code has set configs of tracers.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.configurator.is_default()
+    }
+
+    pub(crate) fn has_processors(&self) -> bool {
+        !self.processors.is_empty()
     }
 
     pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn SpanProcessor>) -> Self {
@@ -256,16 +275,12 @@ impl TracerProviderBuilder {
         let mut wants_start = processors.wanted(|processor| processor.wants_start());
         wants_start.always |= !self.baggage.is_empty();
         let inner = ProviderInner {
-            // A sampler that panics is asked about each span.
-            drops_below_unsampled: catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false),
+            decisions: Decisions::new(sampler, self.configurator, self.is_disabled),
             wants_start,
             wants_ending: processors.wanted(|processor| processor.wants_ending()),
-            samples_below_sampled: catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false),
-            off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
             resource: self.resource,
-            sampler,
             ids: self.ids,
             clock: self.clock,
             limits,
@@ -280,9 +295,7 @@ impl TracerProviderBuilder {
 #[derive(Debug)]
 pub(super) struct ProviderInner {
     pub(super) resource: Resource,
-    pub(super) sampler: Contained<Box<dyn Sampler>>,
-    pub(super) drops_below_unsampled: bool,
-    pub(super) samples_below_sampled: bool,
+    pub(super) decisions: Decisions,
     /// The times at which spans need their parent's context when they start, either for a processor or to copy baggage.
     pub(super) wants_start: Wanted,
     /// The times at which a processor needs to be called before spans end.
@@ -296,8 +309,6 @@ pub(super) struct ProviderInner {
     pub(super) processors: Processors,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
-    /// True if no spans are created, because the provider is disabled or has been shut down.
-    off: AtomicBool,
     /// A [`Note`], which explains why no spans are created. It is logged once, when the next span starts.
     note: AtomicU8,
 }
@@ -311,15 +322,16 @@ enum Note {
 }
 
 impl ProviderInner {
+    /// Returns true if no spans are ever created, because the provider is disabled or has been shut down.
     #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        self.off.load(Ordering::Relaxed)
+    pub(super) fn has_ended(&self) -> bool {
+        self.decisions.state().has_ended()
     }
 
-    /// Like [`Self::is_off`], but called when a span starts: if the span is the first to be lost, logs the reason.
+    /// Returns true if no span starts in this state. If the span is the first to be lost, logs the reason.
     #[inline]
-    pub(super) fn refuses(&self) -> bool {
-        let is_off = self.is_off();
+    pub(super) fn refuses(&self, state: State) -> bool {
+        let is_off = state.is_off();
         if is_off {
             self.say_why();
         }
@@ -328,6 +340,10 @@ impl ProviderInner {
 
     #[cold]
     fn say_why(&self) {
+        // Nothing is stored in the common case, so that the threads of a program without telemetry do not disturb each other.
+        if self.note.load(Ordering::Relaxed) == Note::None as u8 {
+            return;
+        }
         match self.note.swap(Note::None as u8, Ordering::Relaxed) {
             note if note == Note::GuardGone as u8 => diag::guard_is_gone("this span"),
             note if note == Note::Forked as u8 => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),

@@ -109,7 +109,7 @@ impl Recording {
         let outer = ENDING.get();
         ENDING.set(outer.and(id));
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
-        if provider.wants_ending.now() && !provider.is_off() {
+        if provider.wants_ending.now() && !provider.has_ended() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
         if let Some((last, others)) = provider.processors.at_end().split_last() {

@@ -9,17 +9,17 @@ use opentelemetry::{Context, KeyValue};
 
 use super::provider::ProviderRef;
 use super::span::Recording;
-use super::{CallSite, Scope, SdkSpan, SpanData, SpanEvent};
+use super::{CallSite, Glance, Scope, SdkSpan, SpanData, SpanEvent, TracerConfig};
 use crate::attributes;
+use crate::control::ConfigOf;
 use crate::error::catch;
 use crate::id::{IdGenerator, RandomIds};
-use crate::runtime::is_background;
 use crate::sampling::{Decision, SamplingRequest, SamplingResult};
 use crate::time::Timestamp;
 use crate::unsampled::{self, Unsampled};
 
 /// The W3C level 2 flag that marks a trace id as random.
-const RANDOM_FLAG: u8 = 0x02;
+pub(super) const RANDOM_FLAG: u8 = 0x02;
 
 /// Starts spans.
 ///
@@ -28,48 +28,33 @@ const RANDOM_FLAG: u8 = 0x02;
 pub struct SdkTracer {
     pub(super) provider: ProviderRef,
     pub(super) scope: Scope,
+    pub(super) config: ConfigOf<TracerConfig>,
 }
 
 impl SdkTracer {
-    /// Returns true if spans are processed, which requires a processor and a provider that has not been shut down.
+    /// Returns true if spans are processed, which requires a processor, and a provider and a tracer that are enabled. After the shutdown,
+    /// no span is.
     /// Without a processor, spans still have ids and are propagated.
     ///
     /// spec: trace/sdk.md#enabled
     #[inline]
     pub fn enabled(&self) -> bool {
-        self.has_ids() && !self.provider.processors.is_empty()
+        let (decisions, processors) = (&self.provider.decisions, &self.provider.processors);
+        let state = decisions.state();
+        !state.is_off() && !processors.is_empty() && decisions.takes(state, &self.scope, &self.config)
     }
 
-    /// Returns true if spans get their own ids, which requires that the provider is not disabled and has not been shut
+    /// Returns true if spans may get their own ids, which requires that the provider is not disabled and has not been shut
     /// down.
     #[inline]
     pub(super) fn has_ids(&self) -> bool {
-        !self.provider.is_off()
+        !self.provider.has_ended()
     }
 
     /// Returns true if spans that start now need their context, either for a processor or to copy baggage.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start.now()
-    }
-
-    /// If possible, makes the decision for a span in `parent` without calling the sampler, and creates the data if the
-    /// span is sampled. Runs no user code, so this method can be called during a borrow of the API's context.
-    #[inline]
-    pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
-        let provider = &*self.provider;
-        if provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
-            return Glance::Silent;
-        }
-        let span = parent.span();
-        let context = span.span_context();
-        match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(unsampled::Parent::new(context)),
-            (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
-                Glance::Sampled(child_of(context))
-            }
-            _ => Glance::Unknown,
-        }
     }
 
     /// Starts a span for `#[traced]`. Calls `attributes` only if the span is recorded, so the sampler has to decide without
@@ -117,7 +102,11 @@ impl SdkTracer {
 
     /// Makes the decision for a `#[traced]` span.
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
-        match self.begin_child(parent) {
+        let glance = match call.call_site {
+            Some(site) => self.begin_in(site.scope(), &site.config, parent),
+            None => self.begin_in(&self.scope, &self.config, parent),
+        };
+        match glance {
             Glance::Silent => return Err(Started::Silent),
             Glance::Dropped(below) => {
                 self.count_dropped(parent);
@@ -154,7 +143,6 @@ impl SdkTracer {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> Result<(SpanData, Vec<KeyValue>), SpanContext> {
-        let provider = &*self.provider;
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
         let (trace_id, inherited_flags) = if parent_context.is_valid() {
@@ -166,11 +154,7 @@ impl SdkTracer {
             }
         };
         let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
-        let result = catch(|| provider.sampler.sample(&request)).unwrap_or_else(|_| {
-            crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
-            SamplingResult::new(Decision::Drop)
-        });
-        let SamplingResult { decision, attributes: added, trace_state } = result;
+        let SamplingResult { decision, attributes: added, trace_state } = self.provider.decisions.sample(&request);
         let trace_state = trace_state.unwrap_or_else(|| parent_context.trace_state().clone());
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
@@ -249,48 +233,29 @@ impl SdkTracer {
     }
 }
 
-/// Creates the data of a span that is sampled because its local parent is sampled.
-#[inline]
-fn child_of(parent: &SpanContext) -> SpanData {
-    let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8());
-    let mut data = SpanData::blank();
-    let record = &mut *data;
-    let state = parent.trace_state().clone();
-    record.context = SpanContext::new(parent.trace_id(), RandomIds.span_id(), flags, false, state);
-    record.parent_span_id = parent.span_id();
-    data
-}
-
-/// The decision for a span, as far as it can be derived from the parent.
-#[derive(Debug)]
-pub(crate) enum Glance {
-    /// No span is created, because telemetry is suppressed or the provider has been shut down.
-    Silent,
-    /// The span is dropped, and its parent's context already reflects that.
-    Dropped(unsampled::Parent),
-    /// The span is sampled, as its local parent is. Holds the span's data, including the span context.
-    Sampled(SpanData),
-    /// The sampler has to decide.
-    Unknown,
-}
-
 impl Tracer for SdkTracer {
     type Span = SdkSpan;
 
     #[inline]
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> SdkSpan {
-        self.build_in_scope(&self.scope, builder, parent)
+        self.build_in_scope(&self.scope, &self.config, builder, parent)
     }
 }
 
 impl SdkTracer {
     /// Starts a span with a scope that may differ from the tracer's scope.
-    pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
+    pub(super) fn build_in_scope(
+        &self,
+        scope: &Scope,
+        config: &ConfigOf<TracerConfig>,
+        builder: SpanBuilder,
+        parent: &Context,
+    ) -> SdkSpan {
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
         let mut attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
-        let (mut data, added) = match self.begin_child(parent) {
+        let (mut data, added) = match self.begin_in(scope, config, parent) {
             Glance::Sampled(data) => (data, Vec::new()),
             // A span created through the API has its own id even if it is dropped.
             Glance::Dropped(_) => {

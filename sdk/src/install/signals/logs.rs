@@ -2,28 +2,30 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
 use super::provider::named;
 use super::stages::Stages;
 use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
-use crate::config::Env;
+use crate::batch::{BatchConfig, BatchProcessor, ExportProcessor, Processor, SimpleProcessor, Stage, StagedProcessor};
+use crate::config::{Env, Settings};
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::limits::LogRecordLimits;
 use crate::logs::{
     LogRecordProcessor, LogVolume, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active,
 };
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Logs;
 use crate::span_filter::{self, SpanFilter};
@@ -32,11 +34,19 @@ use crate::time::Deadline;
 impl PipelineSignal for Logs {
     const EXPORTERS: &'static str = "OTEL_LOGS_EXPORTER";
     type Schedule = BatchConfig;
-    type End = BatchProcessor<Logs>;
+    type End = ExportProcessor<Logs>;
     type Observer = std::convert::Infallible;
+
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        end.pacer()
+    }
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::logs_from_env(env)
+    }
+
+    fn schedule_from_file(schedule: BatchConfig, settings: Settings<'_>) -> BatchConfig {
+        schedule.overridden_by(settings)
     }
 
     fn start(
@@ -44,21 +54,29 @@ impl PipelineSignal for Logs {
         schedule: BatchConfig,
         resource: &Resource,
         runtime: &Runtime,
-    ) -> Result<BatchProcessor<Logs>, ConfigError> {
-        BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    ) -> Result<ExportProcessor<Logs>, ConfigError> {
+        BatchProcessor::start(exporter, resource.clone(), schedule, runtime).map(ExportProcessor::Batch)
+    }
+
+    fn start_simple(
+        exporter: impl Exporter<Logs>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<ExportProcessor<Logs>, ConfigError> {
+        SimpleProcessor::start(exporter, resource.clone(), runtime).map(ExportProcessor::Simple)
     }
 }
 
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
-    pub(super) pipelines: Pipelines<Logs>,
-    limits: Option<LogRecordLimits>,
-    volume: Option<LogVolume>,
-    pub(super) baggage: Option<BaggageAttributes>,
-    filter: Option<SpanFilter>,
+    pub(in crate::install) pipelines: Pipelines<Logs>,
+    pub(in crate::install) limits: Option<LogRecordLimits>,
+    pub(in crate::install) volume: Option<LogVolume>,
+    pub(in crate::install) baggage: Option<BaggageAttributes>,
+    pub(in crate::install) filter: Option<SpanFilter>,
     stages: Stages<Logs>,
     /// Settings that no variable covers: the rules of loggers and processors.
-    provider: LoggerProviderBuilder,
+    pub(in crate::install) provider: LoggerProviderBuilder,
 }
 
 impl Model {
@@ -71,7 +89,7 @@ impl Model {
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
         if foundation.is_disabled {
             return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }
@@ -83,7 +101,7 @@ impl Model {
             span_filter::records::set(Some(filter));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
-        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.logs)?.into_iter();
         let Stages(stages) = self.stages;
         if stages.is_empty() || processors.len() == 0 {
             return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));
@@ -108,6 +126,14 @@ impl Provider for SdkLoggerProvider {
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.shutdown(deadline)
+    }
+
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
     }
 
     fn is_recording(&self) -> bool {
@@ -179,12 +205,9 @@ impl TelemetryBuilder {
         self.with_logger_provider(|provider| provider.with_processor(processor))
     }
 
-    /// Sets the rules of loggers; see [`LoggerProviderBuilder::with_logger_config`].
-    pub fn with_logger_config(
-        self,
-        configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
-    ) -> Self {
-        self.with_logger_provider(|provider| provider.with_logger_config(configure))
+    /// Sets the rules of loggers, which are selected by the names of their scopes; see [`LoggerProviderBuilder::with_logger_config`].
+    pub fn with_logger_config(self, configurator: Configurator<LoggerConfig>) -> Self {
+        self.with_logger_provider(|provider| provider.with_logger_config(configurator))
     }
 
     /// Sets the limits of log records, overriding the environment.
@@ -213,6 +236,39 @@ impl TelemetryBuilder {
         let logs = self.logs();
         logs.provider = change(std::mem::take(&mut logs.provider));
         self
+    }
+}
+
+/// Methods for logs.
+impl Control {
+    /// Replaces the rules of loggers, for records that are emitted from now on.
+    pub fn set_logger_config(&self, configurator: Configurator<LoggerConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.logs.set_configurator(configurator);
+        }
+    }
+
+    /// Sets the schedule delay of the batches. A shorter delay applies at once, a longer one after the next export. Stages keep the delay of
+    /// the build.
+    pub fn set_log_batch_delay(&self, delay: Duration) {
+        self.0.pacers.logs.iter().for_each(|pacer| pacer.set(delay));
+    }
+
+    /// Replaces the filter of events of the whole program, like [`span_filter::records::set`].
+    pub fn set_log_filter(&self, filter: Option<SpanFilter>) {
+        span_filter::records::set(filter);
+    }
+
+    /// Replaces the rules that limit the volume of log records.
+    pub fn set_log_volume(&self, volume: LogVolume) {
+        if !self.0.home.is_past() {
+            self.0.providers.logs.set_volume(volume);
+        }
+    }
+
+    /// Enables or disables logs. While they are disabled, log records are dropped without being counted as lost.
+    pub fn set_logs_enabled(&self, is_enabled: bool) {
+        self.0.providers.logs.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

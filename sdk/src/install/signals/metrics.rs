@@ -1,25 +1,28 @@
 //! Configures, builds and installs metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
 
 use super::provider::named;
 use super::{Foundation, Provider};
-use crate::config::Env;
+use crate::config::{Env, Settings};
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::metrics::{
-    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
-    View, active,
+    ExemplarFilter, MeterConfig, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig,
+    SdkMeterProvider, View, active,
 };
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Metrics;
 use crate::time::Deadline;
@@ -30,8 +33,16 @@ impl PipelineSignal for Metrics {
     type End = Box<dyn MetricReader>;
     type Observer = std::convert::Infallible;
 
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        end.pacer()
+    }
+
     fn schedule_from_env(env: &Env) -> PeriodicConfig {
         PeriodicConfig::from_env(env)
+    }
+
+    fn schedule_from_file(schedule: PeriodicConfig, settings: Settings<'_>) -> PeriodicConfig {
+        schedule.overridden_by(settings)
     }
 
     fn start(
@@ -41,6 +52,15 @@ impl PipelineSignal for Metrics {
         runtime: &Runtime,
     ) -> Result<Box<dyn MetricReader>, ConfigError> {
         Ok(Box::new(PeriodicReader::start(exporter, schedule, ReaderConfig::new(), runtime)?))
+    }
+
+    /// Metrics have no such processor, so this starts a reader.
+    fn start_simple(
+        exporter: impl Exporter<Metrics>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<Box<dyn MetricReader>, ConfigError> {
+        Self::start(exporter, PeriodicConfig::default(), resource, runtime)
     }
 }
 
@@ -53,7 +73,7 @@ impl Pipeline<Metrics> {
         adjust: impl FnOnce(PeriodicConfig) -> PeriodicConfig + Send + 'static,
     ) -> Self {
         Pipeline::starting(move |site| {
-            let reader = PeriodicReader::start(exporter, adjust(site.schedule), config, site.runtime)?;
+            let reader = PeriodicReader::start(exporter, site.schedule(adjust), config, site.runtime)?;
             Ok(Box::new(reader) as Box<dyn MetricReader>)
         })
     }
@@ -67,10 +87,10 @@ impl Pipeline<Metrics> {
 
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
-    pub(super) pipelines: Pipelines<Metrics>,
-    exemplars: Option<ExemplarFilter>,
+    pub(in crate::install) pipelines: Pipelines<Metrics>,
+    pub(in crate::install) exemplars: Option<ExemplarFilter>,
     /// Settings that no variable covers: views.
-    provider: MeterProviderBuilder,
+    pub(in crate::install) provider: MeterProviderBuilder,
 }
 
 impl Model {
@@ -80,7 +100,7 @@ impl Model {
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
         if foundation.is_disabled {
             // Scraping a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
@@ -90,7 +110,7 @@ impl Model {
         if let Some(filter) = self.exemplars {
             provider = provider.with_exemplar_filter(filter);
         }
-        let readers = self.pipelines.start(resource, runtime, companions)?;
+        let readers = self.pipelines.start(resource, runtime, companions, &mut pacers.metrics)?;
         Ok(readers.into_iter().fold(provider, MeterProviderBuilder::with_boxed_reader))
     }
 }
@@ -102,6 +122,14 @@ impl Provider for SdkMeterProvider {
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.shutdown(deadline)
+    }
+
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
     }
 
     fn is_recording(&self) -> bool {
@@ -196,6 +224,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets the configs of meters, which are selected by the names of their scopes. By default, every meter is enabled.
+    pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
+        let metrics = self.metrics();
+        metrics.provider = std::mem::take(&mut metrics.provider).with_meter_config(configurator);
+        self
+    }
+
     /// Sets which measurements may become exemplars, overriding `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.metrics().exemplars = Some(filter);
@@ -204,6 +239,29 @@ impl TelemetryBuilder {
 
     fn metrics(&mut self) -> &mut Model {
         &mut self.model.signals.metrics
+    }
+}
+
+/// Methods for metrics.
+impl Control {
+    /// Sets the time from the start of one export to the start of the next, with a minimum of one millisecond, for the exporters that
+    /// have no interval of their own. A shorter interval applies at once, a longer one after the next export.
+    pub fn set_metric_interval(&self, interval: Duration) {
+        let interval = interval.max(Duration::from_millis(1));
+        self.0.pacers.metrics.iter().for_each(|pacer| pacer.set(interval));
+    }
+
+    /// Replaces the configs of meters, for measurements and collections from now on.
+    pub fn set_meter_config(&self, configurator: Configurator<MeterConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.metrics.set_configurator(configurator);
+        }
+    }
+
+    /// Enables or disables metrics. While they are disabled, measurements are dropped, callbacks are not called, and collections are
+    /// empty. What was measured before stays, and is collected once metrics are enabled again.
+    pub fn set_metrics_enabled(&self, is_enabled: bool) {
+        self.0.providers.metrics.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

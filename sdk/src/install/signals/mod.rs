@@ -1,11 +1,11 @@
 //! The installed signals. This is the only list of them, with one field per signal: adding a signal takes one line in each of
 //! these structs and a new file next to `traces`.
 
-mod logs;
-mod metrics;
+pub(super) mod logs;
+pub(super) mod metrics;
 mod provider;
 mod stages;
-mod traces;
+pub(super) mod traces;
 
 pub(super) use self::provider::Provider;
 use super::components::Components;
@@ -17,7 +17,7 @@ use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
@@ -66,6 +66,15 @@ pub(super) struct Foundation<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) self_metrics: bool,
     pub(super) companions: Vec<Companion>,
+    pub(super) pacers: Pacers,
+}
+
+/// What changes the schedule of each signal.
+#[derive(Debug, Default)]
+pub(super) struct Pacers {
+    pub(super) traces: Vec<Pacer>,
+    pub(super) logs: Vec<Pacer>,
+    pub(super) metrics: Vec<Pacer>,
 }
 
 /// The providers of all signals.

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::ExportError;
 use crate::self_metrics::Words;
@@ -16,7 +17,13 @@ pub(in crate::install) trait Provider: Debug + Send + Sync {
     /// Exports one last time and stops. A second call waits for the first one to finish.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Returns true while the signal is recorded.
+    /// Sets one of the switches.
+    fn set_enabled(&self, switch: Switch, is_enabled: bool);
+
+    /// Returns true if the switch is on.
+    fn is_enabled(&self, switch: Switch) -> bool;
+
+    /// Returns true until the end, if the signal is recorded at all.
     fn is_recording(&self) -> bool;
 
     /// Describes where the signal is exported to, for a message such as "traces: ...".

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
@@ -10,33 +11,45 @@ use super::provider::named;
 use super::stages::Stages;
 use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::batch::{BatchConfig, BatchProcessor, Stage};
-use crate::config::Env;
+use crate::batch::{BatchConfig, BatchProcessor, ExportProcessor, SimpleProcessor, Stage};
+use crate::config::{Env, Settings};
+use crate::control::Configurator;
+use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
-use crate::install::{Telemetry, TelemetryBuilder};
+use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
-use crate::runtime::Runtime;
+use crate::runtime::{Pacer, Runtime};
 use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
 use crate::span_filter::{self, SpanFilter};
 use crate::time::Deadline;
-use crate::trace::{ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
+use crate::trace::{
+    ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerConfig, TracerProviderBuilder, active,
+};
 
 impl PipelineSignal for Traces {
     const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
     type Schedule = BatchConfig;
-    type End = BatchProcessor<Traces>;
+    type End = ExportProcessor<Traces>;
     type Observer = Observer;
+
+    fn pacer(end: &Self::End) -> Option<Pacer> {
+        end.pacer()
+    }
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::spans_from_env(env)
+    }
+
+    fn schedule_from_file(schedule: BatchConfig, settings: Settings<'_>) -> BatchConfig {
+        schedule.overridden_by(settings)
     }
 
     fn start(
@@ -44,8 +57,16 @@ impl PipelineSignal for Traces {
         schedule: BatchConfig,
         resource: &Resource,
         runtime: &Runtime,
-    ) -> Result<BatchProcessor<Traces>, ConfigError> {
-        BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    ) -> Result<ExportProcessor<Traces>, ConfigError> {
+        BatchProcessor::start(exporter, resource.clone(), schedule, runtime).map(ExportProcessor::Batch)
+    }
+
+    fn start_simple(
+        exporter: impl Exporter<Traces>,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<ExportProcessor<Traces>, ConfigError> {
+        SimpleProcessor::start(exporter, resource.clone(), runtime).map(ExportProcessor::Simple)
     }
 }
 
@@ -59,9 +80,7 @@ impl Pipeline<Traces> {
         exporter: impl Exporter<Traces>,
         adjust: impl FnOnce(BatchConfig) -> BatchConfig + Send + 'static,
     ) -> Self {
-        Pipeline::starting(move |site| {
-            BatchProcessor::start(exporter, site.resource.clone(), adjust(site.schedule), site.runtime)
-        })
+        Pipeline::adjusted(exporter, adjust)
     }
 
     /// Adds a span processor, which observes spans from their start. `make` receives the resource of the provider.
@@ -79,15 +98,17 @@ impl Pipeline<Traces> {
 
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
-    pub(super) pipelines: Pipelines<Traces>,
-    sampler: Option<Box<dyn Sampler>>,
-    limits: Option<SpanLimits>,
-    exceptions: Option<ExceptionSignal>,
-    baggage: Option<BaggageAttributes>,
-    filter: Option<SpanFilter>,
+    pub(in crate::install) pipelines: Pipelines<Traces>,
+    pub(in crate::install) sampler: Option<Box<dyn Sampler>>,
+    pub(in crate::install) limits: Option<SpanLimits>,
+    pub(in crate::install) exceptions: Option<ExceptionSignal>,
+    pub(in crate::install) baggage: Option<BaggageAttributes>,
+    pub(in crate::install) filter: Option<SpanFilter>,
     stages: Stages<Traces>,
+    /// True if a configuration file has no `tracer_provider`.
+    pub(in crate::install) is_off: bool,
     /// Settings that no variable covers: the id generator and processors.
-    provider: TracerProviderBuilder,
+    pub(in crate::install) provider: TracerProviderBuilder,
 }
 
 impl Model {
@@ -101,8 +122,8 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, .. } = foundation;
-        if foundation.is_disabled {
+        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
+        if foundation.is_disabled || self.is_off {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
@@ -119,7 +140,7 @@ impl Model {
             provider = provider.with_boxed_processor(observer(resource));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::SPANS);
-        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.traces)?.into_iter();
         let processors = processors.map(|processor| Box::new(processor) as Box<dyn SpanProcessor>).collect();
         provider.with_staged(self.stages.0, processors, config, runtime)
     }
@@ -144,8 +165,16 @@ impl Provider for SdkTracerProvider {
         self.shutdown(deadline)
     }
 
+    fn set_enabled(&self, switch: Switch, is_enabled: bool) {
+        self.set_enabled(switch, is_enabled);
+    }
+
+    fn is_enabled(&self, switch: Switch) -> bool {
+        self.is_enabled(switch)
+    }
+
     fn is_recording(&self) -> bool {
-        !self.is_off()
+        !self.has_ended()
     }
 
     fn describe(&self) -> String {
@@ -176,6 +205,11 @@ impl TelemetryBuilder {
     pub fn with_sampler(mut self, sampler: impl Sampler) -> Self {
         self.traces().sampler = Some(Box::new(sampler));
         self
+    }
+
+    /// Sets the configs of tracers, which are selected by the names of their scopes. By default, every tracer is enabled.
+    pub fn with_tracer_config(self, configurator: Configurator<TracerConfig>) -> Self {
+        self.with_tracer_provider(|provider| provider.with_tracer_config(configurator))
     }
 
     /// Sets the span limits, overriding the environment.
@@ -268,6 +302,46 @@ impl TelemetryBuilder {
         let traces = self.traces();
         traces.provider = change(std::mem::take(&mut traces.provider));
         self
+    }
+}
+
+/// Methods for traces.
+impl Control {
+    /// Replaces the sampler for spans that start from now on, and shuts the one before down, within the flush timeout. A span that
+    /// another thread is starting may still be decided by the sampler before, during and after its shutdown.
+    pub fn set_sampler(&self, sampler: impl Sampler) {
+        if self.0.home.is_past() {
+            return;
+        }
+        let deadline = Deadline::after(self.0.flush_timeout);
+        if let Err(error) = self.0.providers.traces.set_sampler(Box::new(sampler), deadline) {
+            crate::__warn!("sampler.shutdown", "a sampler that was replaced could not be shut down: {error}");
+        }
+    }
+
+    /// Replaces the configs of tracers, for spans that start from now on. While a tracer may be disabled, a span below a sampled parent costs
+    /// a few nanoseconds more.
+    pub fn set_tracer_config(&self, configurator: Configurator<TracerConfig>) {
+        if !self.0.home.is_past() {
+            self.0.providers.traces.set_configurator(configurator);
+        }
+    }
+
+    /// Sets the schedule delay of the batches, for the exporters that have no batch config of their own. A shorter delay applies at once,
+    /// a longer one after the next export. Stages, which take their share of the delay, keep that of the build.
+    pub fn set_span_batch_delay(&self, delay: Duration) {
+        self.0.pacers.traces.iter().for_each(|pacer| pacer.set(delay));
+    }
+
+    /// Replaces the filter of spans of the whole program, like [`span_filter::set`].
+    pub fn set_span_filter(&self, filter: SpanFilter) {
+        span_filter::set(filter);
+    }
+
+    /// Enables or disables traces. While they are disabled, no span starts, and incoming trace context is propagated unchanged. Spans
+    /// that have started are recorded to their end.
+    pub fn set_traces_enabled(&self, is_enabled: bool) {
+        self.0.providers.traces.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

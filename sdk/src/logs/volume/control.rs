@@ -1,6 +1,8 @@
 //! The decision about each record, and the counts of suppressed ones.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::LocalKey;
 
 use opentelemetry::logs::Severity;
 
@@ -9,6 +11,7 @@ use super::sites::{MINUTE, Site, Sites};
 use super::{LogSite, LogVolume, key};
 use crate::limits::LogRecordLimits;
 use crate::logs::{Scope, SdkLogRecord, TraceContext};
+use crate::sync::{Kept, Live, Slot};
 use crate::time::Timestamp;
 
 /// The time between two reports, in nanoseconds.
@@ -36,16 +39,50 @@ impl Reason {
 /// The rules of a provider, at work.
 #[derive(Debug)]
 pub(in crate::logs) struct Control {
-    rules: LogVolume,
-    /// The time in which an allowance grows by one record, in nanoseconds; zero without a rate.
-    cost: u64,
-    /// Values whose hash is below are kept.
-    threshold: u64,
+    rules: Live<Rules>,
     sites: Sites,
     /// The time of the next report. Zero while nothing is suppressed.
     next_report: AtomicU64,
     /// The number of suppressed records that reports have stated.
     reported: AtomicU64,
+}
+
+/// The rules in use, which may be replaced.
+#[derive(Debug)]
+struct Rules {
+    volume: LogVolume,
+    /// The time in which an allowance grows by one record, in nanoseconds; zero without a rate.
+    cost: u64,
+    /// Values whose hash is below are kept.
+    threshold: u64,
+}
+
+impl Rules {
+    fn new(volume: LogVolume) -> Self {
+        let cost = volume.max_per_minute.map_or(0, |most| (MINUTE / u64::from(most.get())).max(1));
+        // The conversion saturates.
+        let threshold = volume.sampling.as_ref().map_or(u64::MAX, |(_, ratio)| (ratio * 2_f64.powi(64)) as u64);
+        Rules { volume, cost, threshold }
+    }
+
+    fn reason_to_sample_out(&self, record: &SdkLogRecord) -> Option<Reason> {
+        if !may_be_sampled(record.severity_number()) {
+            return None;
+        }
+        if self.volume.has_sampled_traces_only && record.trace_context().is_some_and(TraceContext::is_unsampled) {
+            return Some(Reason::Trace);
+        }
+        let (key, _) = self.volume.sampling.as_ref()?;
+        let value = record.attribute(key.as_str())?;
+        (key::of_value(value) >= self.threshold).then_some(Reason::Key)
+    }
+}
+
+impl Kept for Rules {
+    fn slot() -> &'static LocalKey<Slot<Self>> {
+        thread_local!(static SLOT: Slot<Rules> = const { Cell::new(None) });
+        &SLOT
+    }
 }
 
 /// A record that has not been made.
@@ -60,22 +97,21 @@ pub(in crate::logs) struct Request<'a> {
 }
 
 impl Control {
-    /// Returns `None` if the rules keep every record.
-    pub(in crate::logs) fn new(rules: LogVolume) -> Option<Self> {
-        if rules.is_unlimited() {
-            return None;
-        }
-        let cost = rules.max_per_minute.map_or(0, |most| (MINUTE / u64::from(most.get())).max(1));
-        // The conversion saturates.
-        let threshold = rules.sampling.as_ref().map_or(u64::MAX, |(_, ratio)| (ratio * 2_f64.powi(64)) as u64);
+    pub(in crate::logs) fn new(volume: LogVolume) -> Self {
         let (next_report, reported) = (AtomicU64::new(0), AtomicU64::new(0));
-        Some(Control { rules, cost, threshold, sites: Sites::new(), next_report, reported })
+        Control { rules: Live::new(Rules::new(volume)), sites: Sites::new(), next_report, reported }
+    }
+
+    /// Replaces the rules. The counts of suppressed records stay.
+    pub(in crate::logs) fn set(&self, volume: LogVolume) {
+        drop(self.rules.replace(Rules::new(volume)));
+        self.rules.free();
     }
 
     /// Returns true if the decision depends on the trace.
     #[inline]
     pub(in crate::logs) fn reads_trace(&self) -> bool {
-        self.rules.has_sampled_traces_only
+        self.rules.with(|rules| rules.volume.has_sampled_traces_only).unwrap_or(false)
     }
 
     /// Decides before a record is made, for a bridge that names its place. Returns `None` if only the record can tell.
@@ -83,8 +119,12 @@ impl Control {
         if self.drops_unmade(request, now) {
             return Some(false);
         }
-        let site = request.site.filter(|_| self.rules.sampling.is_none() || !may_be_sampled(Some(request.severity)))?;
-        Some(self.takes(self.sites.find(site.key), now, || request.describe()))
+        let decide = |rules: &Rules| {
+            let is_sampled = rules.volume.sampling.is_some() && may_be_sampled(Some(request.severity));
+            let site = request.site.filter(|_| !is_sampled)?;
+            Some(self.takes(rules, || self.sites.find(site.key), now, || request.describe()))
+        };
+        self.rules.with(decide).flatten()
     }
 
     /// Drops and counts a record before it is made if its trace is not sampled.
@@ -104,33 +144,31 @@ impl Control {
         site: Option<&'static LogSite>,
         now: Timestamp,
     ) -> bool {
-        let key = site.map_or_else(|| key::of_record(scope.name(), record), |site| site.key);
-        let found = self.sites.find(key);
+        let key = || site.map_or_else(|| key::of_record(scope.name(), record), |site| site.key);
         let describe = || Description::of_record(record, scope, site);
-        match self.reason_to_sample_out(record) {
+        let decide = |rules: &Rules| match rules.reason_to_sample_out(record) {
             Some(reason) => {
-                self.suppress(found, reason, now, describe);
+                self.suppress(self.sites.find(key()), reason, now, describe);
                 false
             }
-            None => self.takes(found, now, describe),
-        }
-    }
-
-    fn reason_to_sample_out(&self, record: &SdkLogRecord) -> Option<Reason> {
-        if !may_be_sampled(record.severity_number()) {
-            return None;
-        }
-        if self.reads_trace() && record.trace_context().is_some_and(TraceContext::is_unsampled) {
-            return Some(Reason::Trace);
-        }
-        let (key, _) = self.rules.sampling.as_ref()?;
-        let value = record.attribute(key.as_str())?;
-        (key::of_value(value) >= self.threshold).then_some(Reason::Key)
+            None => self.takes(rules, || self.sites.find(key()), now, describe),
+        };
+        self.rules.with(decide).unwrap_or(true)
     }
 
     #[inline]
-    fn takes(&self, site: &Site, now: Timestamp, describe: impl FnOnce() -> Description) -> bool {
-        let takes = self.cost == 0 || site.takes(now, self.cost);
+    fn takes<'a>(
+        &self,
+        rules: &Rules,
+        find: impl FnOnce() -> &'a Site,
+        now: Timestamp,
+        describe: impl FnOnce() -> Description,
+    ) -> bool {
+        if rules.cost == 0 {
+            return true;
+        }
+        let site = find();
+        let takes = site.takes(now, rules.cost);
         if !takes {
             self.suppress(site, Reason::Rate, now, describe);
         }

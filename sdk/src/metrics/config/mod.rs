@@ -4,11 +4,13 @@
 
 mod identity;
 mod kind;
+mod meter;
 mod shape;
 mod stream;
 mod view;
 
 pub use kind::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, TemporalityPreference};
+pub use meter::MeterConfig;
 pub use view::View;
 
 pub(crate) use identity::Instrument;

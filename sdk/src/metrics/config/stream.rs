@@ -9,6 +9,7 @@ use super::kind::InstrumentKind;
 use super::shape::Shape;
 use crate::metrics::data::{Fingerprint, NumberType, Secrets, Temporality};
 use crate::metrics::exemplar::ExemplarReservoir;
+use crate::text::Patterns;
 use crate::time::Clock;
 
 /// Creates the reservoir of a series.
@@ -90,6 +91,7 @@ pub(crate) enum AttributeFilter {
     All,
     Only(Arc<[Key]>),
     AllBut(Arc<[Key]>),
+    Matching(Arc<Patterns>),
 }
 
 impl AttributeFilter {
@@ -100,6 +102,7 @@ impl AttributeFilter {
             AttributeFilter::All => true,
             AttributeFilter::Only(keys) => names(keys),
             AttributeFilter::AllBut(keys) => !names(keys),
+            AttributeFilter::Matching(patterns) => patterns.matches(key.as_str()),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::synchronous::{Checks, SdkInstrument};
 use crate::error::Contained;
 use crate::metrics::config::{Instrument, InstrumentKind};
 use crate::metrics::data::Measured;
+use crate::metrics::meters::OneMeter;
 
 type Text = Option<Cow<'static, str>>;
 
@@ -60,8 +61,12 @@ impl SdkMeter {
     /// spec: metrics/api.md#asynchronous-instrument-api
     pub fn register_callback(&self, callback: impl Fn(&Observer) + Send + Sync + 'static) -> CallbackHandle {
         let callback = Contained::new(callback);
-        let callback: Arc<crate::metrics::reader::pipeline::Callback> =
-            Arc::new(move |reader| callback(&Observer { reader }));
+        let meter = OneMeter::new(&self.shared.meters, &self.scope);
+        let callback: Arc<crate::metrics::reader::pipeline::Callback> = Arc::new(move |reader| {
+            if meter.is_on() {
+                callback(&Observer { reader });
+            }
+        });
         // After shutdown, the callback would never be called or freed.
         if !self.is_shut_down() {
             self.shared.callbacks.add_while_held(&callback);
@@ -70,7 +75,7 @@ impl SdkMeter {
     }
 
     fn checks(&self, kind: InstrumentKind) -> Checks {
-        Checks::new(kind, self.shared.exemplars, self.shared.rejected.clone())
+        Checks::new(kind, OneMeter::new(&self.shared.meters, &self.scope), &self.shared)
     }
 
     fn synchronous<T: Measured>(
@@ -128,7 +133,11 @@ impl SdkMeter {
         }
         for callback in callbacks {
             let observed = observed.clone();
-            self.shared.callbacks.add(Arc::new(move |reader| callback(&ForReader { observed: &observed, reader })));
+            self.shared.callbacks.add(Arc::new(move |reader| {
+                if observed.checks.is_on() {
+                    callback(&ForReader { observed: &observed, reader });
+                }
+            }));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::metrics::config::View;
 use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Callbacks, Pipeline};
 use crate::time::Clock;
 
@@ -15,6 +16,7 @@ pub(crate) struct Shared {
     pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) exemplars: ExemplarFilter,
     pub(crate) clock: Clock,
+    pub(crate) meters: Arc<Meters>,
     /// Set once the provider has been shut down. No instruments are created after that.
     pub(crate) is_shut_down: AtomicBool,
     /// The number of measurements rejected because they were not finite, or negative on a counter.

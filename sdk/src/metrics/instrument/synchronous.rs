@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundSyncInstrument, SyncInstrument};
 
+use super::shared::Shared;
 use crate::context;
 use crate::metrics::aggregation::{Aggregate, Any, Histograms, Outcome, Sums, TakenSums};
 use crate::metrics::config::{InstrumentKind, Shape, StreamConfig};
 use crate::metrics::data::{Measured, Number};
 use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::meters::OneMeter;
 use crate::metrics::series::{BoundSeries, Stream};
 use crate::sync::ready_thread_index;
 
@@ -26,31 +28,47 @@ pub(crate) struct SdkInstrument {
 pub(crate) struct Checks {
     is_counter: bool,
     exemplars: ExemplarFilter,
+    meter: OneMeter,
     /// The number of measurements that the provider has rejected.
     rejected: Arc<AtomicU64>,
 }
 
 impl Checks {
-    pub(crate) fn new(kind: InstrumentKind, exemplars: ExemplarFilter, rejected: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(kind: InstrumentKind, meter: OneMeter, shared: &Shared) -> Self {
         let is_counter = matches!(kind, InstrumentKind::Counter | InstrumentKind::ObservableCounter);
-        Checks { is_counter, exemplars, rejected }
+        Checks { is_counter, exemplars: shared.exemplars, meter, rejected: shared.rejected.clone() }
     }
 
-    /// Returns true if every aggregation accepts this measurement. Otherwise, call [`Self::takes`] for each stream.
+    /// Returns true if the meter records.
+    pub(crate) fn is_on(&self) -> bool {
+        self.meter.is_on()
+    }
+
+    /// Returns true if every meter records and every aggregation accepts this measurement. Otherwise, call [`Self::takes`] for each
+    /// stream. Calls nothing, so that its callers save no registers.
     #[inline(always)]
     pub(crate) fn pass<T: Measured>(&self, value: T) -> bool {
+        self.accepts(value) && self.meter.all_are_on()
+    }
+
+    /// Returns true if every aggregation accepts this measurement.
+    #[inline(always)]
+    fn accepts<T: Measured>(&self, value: T) -> bool {
         value.is_finite() && !(self.is_counter && value.is_negative())
     }
 
-    /// Returns true if the stream accepts this measurement; otherwise counts it as rejected. Sums and histograms
-    /// accept only finite values, because any other value would corrupt the series permanently. A last value may be
-    /// infinite, because the next value replaces it; NaN is always rejected.
+    /// Returns true if the meter records and the stream accepts this measurement. Counts a measurement as rejected that the stream does
+    /// not accept. Sums and histograms accept only finite values, because any other value would corrupt the series permanently. A last
+    /// value may be infinite, because the next value replaces it; NaN is always rejected.
     ///
     /// spec: metrics/sdk.md#numerical-limits-handling, #handle-all-normal-values
     #[cold]
     pub(crate) fn takes<T: Measured>(&self, value: T, config: &StreamConfig) -> bool {
+        if !self.is_on() {
+            return false;
+        }
         let is_infinite = !value.is_finite() && !value.as_f64().is_nan();
-        let takes = self.pass(value)
+        let takes = self.accepts(value)
             || (is_infinite && config.shape == Shape::LastValue && !(self.is_counter && value.is_negative()));
         if !takes {
             self.reject(value.into(), config);

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::producer::MetricProducer;
+use crate::config::Settings;
 use crate::error::Contained;
 use crate::metrics::config::{Aggregation, InstrumentKind, PerKind, TemporalityPreference};
 use crate::metrics::data::Temporality;
@@ -47,6 +48,30 @@ impl ReaderConfig {
     /// Sets the temporality according to one of the specification's preferences.
     pub fn with_temporality(self, preference: TemporalityPreference) -> Self {
         self.with_temporality_of(move |kind| preference.of(kind))
+    }
+
+    /// Sets the temporality and the aggregation of histograms that an exporter's settings in a configuration file prefer.
+    pub fn with_settings(self, settings: Settings<'_>) -> Self {
+        let temporalities = [
+            ("cumulative", TemporalityPreference::Cumulative),
+            ("delta", TemporalityPreference::Delta),
+            ("low_memory", TemporalityPreference::LowMemory),
+        ];
+        let histograms = [
+            ("explicit_bucket_histogram", Aggregation::Default),
+            ("base2_exponential_bucket_histogram", Aggregation::exponential()),
+        ];
+        let config = match settings.one_of("temporality_preference", &temporalities) {
+            Some(preference) => self.with_temporality(preference),
+            None => self,
+        };
+        match settings.one_of("default_histogram_aggregation", &histograms) {
+            Some(histogram) => config.with_aggregation(move |kind| match kind {
+                InstrumentKind::Histogram => histogram.clone(),
+                _ => Aggregation::Default,
+            }),
+            None => config,
+        }
     }
 
     /// Sets the temporality for each instrument kind. Calls `temporality` once per kind before returning.

@@ -8,7 +8,7 @@ use super::pipeline::Pipeline;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::ExportError;
 use crate::export::type_name;
-use crate::runtime::Waiting;
+use crate::runtime::{Pacer, Waiting};
 use crate::time::Deadline;
 
 /// Reads a provider's metrics. A provider's readers are independent of each other.
@@ -63,6 +63,12 @@ pub trait Connect {
     /// Informs the reader that there will be no metrics, because telemetry is switched off.
     #[doc(hidden)]
     fn disable(&self) {}
+
+    /// Returns what changes the interval of the exports, or `None` if this reader does not export by itself.
+    #[doc(hidden)]
+    fn pacer(&self) -> Option<Pacer> {
+        None
+    }
 
     /// Starts a flush or a shutdown without waiting for it, so that a slow reader does not use up the others'
     /// time.

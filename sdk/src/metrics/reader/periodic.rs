@@ -6,13 +6,15 @@ use std::time::Duration;
 use super::config::ReaderConfig;
 use super::contract::{Begin, Begun, Connect, MetricReader, Source};
 use super::split;
-use crate::config::Env;
+use crate::config::{Env, Settings};
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Batch, Exporter, Guarded};
-use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
+use crate::runtime::{Handle, Next, Pace, Pacer, Request, Runtime, Task, Wake};
 use crate::signal::Metrics;
 use crate::time::Deadline;
+
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Interval, timeout and batch size of a [`PeriodicReader`].
 ///
@@ -50,9 +52,18 @@ impl PeriodicConfig {
         }
     }
 
+    /// Returns this config, overridden by the settings of a `periodic` reader in a configuration file.
+    pub(crate) fn overridden_by(self, settings: Settings<'_>) -> Self {
+        PeriodicConfig {
+            interval: settings.duration("interval").map_or(self.interval, |interval| interval.max(MIN_INTERVAL)),
+            timeout: settings.timeout("timeout").unwrap_or(self.timeout),
+            max_batch_size: settings.size("max_export_batch_size/development", 1).unwrap_or(self.max_batch_size),
+        }
+    }
+
     /// Sets the time from the start of one export to the start of the next, with a minimum of one millisecond.
     pub fn with_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(Duration::from_millis(1));
+        self.interval = interval.max(MIN_INTERVAL);
         self
     }
 
@@ -101,6 +112,7 @@ pub struct PeriodicReader {
     source: Arc<OnceLock<Source>>,
     config: Option<ReaderConfig>,
     counters: Arc<Counters>,
+    pace: Pace,
 }
 
 impl PeriodicReader {
@@ -116,9 +128,10 @@ impl PeriodicReader {
     ) -> Result<Self, ConfigError> {
         let (source, exporter) = (Arc::new(OnceLock::new()), Guarded::new(exporter));
         let counters = exporter.counters().clone();
-        let worker = Worker { exporter, periods, source: source.clone() };
+        let (pace, next) = (Pace::new(periods.interval), Deadline::after(periods.interval));
+        let worker = Worker { exporter, periods, pace: pace.clone(), next, source: source.clone() };
         let handle = runtime.start("telemark-metrics", worker)?;
-        Ok(PeriodicReader { handle, source, config: Some(config), counters })
+        Ok(PeriodicReader { handle, source, config: Some(config), counters, pace })
     }
 }
 
@@ -142,6 +155,10 @@ impl Connect for PeriodicReader {
         let _ = self.source.set(source);
     }
 
+    fn pacer(&self) -> Option<Pacer> {
+        Some(Pacer::new(&self.pace, &self.handle))
+    }
+
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
         let request = match what {
             Begin::Flush => Request::Flush,
@@ -154,25 +171,36 @@ impl Connect for PeriodicReader {
 struct Worker {
     exporter: Guarded<Metrics>,
     periods: PeriodicConfig,
+    /// The interval.
+    pace: Pace,
+    /// The time of the next export.
+    next: Deadline,
     source: Arc<OnceLock<Source>>,
 }
 
 impl Task for Worker {
     fn first(&self) -> Duration {
-        self.periods.interval
+        self.pace.delay()
     }
 
-    fn run(&mut self, _: Wake) -> Next {
+    fn run(&mut self, why: Wake) -> Next {
         // Measured from start to start, so that the duration of the export does not add to the interval.
-        let next = Deadline::after(self.periods.interval);
+        let next = Deadline::after(self.pace.delay());
+        if why == Wake::Full {
+            // The interval has changed. A shorter one applies at once.
+            self.next = self.next.min(next);
+            return Next::After(self.next.remaining().unwrap_or(self.pace.delay()));
+        }
         // During a pause that the receiver requested, deltas stay in their series.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
+            self.next = Deadline::after(pause);
             return Next::After(pause);
         }
+        self.next = next;
         // Failures are already counted and logged, and this task has no caller to return them to.
         drop(self.export(Deadline::NEVER));
-        Next::After(next.remaining().unwrap_or(self.periods.interval))
+        Next::After(next.remaining().unwrap_or(self.pace.delay()))
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {

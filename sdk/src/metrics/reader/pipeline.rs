@@ -13,6 +13,7 @@ use crate::diag::{Durations, Level};
 use crate::error::{ExportError, catch};
 use crate::metrics::config::{Instrument, View};
 use crate::metrics::data::ScopeMetrics;
+use crate::metrics::meters::Meters;
 use crate::metrics::series::Stream;
 use crate::process::Generation;
 use crate::resource::Resource;
@@ -28,6 +29,7 @@ pub(crate) struct Pipeline {
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     callbacks: Arc<Callbacks>,
+    meters: Arc<Meters>,
     /// The thread that is collecting, if any.
     collecting: Mutex<Option<ThreadId>>,
     collected: Condvar,
@@ -115,7 +117,7 @@ impl Pipeline {
         config: ReaderConfig,
         resource: Resource,
         clock: Clock,
-        callbacks: Arc<Callbacks>,
+        (callbacks, meters): (Arc<Callbacks>, Arc<Meters>),
     ) -> Self {
         Pipeline {
             index,
@@ -124,6 +126,7 @@ impl Pipeline {
             clock,
             registry: Registry::new(),
             callbacks,
+            meters,
             collecting: Mutex::new(None),
             collected: Condvar::new(),
             durations: Durations::default(),
@@ -196,6 +199,9 @@ impl Pipeline {
         failure: &mut Option<&'static str>,
     ) -> Result<Vec<ScopeMetrics>, ExportError> {
         let _turn = self.turn(deadline)?;
+        if self.meters.are_off() {
+            return Ok(Vec::new());
+        }
         for callback in self.callbacks.all() {
             if catch(|| callback(self.index)).is_err() {
                 crate::__warn!("metrics.callback", "a callback of an observable instrument panicked");
@@ -203,7 +209,8 @@ impl Pipeline {
         }
         let now = self.clock.now();
         let mut all: Vec<_> = (self.registry.scopes().into_iter())
-            .map(|Scope { scope, streams }| {
+            .filter(|Scope { scope, config, .. }| self.meters.takes(scope, config))
+            .map(|Scope { scope, streams, .. }| {
                 ScopeMetrics::new(scope, streams.iter().filter_map(|stream| stream.collect(now)).collect())
             })
             .filter(|scope| !scope.metrics.is_empty())

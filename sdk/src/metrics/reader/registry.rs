@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use opentelemetry::InstrumentationScope;
 
 use super::resolve;
-use crate::metrics::config::StreamConfig;
+use crate::control::ConfigOf;
+use crate::metrics::config::{MeterConfig, StreamConfig};
 use crate::metrics::series::Stream;
 use crate::sync::unpoisoned;
 
@@ -49,6 +50,7 @@ struct State {
 pub(crate) struct Scope {
     pub(crate) scope: Arc<InstrumentationScope>,
     pub(crate) streams: Vec<Arc<Stream>>,
+    pub(crate) config: Arc<ConfigOf<MeterConfig>>,
 }
 
 impl Registry {
@@ -130,7 +132,7 @@ impl Registry {
         let State { scopes, by_scope, by_identity, by_name, streams } = state;
         let at = *by_scope.entry(scope.clone()).or_insert(scopes.len());
         if at == scopes.len() {
-            scopes.push(Scope { scope: scope.clone(), streams: Vec::new() });
+            scopes.push(Scope { scope: scope.clone(), streams: Vec::new(), config: Arc::new(ConfigOf::new()) });
         }
         by_identity.entry(self.identity(at, &stream.config)).or_default().push(stream.clone());
         let firsts = by_name.entry(self.name(at, &stream.config)).or_default();

@@ -11,7 +11,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use libc::{SIGTERM, c_int, c_void, siginfo_t};
-use telemark::Counter;
+use opentelemetry::logs::Logger;
+use opentelemetry::trace::Tracer;
+use telemark::logs::LoggerConfig;
+use telemark::metrics::MeterConfig;
+use telemark::trace::{TraceIdRatio, TracerConfig};
+use telemark::{Configurator, Counter};
 use telemark_sdk::config::Env;
 use telemark_sdk::id::{IdGenerator, RandomIds};
 use telemark_sdk::signal::Signal;
@@ -368,6 +373,50 @@ pub(crate) fn child_without_a_viewer() {
         stop.store(true, Ordering::Relaxed);
     });
     drop(telemetry);
+}
+
+/// Forks while several threads change a telemetry that is not installed, and so is not switched off in the children.
+pub(crate) fn child_during_changes() {
+    let telemetry = telemark::builder()
+        .with_span_exporter(Nowhere)
+        .with_log_exporter(Nowhere)
+        .with_metric_exporter(Nowhere)
+        .with_flush_timeout(Duration::from_millis(100))
+        .build()
+        .expect("a telemetry");
+    let control = telemetry.control();
+    let change = |is_enabled: bool| {
+        control.set_sampler(TraceIdRatio::new(0.5));
+        control.set_tracer_config(Configurator::default().with_scopes("a*", TracerConfig::new().with_enabled(false)));
+        control.set_meter_config(Configurator::new(MeterConfig::new().with_enabled(is_enabled)));
+        control.set_logger_config(Configurator::new(LoggerConfig::new().with_enabled(is_enabled)));
+        control.set_traces_enabled(is_enabled);
+        control.disable();
+        control.enable();
+    };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| (0..).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(|n| change(n % 2 == 0)));
+        }
+        let ended_well = (0..200).take_while(|_| {
+            let status = fork(|| {
+                // SAFETY: ends a child that waits forever.
+                unsafe { libc::alarm(10) };
+                for name in ["a", "b"] {
+                    drop(telemetry.tracer(name).start("of the child"));
+                    let logger = telemetry.logger(name);
+                    logger.emit(logger.create_log_record());
+                    telemetry.meter(name).u64_counter("children").build().add(1, &[]);
+                }
+                change(true);
+                drop(telemetry.tracer_provider().shutdown(Deadline::after(Duration::from_secs(1))));
+            });
+            status == 0
+        });
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 struct Nowhere;

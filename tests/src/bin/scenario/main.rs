@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         "children that use tracing" => forks::child_that_says(),
         "children that fail" => forks::child_that_fails(),
         "children of a program with a viewer" => forks::child_without_a_viewer(),
+        "children during changes" => forks::child_during_changes(),
         "init after the fork" => forks::init_after(&file),
         "signal to a child" => forks::signal_to_a_child(&file),
 

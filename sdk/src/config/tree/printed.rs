@@ -1,0 +1,140 @@
+//! Writes a tree as YAML, with the origin of each value and without secrets.
+
+use std::fmt;
+
+use super::item::{Data, Item, Tree, push_key};
+use super::report::secrecy;
+use crate::text::Secrecy;
+
+/// A tree as a valid configuration file. A comment after each value names its origin. A secret that comes from a variable appears as
+/// a reference to that variable, and any other secret as `…`.
+#[derive(Clone, Debug)]
+pub struct Printed<'a> {
+    tree: &'a Tree,
+    has_origins: bool,
+}
+
+impl<'a> Printed<'a> {
+    /// Writes this tree with the origins.
+    pub fn new(tree: &'a Tree) -> Self {
+        Printed { tree, has_origins: true }
+    }
+
+    /// Leaves the origins out.
+    #[must_use]
+    pub fn without_origins(mut self) -> Self {
+        self.has_origins = false;
+        self
+    }
+
+    /// Writes the entries of a mapping or a list, each on a line of its own.
+    fn block(&self, f: &mut fmt::Formatter<'_>, item: &Item, indent: usize, path: &mut String) -> fmt::Result {
+        let length = path.len();
+        match &item.data {
+            Data::Mapping(entries) => entries.iter().enumerate().try_for_each(|(index, (key, value))| {
+                push_key(path, key);
+                // The first key of a list's entry stands behind its dash.
+                let margin = if index == 0 && self.is_entry(path) { 0 } else { indent };
+                write!(f, "{:margin$}{}:", "", quoted(key, "$"))?;
+                self.value(f, value, indent, path)?;
+                path.truncate(length);
+                Ok(())
+            }),
+            Data::List(items) => items.iter().enumerate().try_for_each(|(index, value)| {
+                path.push_str(&format!("[{index}]"));
+                write!(f, "{:indent$}-", "")?;
+                match &value.data {
+                    Data::Mapping(entries) if !entries.is_empty() => {
+                        f.write_str(" ")?;
+                        self.block(f, value, indent + 2, path)?;
+                    }
+                    _ => self.value(f, value, indent, path)?,
+                }
+                path.truncate(length);
+                Ok(())
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns true if `path` ends with a key directly below the entry of a list.
+    fn is_entry(&self, path: &str) -> bool {
+        path.rfind('.').is_some_and(|dot| path[..dot].ends_with(']')) || path.starts_with('[')
+    }
+
+    fn value(&self, f: &mut fmt::Formatter<'_>, item: &Item, indent: usize, path: &mut String) -> fmt::Result {
+        let is_short = |list: &[Item]| list.iter().all(|item| !matches!(item.data, Data::List(_) | Data::Mapping(_)));
+        match &item.data {
+            Data::Mapping(entries) if !entries.is_empty() => {
+                f.write_str("\n")?;
+                return self.block(f, item, indent + 2, path);
+            }
+            Data::List(items) if !is_short(items) => {
+                f.write_str("\n")?;
+                return self.block(f, item, indent + 2, path);
+            }
+            Data::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| shown(item, path)).collect();
+                write!(f, " [{}]", items.join(", "))?;
+            }
+            Data::Mapping(_) => f.write_str(" {}")?,
+            // An empty value is null, as it is usual for a component without settings.
+            Data::Null => {}
+            _ => write!(f, " {}", shown(item, path))?,
+        }
+        match self.has_origins {
+            true => writeln!(f, " # {}", crate::text::display(&item.origin)),
+            false => f.write_str("\n"),
+        }
+    }
+}
+
+impl fmt::Display for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.block(f, self.tree.root(), 0, &mut String::new())
+    }
+}
+
+/// Returns a value as it appears in the file, without secrets.
+fn shown(item: &Item, path: &str) -> String {
+    let hidden = secrecy(path, &item.origin);
+    match (&item.data, item.origin.variable()) {
+        (Data::Text(text), variable) if hidden != Secrecy::Open => match (variable, hidden) {
+            (Some(name), Secrecy::Hidden) => format!("${{{name}}}"),
+            _ => quoted(&hidden.apply(text.clone()), "$$"),
+        },
+        (Data::Text(text), _) => quoted(text, "$$"),
+        (Data::Number(number), _) if number.is_nan() => ".nan".to_owned(),
+        (Data::Number(number), _) if number.is_infinite() => if *number > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
+        // A whole number keeps its point, without which it would be read as an integer.
+        (Data::Number(number), _) => format!("{number:?}"),
+        (other, _) => other.to_string(),
+    }
+}
+
+/// Writes text so that it is read back unchanged: in quotes unless it is a plain word. `dollar` stands for `$`, which is doubled in
+/// values and stays in keys.
+fn quoted(text: &str, dollar: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let is_other_type =
+        ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&&*text.to_ascii_lowercase());
+    if starts_well && text.chars().all(is_word) && !is_other_type {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            '$' => quoted.push_str(dollar),
+            c if crate::text::is_harmful(c) => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

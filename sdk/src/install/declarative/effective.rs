@@ -1,0 +1,100 @@
+//! The configuration that a program has, as a file.
+
+use super::super::model::Model;
+use super::super::telemetry::{Source, Telemetry};
+use crate::config::tree::Printed;
+use crate::config::{Data, Env, Item, Origin, Tree, schema};
+use crate::diag;
+
+impl Telemetry {
+    /// Returns the effective configuration as a file, with the defaults and the origin of each value: a default, a variable, a line of
+    /// the configuration file, or code. [`Printed`] writes it without secrets, as `OTEL_RUST_CONFIG_PRINT=true` does when telemetry
+    /// starts. What code has set and no file can express, such as an exporter, is named in `distribution.telemark.code`.
+    ///
+    /// ```
+    /// use telemark_sdk::config::{Env, tree::Printed};
+    /// use telemark_sdk::install::Telemetry;
+    ///
+    /// let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "shop")])).build()?;
+    /// let config = telemetry.config();
+    /// assert!(Printed::new(&config).to_string().contains("value: shop # OTEL_SERVICE_NAME"));
+    /// # Ok::<(), telemark_sdk::ConfigError>(())
+    /// ```
+    pub fn config(&self) -> Tree {
+        let tree = match &self.source {
+            Source::Env(of_variables) => of_variables,
+            Source::File(tree, _) => tree,
+        };
+        with_code(schema::completed(tree), &self.set_in_code)
+    }
+
+    /// Writes the effective configuration to standard error if the variable asks for it.
+    pub(in crate::install) fn print_config(&self, env: &Env) {
+        if env.boolean(super::PRINT) {
+            let config = self.config();
+            // A message has a maximum length, and a configuration is longer.
+            for line in Printed::new(&config).to_string().lines() {
+                diag::write_line(line);
+            }
+        }
+    }
+}
+
+/// Adds the names of the settings that code has set.
+fn with_code(tree: Tree, names: &[&'static str]) -> Tree {
+    if names.is_empty() {
+        return tree;
+    }
+    let code = names.iter().map(|name| Item::new(*name).with_origin(Origin::Code)).collect::<Vec<_>>();
+    let code = Item::new(code).with_origin(Origin::Code);
+    let distribution = tree.root().get("distribution").cloned().unwrap_or_else(empty);
+    let telemark = distribution.get("telemark").cloned().unwrap_or_else(empty);
+    let root = with(tree.root(), "distribution", with(&distribution, "telemark", with(&telemark, "code", code)));
+    Tree::new(tree.name(), root)
+}
+
+fn empty() -> Item {
+    Item::new(Data::Null)
+}
+
+/// Returns a mapping with a value for this key.
+fn with(mapping: &Item, key: &str, value: Item) -> Item {
+    let others = mapping.entries().iter().filter(|(known, _)| known != key).cloned();
+    Item::mapping(others.chain([(key.to_owned(), value)])).with_origin(mapping.origin.clone())
+}
+
+impl Model {
+    /// Returns the names of the settings that code has set, as the builder's methods name them.
+    pub(in crate::install) fn set_in_code(&self) -> Vec<&'static str> {
+        let traces = &self.signals.traces;
+        let logs = &self.signals.logs;
+        let metrics = &self.signals.metrics;
+        let is_set = [
+            ("propagator", self.propagator.is_some()),
+            ("resource", !self.resource.is_empty()),
+            ("self_metrics", self.self_metrics.is_some()),
+            ("panic_records", self.records_panics.is_some()),
+            ("termination_handler", self.handles_termination.is_some()),
+            ("sampler", traces.sampler.is_some()),
+            ("span_limits", traces.limits.is_some()),
+            ("exception_signal", traces.exceptions.is_some()),
+            ("baggage_attributes", traces.baggage.is_some()),
+            ("span_filter", traces.filter.is_some()),
+            ("span_batch", traces.pipelines.schedule().is_some()),
+            ("span_exporter", traces.pipelines.has_any()),
+            ("tracer_config", traces.provider.has_rules()),
+            ("span_processor", traces.provider.has_processors()),
+            ("log_limits", logs.limits.is_some()),
+            ("log_volume", logs.volume.is_some()),
+            ("log_filter", logs.filter.is_some()),
+            ("log_batch", logs.pipelines.schedule().is_some()),
+            ("log_exporter", logs.pipelines.has_any()),
+            ("logger_config", logs.provider.has_rules()),
+            ("exemplar_filter", metrics.exemplars.is_some()),
+            ("meter_config", metrics.provider.has_rules()),
+            ("metric_periods", metrics.pipelines.schedule().is_some()),
+            ("metric_exporter", metrics.pipelines.has_any()),
+        ];
+        is_set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
+    }
+}

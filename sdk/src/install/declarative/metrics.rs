@@ -1,0 +1,62 @@
+//! Reads `meter_provider`.
+
+use super::super::pipeline::Processing;
+use super::super::signals::metrics::Model;
+use super::pipelines::{Place, is_set};
+use super::{Reading, shared, view};
+use crate::config::Settings;
+use crate::config::schema::Point;
+use crate::metrics::{DEFAULT_CARDINALITY_LIMIT, ExemplarFilter, MeterConfig, PeriodicConfig, ReaderConfig};
+
+impl Model {
+    pub(super) fn complete_from_file(&mut self, provider: Option<Settings<'_>>, reading: &Reading<'_>) {
+        let shared = PeriodicConfig::default();
+        let Some(provider) = provider else {
+            return self.pipelines.complete_from_file(Vec::new(), shared);
+        };
+        if self.exemplars.is_none() {
+            let filters = [
+                ("always_on", ExemplarFilter::AlwaysOn),
+                ("always_off", ExemplarFilter::AlwaysOff),
+                ("trace_based", ExemplarFilter::TraceBased),
+            ];
+            self.exemplars = provider.one_of("exemplar_filter", &filters);
+        }
+        let mut made = Vec::new();
+        for (name, settings) in provider.list("readers").filter_map(Settings::component) {
+            let reader = &reader_config(settings);
+            let (point, processing) = match name {
+                "periodic" => (
+                    Point::PushMetricExporter,
+                    Processing::Own(shared.overridden_by(settings), is_set(settings, "interval")),
+                ),
+                _ => (Point::PullMetricExporter, Processing::Shared),
+            };
+            let place = Place { point, factories: reading.components.metrics, reader: Some(reader), processing };
+            made.extend(self.pipelines.pipeline(settings, place, reading));
+        }
+        self.pipelines.complete_from_file(made, shared);
+        let builder = std::mem::take(&mut self.provider);
+        self.provider = match provider.object("meter_configurator/development") {
+            Some(rules) if !builder.has_rules() => {
+                builder.with_meter_config(shared::configurator(rules, "meters", |settings| {
+                    MeterConfig::new().with_enabled(settings.boolean("enabled").unwrap_or(true))
+                }))
+            }
+            _ => builder,
+        };
+        for view in provider.list("views").filter_map(view::view) {
+            self.provider = std::mem::take(&mut self.provider).with_view(view);
+        }
+    }
+}
+
+/// Returns the config of a reader with these cardinality limits.
+fn reader_config(reader: Settings<'_>) -> ReaderConfig {
+    let Some(limits) = reader.object("cardinality_limits") else { return ReaderConfig::new() };
+    let default = limits.size("default", 1).unwrap_or(DEFAULT_CARDINALITY_LIMIT);
+    let of_kind = view::KINDS.map(|(name, kind)| (kind, limits.size(name, 1).unwrap_or(default)));
+    ReaderConfig::new().with_cardinality_limit(move |kind| {
+        of_kind.iter().find(|(known, _)| *known == kind).map_or(default, |(_, limit)| *limit)
+    })
+}

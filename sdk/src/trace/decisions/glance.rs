@@ -1,0 +1,83 @@
+//! The decision for a span as far as it follows from the parent, without asking the sampler.
+
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags};
+use opentelemetry::{Context, InstrumentationScope};
+
+use super::TracerConfig;
+use crate::control::ConfigOf;
+use crate::control::State;
+use crate::id::{IdGenerator, RandomIds};
+use crate::runtime::is_background;
+use crate::trace::tracer::RANDOM_FLAG;
+use crate::trace::{SdkTracer, SpanData};
+use crate::unsampled;
+
+/// The decision for a span, as far as it can be derived from the parent.
+#[derive(Debug)]
+pub(crate) enum Glance {
+    /// No span is created, because telemetry is suppressed or the provider has been shut down.
+    Silent,
+    /// The span is dropped, and its parent's context already reflects that.
+    Dropped(unsampled::Parent),
+    /// The span is sampled, as its local parent is. Holds the span's data, including the span context.
+    Sampled(SpanData),
+    /// The sampler has to decide.
+    Unknown,
+}
+
+impl SdkTracer {
+    /// If possible, makes the decision for a span in `parent` without calling the sampler, and creates the data if the
+    /// span is sampled. Runs no user code, so this method can be called during a borrow of the API's context. The scope of the span is
+    /// not known yet, so nothing is decided if tracers may be disabled.
+    #[inline]
+    pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
+        let state = self.provider.decisions.state();
+        if state.has_configs() && !state.is_off() { Glance::Unknown } else { self.glance(state, parent) }
+    }
+
+    /// Like [`Self::begin_child`], for a span with this scope. May call a configurator of the program.
+    #[inline(always)]
+    pub(in crate::trace) fn begin_in(
+        &self,
+        scope: &InstrumentationScope,
+        config: &ConfigOf<TracerConfig>,
+        parent: &Context,
+    ) -> Glance {
+        let state = self.provider.decisions.state();
+        if self.provider.decisions.takes(state, scope, config) { self.glance(state, parent) } else { Glance::Silent }
+    }
+
+    /// Like [`Self::begin_child`], for a span that has started already and gets another parent.
+    pub(in crate::trace) fn begin_again(&self, parent: &Context) -> Glance {
+        self.glance(self.provider.decisions.state(), parent)
+    }
+
+    #[inline(always)]
+    fn glance(&self, state: State, parent: &Context) -> Glance {
+        let provider = &*self.provider;
+        if provider.refuses(state) || parent.is_telemetry_suppressed() || is_background() {
+            return Glance::Silent;
+        }
+        let span = parent.span();
+        let context = span.span_context();
+        match (context.is_valid(), context.is_sampled(), context.is_remote()) {
+            (true, false, _) if state.drops_below_unsampled() => Glance::Dropped(unsampled::Parent::new(context)),
+            (true, true, false) if state.samples_below_sampled() && provider.ids.is_none() => {
+                Glance::Sampled(child_of(context))
+            }
+            _ => Glance::Unknown,
+        }
+    }
+}
+
+/// Creates the data of a span that is sampled because its local parent is sampled.
+#[inline]
+fn child_of(parent: &SpanContext) -> SpanData {
+    let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8());
+    let mut data = SpanData::blank();
+    let record = &mut *data;
+    let state = parent.trace_state().clone();
+    record.context = SpanContext::new(parent.trace_id(), RandomIds.span_id(), flags, false, state);
+    record.parent_span_id = parent.span_id();
+    data
+}

@@ -1,0 +1,152 @@
+//! `OTEL_CONFIG_FILE` in a whole program: what it builds, what it says about mistakes, and who follows it.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use telemark::Builder;
+use telemark::config::{Env, Printed};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("telemark-{}-{name}.yaml", std::process::id()));
+        fs::write(&path, text).unwrap();
+        File(path)
+    }
+
+    fn builder(&self, others: &[(&str, &str)]) -> Builder {
+        let file = ("OTEL_CONFIG_FILE", self.0.to_str().unwrap());
+        telemark::builder().with_env(Env::from_pairs([file].into_iter().chain(others.iter().copied())))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn every_component_of_the_facade_is_built_from_a_file() {
+    let out = std::env::temp_dir().join(format!("telemark-{}.jsonl", std::process::id()));
+    let exporters = format!(
+        "    - batch: {{exporter: {{otlp_http: {{endpoint: \"http://127.0.0.1:1/v1/traces\"}}}}}}\n    - batch: {{exporter: {{otlp_grpc: }}}}\n    \
+         - simple: {{exporter: {{otlp_file/development: {{output_stream: \"file://{}\"}}}}}}\n    - simple: {{exporter: {{console: }}}}\n    \
+         - batch: {{exporter: {{viewer: }}}}\n",
+        out.display()
+    );
+    let text = format!(
+        "file_format: \"1.2\"\ntracer_provider:\n  processors:\n{exporters}logger_provider:\n  processors:\n{exporters}meter_provider:\n  readers:\n    \
+         - periodic: {{exporter: {{otlp_http: {{temporality_preference: delta}}}}}}\n    - periodic: {{exporter: {{otlp_grpc: }}}}\n    \
+         - periodic: {{exporter: {{console: {{default_histogram_aggregation: base2_exponential_bucket_histogram}}}}}}\n    \
+         - periodic: {{exporter: {{otlp_file/development: }}}}\n    - periodic: {{exporter: {{viewer: }}}}\n    \
+         - pull: {{exporter: {{prometheus/development: {{port: 0, host: 127.0.0.1, resource_constant_labels: {{included: [\"service.*\"]}}}}}}}}\n\
+         distribution: {{telemark: {{viewer: {{address: \"127.0.0.1:0\"}}}}}}\n"
+    );
+    let file = File::new("components", &text);
+    let telemetry = file.builder(&[]).with_flush_timeout(Duration::from_millis(100)).build().unwrap();
+    let health = telemetry.health();
+    assert_eq!((health.traces.len(), health.logs.len(), health.metrics.len()), (5, 5, 5));
+    drop(telemetry);
+    fs::remove_file(out).unwrap();
+}
+
+#[test]
+fn all_mistakes_are_one_error_of_the_start() {
+    let text = "file_format: \"1.2\"\ntracer_provider:\n  processors:\n    - batch:\n        schedule_delay: soon\n        exporter:\n          otlp_http:\n            \
+                endpoint: collector:4318\n            compresion: gzip\n    - simple:\n        exporter:\n          zipkin:\nmeter_provider:\n  readers:\n    \
+                - pull:\n        exporter:\n          prometheus/development:\n            port: 99999\n";
+    let file = File::new("mistakes", text);
+    let error = file.builder(&[]).build().unwrap_err().to_string();
+    let path = file.0.display();
+    assert_eq!(
+        error,
+        format!(
+            "configuration: {path} cannot be used, 5 problems
+  line 5, column 25: tracer_provider.processors[0].batch.schedule_delay=\"soon\" cannot be used: expected a whole number of at least 0
+  line 8, column 23: tracer_provider.processors[0].batch.exporter.otlp_http.endpoint=\"collector:4318\" cannot be used: expected a URL such as \
+             http://localhost:4318 or https://host/path
+  line 9, column 25: tracer_provider.processors[0].batch.exporter.otlp_http.compresion is no property of OtlpHttpExporter, is compression meant?
+  line 12, column 11: tracer_provider.processors[1].simple.exporter.zipkin is no known SpanExporter: expected one of otlp_http, otlp_grpc, \
+             otlp_file/development, console and viewer
+  line 18, column 19: meter_provider.readers[0].pull.exporter.prometheus/development.port=\"99999\" cannot be used: expected a whole number \
+             from 0 to 65535"
+        )
+    );
+}
+
+#[test]
+fn the_example_is_a_valid_file_and_so_is_the_effective_configuration() {
+    let path = root().join("examples/telemark.yaml");
+    let variables =
+        [("OTEL_CONFIG_FILE", path.to_str().unwrap()), ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer s3cret")];
+    let telemetry = telemark::builder().with_env(Env::from_pairs(variables)).build().unwrap();
+    let config = telemetry.config();
+    let printed = Printed::new(&config).to_string();
+    for line in [
+        "value: shop # line 13, OTEL_SERVICE_NAME\n",
+        "schedule_delay: 1000 # line 31\n",
+        "export_timeout: 30000 # default\n",
+        "headers_list: ${OTEL_EXPORTER_OTLP_HEADERS} # line 35, OTEL_EXPORTER_OTLP_HEADERS\n",
+    ] {
+        assert!(printed.contains(line), "{line}{printed}");
+    }
+    assert!(!printed.contains("s3cret"), "{printed}");
+    let again = telemark::config::parse("again", &printed, &Env::from_pairs(variables)).unwrap();
+    let telemetry = telemark::builder().with_env(Env::from_pairs([("", "")])).with_config(again).build().unwrap();
+    assert_eq!(
+        Printed::new(&telemetry.config()).without_origins().to_string(),
+        Printed::new(&config).without_origins().to_string()
+    );
+}
+
+/// A program of its own, because a program has one telemetry.
+#[test]
+fn integrations_follow_the_installed_file_and_its_effect_is_printed() {
+    const CHILD: &str = "TELEMARK_CONFIG_FILE_CHILD";
+    let name = "integrations_follow_the_installed_file_and_its_effect_is_printed";
+    if std::env::vars().any(|(name, _)| name == CHILD) {
+        let _telemetry = telemark::init().unwrap();
+        let env = Env::process();
+        let excluded = env.string("OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS");
+        let config = telemark_http::server::ServerConfig::from_env_fn(|name| env.string(name));
+        println!(
+            "excluded {excluded:?} ignored {:?} {}",
+            env.string("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE"),
+            format!("{config:?}").contains("/health")
+        );
+        return;
+    }
+    let file = File::new(
+        "installed",
+        "file_format: \"1.2\"\ninstrumentation/development: {rust: {http: {server: {excluded_urls: [/health, \"/static/*\"]}}}}\n",
+    );
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        program.env_remove(name);
+    }
+    let output = program
+        .args(["--exact", name, "--nocapture"])
+        .envs([(CHILD, "1"), ("OTEL_RUST_CONFIG_PRINT", "true"), ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", "true")])
+        .env("OTEL_CONFIG_FILE", &file.0)
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("excluded Some(\"/health,/static/*\") ignored None true"), "{stdout}{stderr}");
+    let ignored = "OTEL_CONFIG_FILE names a file that does not refer to these variables, so they have no effect: OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE";
+    assert_eq!(stderr.matches(ignored).count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("\nfile_format: \"1.2\" # line 1\n")
+            && stderr.contains("excluded_urls: [\"/health\", \"/static/*\"] # line 2\n"),
+        "{stderr}"
+    );
+}
