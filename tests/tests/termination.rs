@@ -283,12 +283,6 @@ fn a_child_of_a_program_with_a_viewer_has_none_and_waits_for_nothing() {
 }
 
 #[test]
-fn a_child_of_a_program_with_a_viewer_has_none_and_waits_for_nothing() {
-    let end = Running::start("children of a program with a viewer", &[]).end();
-    assert!(end.starts_with("exit 0\nchildren that ended well: 50\n"), "{end}");
-}
-
-#[test]
 fn a_child_of_a_process_that_changes_its_telemetry_waits_for_nothing() {
     let end = Running::start("children during changes", &[]).end();
     assert!(end.starts_with("exit 0\nchildren that ended well: 200\n"), "{end}");
