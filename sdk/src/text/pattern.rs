@@ -60,8 +60,7 @@ impl Patterns {
 
     /// Returns true if the name is included and not excluded.
     pub fn matches(&self, name: &str) -> bool {
-        let any =
-            |patterns: &[String]| patterns.iter().any(|pattern| matches_pattern(pattern, name, |a, b| a == b));
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches_pattern(pattern, name, |a, b| a == b));
         self.included.as_deref().is_none_or(any) && !any(&self.excluded)
     }
 }

@@ -26,7 +26,10 @@ impl Model {
         for (name, settings) in provider.list("readers").filter_map(Settings::component) {
             let reader = &reader_config(settings);
             let (point, processing) = match name {
-                "periodic" => (Point::PushMetricExporter, Processing::Own(shared.overridden_by(settings), is_set(settings, "interval"))),
+                "periodic" => (
+                    Point::PushMetricExporter,
+                    Processing::Own(shared.overridden_by(settings), is_set(settings, "interval")),
+                ),
                 _ => (Point::PullMetricExporter, Processing::Shared),
             };
             let place = Place { point, factories: reading.components.metrics, reader: Some(reader), processing };

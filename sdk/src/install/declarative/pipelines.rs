@@ -66,7 +66,9 @@ impl<S: PipelineSignal> Pipelines<S> {
         let mut made = Vec::new();
         for (name, settings) in provider.list("processors").filter_map(Settings::component) {
             let processing = match name {
-                "batch" => Processing::Own(S::schedule_from_file(schedule, settings), is_set(settings, "schedule_delay")),
+                "batch" => {
+                    Processing::Own(S::schedule_from_file(schedule, settings), is_set(settings, "schedule_delay"))
+                }
                 "simple" => Processing::Simple,
                 // A provider without processors; its spans have ids, unlike those of a program without a provider.
                 NO_PROCESSOR => continue,

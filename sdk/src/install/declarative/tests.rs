@@ -450,7 +450,8 @@ meter_provider:
           enabled: false
 ";
     let (spans, metrics) = (InMemoryExporter::<Traces>::new(), PullReader::default());
-    let builder = builder(&[]).with_additional_span_exporter(spans.clone()).with_additional_metric_reader(metrics.clone());
+    let builder =
+        builder(&[]).with_additional_span_exporter(spans.clone()).with_additional_metric_reader(metrics.clone());
     let telemetry = builder.with_config(tree(file)).build().unwrap();
     for name in ["app.a", "app.ab", "other"] {
         telemetry.tracer(name).in_span(name, |_| ());

@@ -34,7 +34,12 @@ impl Model {
             processors.extend(extensions::make(&reading.extensions.span_processors, name, settings, reading));
         });
         self.pipelines.complete_from_file(made, schedule);
-        let builder = std::mem::take(&mut self.provider);
+        let mut builder = std::mem::take(&mut self.provider);
+        if let Some(rules) = provider.object("tracer_configurator/development").filter(|_| !builder.has_rules()) {
+            builder = builder.with_tracer_config(shared::configurator(rules, "tracers", |settings| {
+                TracerConfig::new().with_enabled(settings.boolean("enabled").unwrap_or(true))
+            }));
+        }
         self.provider =
             processors.into_iter().fold(builder, |builder, processor| builder.with_boxed_processor(processor));
     }
