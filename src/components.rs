@@ -299,6 +299,7 @@ mod names {
 #[cfg(all(test, feature = "otlp", feature = "viewer"))]
 mod tests {
     use telemark_otlp::OtlpExporter;
+    use telemark_sdk::config::Env;
     use telemark_sdk::testing::TestTelemetry;
 
     use super::*;
@@ -328,14 +329,15 @@ mod tests {
     #[test]
     fn an_exporter_shortens_only_times_that_nobody_has_set() {
         let millis = Duration::from_millis;
-        let delay = |variables: &[(&str, &str)], config| soon(&Env::from_pairs(variables.iter().copied()))(config);
+        let delay =
+            |variables: &[(&str, &str)], config| soon(Node::new(&Env::from_pairs(variables.iter().copied())))(config);
         let with = |delay| BatchConfig::SPANS.with_max_queue_size(7).with_schedule_delay(delay);
         assert_eq!(delay(&[], with(millis(5_000))), with(millis(500)));
         assert_eq!(delay(&[], with(millis(60_000))), with(millis(60_000)));
         assert_eq!(delay(&[("OTEL_BSP_SCHEDULE_DELAY", "5000")], with(millis(5_000))), with(millis(5_000)));
 
         let periods = |variables: &[(&str, &str)], config| {
-            periods_or(&Env::from_pairs(variables.iter().copied()), millis(5_000))(config)
+            periods_or(Node::new(&Env::from_pairs(variables.iter().copied())), millis(5_000))(config)
         };
         let with = |interval| PeriodicConfig::default().with_timeout(millis(7)).with_interval(interval);
         assert_eq!(periods(&[], with(millis(60_000))), with(millis(5_000)));
