@@ -76,7 +76,7 @@ fn failed(error: &ExportError, target: &Target<'_>, words: Words) -> String {
     match error.response() {
         Some(ResponseStatus::Http(status)) => refused_over_http(status, target, words),
         Some(ResponseStatus::Rpc(status)) => refused_over_grpc(status, error, target, words),
-        None => unanswered(error, target, words),
+        _ => unanswered(error, target, words),
     }
 }
 
@@ -96,7 +96,9 @@ fn refused_over_http(status: u16, target: &Target<'_>, words: Words) -> String {
         405 => format!("The path takes no POST, so it is not that of an OTLP receiver. Check {endpoint}."),
         408 | 502 | 503 | 504 => unavailable(),
         413 => too_large(),
-        415 => "The receiver does not take this encoding. Use http/protobuf, which every OTLP receiver takes.".to_owned(),
+        415 => {
+            "The receiver does not take this encoding. Use http/protobuf, which every OTLP receiver takes.".to_owned()
+        }
         429 => limited(),
         500..=599 => "The receiver has failed. Its own log says why.".to_owned(),
         _ => format!("The receiver refuses the request for good. Check {endpoint} and the receiver's log."),
@@ -124,7 +126,9 @@ fn refused_over_grpc(status: &str, error: &ExportError, target: &Target<'_>, wor
 fn credentials(target: &Target<'_>, words: Words) -> String {
     let setting = words.headers();
     match &*target.headers() {
-        [] => format!("The receiver wants credentials and none are sent. Set {setting}, for example to authorization=Bearer%20TOKEN."),
+        [] => format!(
+            "The receiver wants credentials and none are sent. Set {setting}, for example to authorization=Bearer%20TOKEN."
+        ),
         names => format!(
             "The receiver refuses the credentials in {}. Check in {setting} that the value is complete, has not expired and may write this \
              signal. Blanks are written as %20 in variables.",
@@ -187,9 +191,13 @@ fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String 
                  to its address. In a container, localhost is the container itself."
             ),
             (Some(ErrorKind::TimedOut), None) => {
-                format!("{place} does not respond at all. Check {endpoint}, and whether a firewall or a network policy drops packets.")
+                format!(
+                    "{place} does not respond at all. Check {endpoint}, and whether a firewall or a network policy drops packets."
+                )
             }
-            (_, None) => format!("The host cannot be reached. Check the name in {endpoint}, and whether it resolves on this machine."),
+            (_, None) => format!(
+                "The host cannot be reached. Check the name in {endpoint}, and whether it resolves on this machine."
+            ),
         };
     }
     if error.is_timeout() {

@@ -62,7 +62,10 @@ mod tests {
         // 1994-11-06 08:49:37
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let check = |date: &str, expected: Option<&str>| {
-            assert_eq!(difference(&format!("HTTP/1.1 404 Not Found\r\nDATE: {date}\r\n\r\n"), now).as_deref(), expected);
+            assert_eq!(
+                difference(&format!("HTTP/1.1 404 Not Found\r\nDATE: {date}\r\n\r\n"), now).as_deref(),
+                expected
+            );
         };
         check("Sun, 06 Nov 1994 08:49:37 GMT", None);
         check("Sun, 06 Nov 1994 08:50:07 GMT", None);

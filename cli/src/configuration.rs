@@ -72,7 +72,10 @@ impl Configuration {
     pub(crate) fn of_variables(variables: &[(String, OsString)]) -> Self {
         let inert: Vec<_> = variables.iter().map(|(name, value)| (name.clone(), inert_value(name, value))).collect();
         let tree = telemark::builder().with_env(env(variables)).config_of_variables();
-        Configuration { problems: problems(telemark::builder().with_env(env(&inert))), ..Self::new(Some(tree), variables) }
+        Configuration {
+            problems: problems(telemark::builder().with_env(env(&inert))),
+            ..Self::new(Some(tree), variables)
+        }
     }
 
     pub(crate) fn of_file(path: &Path, variables: &[(String, OsString)]) -> Self {
@@ -92,7 +95,9 @@ impl Configuration {
         if inert != *tree.root() {
             // A disabled SDK creates no exporter, but all names and values of the file are checked.
             let problems_of_names = check(&with(tree.root(), "disabled", Item::new(true)));
-            problems.extend(problems_of_names.into_iter().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
+            problems.extend(
+                problems_of_names.into_iter().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>(),
+            );
         }
         Configuration { file, problems, ..Self::new(Some(tree), variables) }
     }
@@ -138,10 +143,15 @@ fn env(variables: &[(String, OsString)]) -> Env {
 
 /// Returns the error and the warnings of a configuration, one text each.
 fn problems(builder: telemark::Builder) -> Vec<String> {
-    match builder.check() {
-        Ok(warnings) => warnings.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![error.to_string()],
+    let mut problems = Vec::new();
+    // Each signal reports a variable that all of them read.
+    for problem in builder.check().unwrap_or_else(|error| vec![error]) {
+        let problem = problem.to_string();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
     }
+    problems
 }
 
 /// Returns the value of a variable for a check, which must neither bind a port nor write a file.
@@ -288,7 +298,11 @@ mod tests {
         check("always_off: ", "always_off", Some("always_off"));
         check("parent_based: {root: {always_off: }}", "parent_based(always_off)", Some("always_off"));
         check("trace_id_ratio_based: {ratio: 0}", "trace_id_ratio_based(0)", Some("trace_id_ratio_based"));
-        check("parent_based: {root: {trace_id_ratio_based: {ratio: 0.1}}}", "parent_based(trace_id_ratio_based(0.1))", None);
+        check(
+            "parent_based: {root: {trace_id_ratio_based: {ratio: 0.1}}}",
+            "parent_based(trace_id_ratio_based(0.1))",
+            None,
+        );
         check("always_on: ", "always_on", None);
     }
 }

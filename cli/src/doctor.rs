@@ -41,7 +41,11 @@ impl Findings {
 
     /// Adds a problem of one signal, or the signal to a problem that has the same advice.
     fn problem_of(&mut self, signal: Signal, finding: String, advice: String) {
-        match self.problems.iter_mut().find(|known| !known.signals.is_empty() && !advice.is_empty() && known.advice == advice) {
+        match self
+            .problems
+            .iter_mut()
+            .find(|known| !known.signals.is_empty() && !advice.is_empty() && known.advice == advice)
+        {
             Some(known) => known.signals.push(signal.name()),
             None => self.problems.push(Problem { signals: vec![signal.name()], finding, advice }),
         }
@@ -87,7 +91,9 @@ pub(crate) fn run(variables: &[(String, OsString)], sends: bool, lockfile: Optio
     match lockfile.map(Path::to_owned).or_else(nearest) {
         Some(path) => match Lockfile::read(&path) {
             Ok(lockfile) => examine(&lockfile, &configuration, &tree, &targets, &mut findings),
-            Err(error) => findings.problem(format!("{}: {error}", path.display()), "Name another file with --lock-file."),
+            Err(error) => {
+                findings.problem(format!("{}: {error}", path.display()), "Name another file with --lock-file.")
+            }
         },
         None => findings.notes.push("no Cargo.lock in this folder, so versions and features are unknown".to_owned()),
     }
@@ -103,11 +109,7 @@ fn nearest() -> Option<PathBuf> {
 }
 
 /// Adds the table and what the configuration turns off. Returns the exporters that can be probed.
-fn describe<'a>(
-    configuration: &Configuration,
-    tree: &'a Tree,
-    findings: &mut Findings,
-) -> Vec<(Signal, Target<'a>)> {
+fn describe<'a>(configuration: &Configuration, tree: &'a Tree, findings: &mut Findings) -> Vec<(Signal, Target<'a>)> {
     let is_file = configuration.file.is_some();
     let mut targets = Vec::new();
     let mut count = 0;
@@ -159,7 +161,9 @@ fn describe<'a>(
         let setting = if is_file { "the file has no `propagator`" } else { "OTEL_PROPAGATORS=none" };
         findings.notes.push(format!("{setting}, so traces end at this program's borders"));
     }
-    findings.rows.push(("propagators", if propagators.is_empty() { "none".to_owned() } else { propagators.join(", ") }));
+    findings
+        .rows
+        .push(("propagators", if propagators.is_empty() { "none".to_owned() } else { propagators.join(", ") }));
     match configuration.service(tree) {
         Some(name) => findings.rows.push(("service", name)),
         None => findings.notes.push("service.name is not set, so the program appears as unknown_service".to_owned()),
@@ -188,9 +192,11 @@ fn examine(
     for second in lockfile.seconds() {
         findings.problem(second.finding, second.advice);
     }
-    let uses = |name: &str| Signal::ALL.into_iter().any(|signal| {
-        configuration::exporters(tree, signal).iter().any(|(exporter, _)| exporter.split('/').next() == Some(name))
-    });
+    let uses = |name: &str| {
+        Signal::ALL.into_iter().any(|signal| {
+            configuration::exporters(tree, signal).iter().any(|(exporter, _)| exporter.split('/').next() == Some(name))
+        })
+    };
     let propagates = |name: &str| configuration::propagators(tree).contains(&name);
     let detects = |name: &str| configuration::detectors(tree).any(|detector| detector == name);
     let tls = targets.iter().any(|(_, target)| target.uses_tls());

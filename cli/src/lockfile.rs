@@ -48,7 +48,8 @@ impl Lockfile {
                 packages.extend(is_package.then(Package::default));
             }
             let Some(package) = packages.last_mut().filter(|_| is_package) else { continue };
-            let value = |key: &str| Some(line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim().trim_matches('"'));
+            let value =
+                |key: &str| Some(line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim().trim_matches('"'));
             if let Some(name) = value("name") {
                 package.name = name.to_owned();
             } else if let Some(version) = value("version") {
@@ -63,7 +64,8 @@ impl Lockfile {
     /// Returns true if the package is there and lacks this dependency, which a feature adds.
     pub(crate) fn lacks(&self, package: &str, dependency: &str) -> bool {
         let mut versions = self.packages.iter().filter(|known| known.name == package).peekable();
-        let has = |package: &Package| package.dependencies.iter().any(|entry| entry.split(' ').next() == Some(dependency));
+        let has =
+            |package: &Package| package.dependencies.iter().any(|entry| entry.split(' ').next() == Some(dependency));
         versions.peek().is_some() && !versions.any(has)
     }
 
@@ -98,7 +100,10 @@ impl Lockfile {
             _ => format!("Set the version of {name} in Cargo.toml to {}", minor(kept)),
         };
         Second {
-            finding: format!("Cargo.lock has {name} {kept} and {version}; {version} comes through {}", shown.join(" → ")),
+            finding: format!(
+                "Cargo.lock has {name} {kept} and {version}; {version} comes through {}",
+                shown.join(" → ")
+            ),
             advice: format!("{culprit}. Spans, contexts and globals of one version do not exist for the other."),
         }
     }
@@ -157,7 +162,9 @@ mod tests {
         for line in packages.lines() {
             let (package, dependencies) = line.trim().split_once(':').unwrap();
             let (name, version) = package.split_once(' ').unwrap();
-            text.push_str(&format!("\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"registry\"\n"));
+            text.push_str(&format!(
+                "\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"registry\"\n"
+            ));
             let dependencies: Vec<_> = dependencies.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
             if !dependencies.is_empty() {
                 let lines: String = dependencies.iter().map(|name| format!(" \"{name}\",\n")).collect();
@@ -205,12 +212,16 @@ mod tests {
         );
         let seconds = lockfile.seconds();
         assert_eq!(seconds.len(), 1);
-        assert!(seconds[0].advice.starts_with("Set the version of tracing-opentelemetry in Cargo.toml to 0.34. "), "{seconds:?}");
+        assert!(
+            seconds[0].advice.starts_with("Set the version of tracing-opentelemetry in Cargo.toml to 0.34. "),
+            "{seconds:?}"
+        );
     }
 
     #[test]
     fn a_circle_of_development_dependencies_ends() {
-        let lockfile = lockfile("a 1.0.0: b, opentelemetry 0.1.0\nb 1.0.0: a\nopentelemetry 0.1.0:\nopentelemetry 0.2.0:");
+        let lockfile =
+            lockfile("a 1.0.0: b, opentelemetry 0.1.0\nb 1.0.0: a\nopentelemetry 0.1.0:\nopentelemetry 0.2.0:");
         assert_eq!(lockfile.seconds().len(), 1);
     }
 

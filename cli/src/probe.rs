@@ -36,7 +36,10 @@ pub(crate) struct Target<'a> {
 pub(crate) enum Outcome {
     Accepted,
     /// The receiver accepted the request, but rejected the item or has something to say.
-    Partial { rejected: bool, message: String },
+    Partial {
+        rejected: bool,
+        message: String,
+    },
     Failed(ExportError),
 }
 

@@ -55,16 +55,25 @@ fn all_problems_are_said_at_once() {
         "file_format: '1.2'\n\
          tracer_provider:\n  processors:\n    - batch:\n        exporter:\n          otlp_http: {endpoint: 'ftp://h', timeout: soon}\n\
          samplr: {}\n",
-        "",
+        "configuration: FILE cannot be used, 3 problems\n  \
+         line 6, column 33: tracer_provider.processors[0].batch.exporter.otlp_http.endpoint=\"ftp://h\" cannot be used: expected a URL such as \
+         http://localhost:4318 or https://host/path\n  \
+         line 6, column 53: tracer_provider.processors[0].batch.exporter.otlp_http.timeout=\"soon\" cannot be used: expected a whole number \
+         of at least 0\n  \
+         line 7, column 1: samplr is no property of the configuration: expected one of file_format, disabled, log_level, attribute_limits, \
+         resource, propagator, tracer_provider, meter_provider, logger_provider, instrumentation/development and distribution",
     );
-    check("yaml", "a: [", "");
+    let unfinished = "line 2, column 1: while parsing a node, did not find expected node content";
+    check("yaml", "a: [", &format!("configuration: FILE cannot be used, one problem\n  {unfinished}"));
 }
 
 #[test]
 fn a_check_leaves_ports_and_files_alone() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let page = format!("meter_provider: {{readers: [{{pull: {{exporter: {{prometheus/development: {{host: 127.0.0.1, port: {port}}}}}}}}}]}}");
+    let page = format!(
+        "meter_provider: {{readers: [{{pull: {{exporter: {{prometheus/development: {{host: 127.0.0.1, port: {port}}}}}}}}}]}}"
+    );
     check("port", &format!("file_format: '1.2'\n{page}\n"), "FILE: no problems");
     let output = std::env::temp_dir().join(format!("telemark-cli-{}.jsonl", std::process::id()));
     let lines = format!(
@@ -78,7 +87,10 @@ fn a_check_leaves_ports_and_files_alone() {
 #[test]
 fn a_file_that_is_not_there() {
     let (status, text) = run(&["config", "check", "/nowhere/otel.yaml"], &[]);
-    assert!(text.starts_with("OTEL_CONFIG_FILE=\"/nowhere/otel.yaml\" cannot be used: expected a file that can be read"), "{text}");
+    assert!(
+        text.starts_with("OTEL_CONFIG_FILE=\"/nowhere/otel.yaml\" cannot be used: expected a file that can be read"),
+        "{text}"
+    );
     assert_eq!(status, 1);
 }
 
@@ -102,17 +114,27 @@ fn the_file_of_the_variables_passes_the_check_and_has_their_effect() {
     // The doctor sees the same configuration in both.
     let doctor = |variables: &[(&str, &str)]| {
         let (_, text) = run(&["doctor", "--no-send", "--lock-file", "tests/two_versions.lock"], variables);
-        text.lines().filter(|line| !line.starts_with("configuration")).map(|line| format!("{line}\n")).collect::<String>()
+        text.lines()
+            .filter(|line| !line.starts_with("configuration"))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
     };
     let of_file = doctor(&[header, ("OTEL_CONFIG_FILE", file.path())]);
     assert!(of_file.contains("sampler       parent_based(trace_id_ratio_based(0.25))\n"), "{of_file}");
-    assert_eq!(of_file, doctor(&variables).replace("metrics       prometheus\n", "metrics       prometheus/development\n"));
+    assert_eq!(
+        of_file,
+        doctor(&variables).replace("metrics       prometheus\n", "metrics       prometheus/development\n")
+    );
 }
 
 #[test]
 fn variables_that_cannot_be_written_are_said() {
-    let (status, text) = run(&["config", "from-env"], &[("OTEL_TRACES_SAMPLER_ARG", "2"), ("OTEL_TRACES_SAMPLER", "traceidratio")]);
-    assert!(text.ends_with("cargo telemark: OTEL_TRACES_SAMPLER_ARG=\"2\" cannot be used: expected a number from 0 to 1\n"), "{text}");
+    let (status, text) =
+        run(&["config", "from-env"], &[("OTEL_TRACES_SAMPLER_ARG", "2"), ("OTEL_TRACES_SAMPLER", "traceidratio")]);
+    assert!(
+        text.ends_with("cargo telemark: OTEL_TRACES_SAMPLER_ARG=\"2\" cannot be used: expected a number from 0 to 1\n"),
+        "{text}"
+    );
     assert_eq!(status, 1);
 }
 

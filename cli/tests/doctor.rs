@@ -156,8 +156,10 @@ fn refusals_over_http() {
 fn credentials_are_named_and_never_shown() {
     let address = http(Script::response("401 Unauthorized", "", b"bad token s3cret"), "");
     let endpoint = format!("http://{address}");
-    let variables =
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret,x-tenant=s3cret")];
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret,x-tenant=s3cret"),
+    ];
     let (_, text) = doctor(&variables);
     assert!(text.contains("timeout 10s, headers authorization x-tenant\n"), "{text}");
     assert!(
@@ -207,21 +209,52 @@ fn refusals_over_grpc() {
     );
 }
 
+/// Compares only the advice: the words of the operating system and of libraries before it vary.
+#[track_caller]
+fn check_advice(address: SocketAddr, variables: &[(&str, &str)], expected: &str) {
+    let endpoint = format!("http://{address}");
+    let (status, text) = doctor(&[&[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)], variables].concat());
+    let text = text.replace(&address.port().to_string(), "PORT");
+    assert!(text.contains("\n1. traces: ") && text.ends_with(&format!("\n   {expected}\n")), "{text}");
+    assert_eq!(status, 1);
+}
+
 #[test]
 fn the_wrong_protocol() {
-    check_at(
+    check_advice(
         http(Script::status("200 OK"), ""),
         &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
-        "",
+        "The server at 127.0.0.1:PORT does not speak OTLP over gRPC. If it takes OTLP over HTTP, set \
+         OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; if not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for gRPC, usually 4317.",
     );
-    check_at(grpc(&[("grpc-status", "0")], b"\0\0\0\0\0"), &[], "");
+    check_advice(
+        grpc(&[("grpc-status", "0")], b"\0\0\0\0\0"),
+        &[],
+        "The server at 127.0.0.1:PORT does not speak OTLP over HTTP. If it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; if \
+         not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318.",
+    );
 }
 
 #[test]
 fn connections_that_fail() {
-    check(Script::Reset, "");
-    check(Script::Reply(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()), "");
-    check_at(http(Script::Hang, ""), &[("OTEL_EXPORTER_OTLP_TIMEOUT", "300")], "");
+    check_advice(
+        http(Script::Reset, ""),
+        &[],
+        "The server closed the connection without a response. Typical causes are a proxy that limits connections, a receiver that expects \
+         https, and a receiver for another protocol. Check OTEL_EXPORTER_OTLP_ENDPOINT and the server's log.",
+    );
+    check_advice(
+        http(Script::Reply(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()), ""),
+        &[],
+        "The server at 127.0.0.1:PORT does not speak OTLP over HTTP. If it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; if \
+         not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318.",
+    );
+    check_at(
+        http(Script::Hang, ""),
+        &[("OTEL_EXPORTER_OTLP_TIMEOUT", "300")],
+        "traces: no response from http://127.0.0.1:PORT/v1/traces in time\n   The server accepts connections, but has not responded within \
+         300ms. It is overloaded or stuck, or PORT is not the port of an OTLP receiver.",
+    );
 }
 
 #[test]
@@ -247,7 +280,10 @@ fn one_problem_of_all_signals_is_said_once() {
     let endpoint = format!("http://{address}");
     let (_, text) = run(&["doctor", "--lock-file", LOCK], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]);
     assert!(text.contains("\n1 problem\n\n1. traces, metrics, logs: http://"), "{text}");
-    assert!(text.contains("note          service.name is not set, so the program appears as unknown_service\n"), "{text}");
+    assert!(
+        text.contains("note          service.name is not set, so the program appears as unknown_service\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -288,7 +324,9 @@ fn variables_that_turn_telemetry_off() {
     );
     check_variables(
         &[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")],
-        &format!("the sampler trace_id_ratio_based (OTEL_TRACES_SAMPLER_ARG) drops every trace that starts here{advice}"),
+        &format!(
+            "the sampler trace_id_ratio_based (OTEL_TRACES_SAMPLER_ARG) drops every trace that starts here{advice}"
+        ),
     );
 }
 

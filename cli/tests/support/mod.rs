@@ -1,5 +1,10 @@
 //! Runs the command against scripted receivers.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, dead_code, reason = "test helpers, each used by some of the tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "test helpers, each used by some of the tests"
+)]
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,8 +19,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-/// Runs the command with these variables and no others. Returns the status, and the text of both streams with `PORT` for each port.
-pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+/// Runs the command with these variables and no others. Returns the status, and the text of both streams.
+pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_cargo-telemark"))
         .arg("telemark")
         .args(arguments)
@@ -30,21 +35,21 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
 
 /// A receiver's reaction to a request over HTTP.
 #[derive(Clone, Debug)]
-pub enum Script {
+pub(crate) enum Script {
     /// Responds with these bytes.
     Reply(Vec<u8>),
-    /// Closes the connection before the request has been read, which resets it.
+    /// Resets the connection.
     Reset,
     /// Never responds.
     Hang,
 }
 
 impl Script {
-    pub fn status(status: &str) -> Script {
+    pub(crate) fn status(status: &str) -> Script {
         Script::response(status, "", b"")
     }
 
-    pub fn response(status: &str, headers: &str, body: &[u8]) -> Script {
+    pub(crate) fn response(status: &str, headers: &str, body: &[u8]) -> Script {
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
         Script::Reply([head.as_bytes(), body].concat())
     }
@@ -52,7 +57,7 @@ impl Script {
 
 /// Starts a receiver over HTTP that treats each POST in this way and says that it is `date` at any other request. It lives as long as
 /// the tests.
-pub fn http(script: Script, date: &'static str) -> SocketAddr {
+pub(crate) fn http(script: Script, date: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -65,6 +70,11 @@ pub fn http(script: Script, date: &'static str) -> SocketAddr {
 }
 
 fn serve(stream: TcpStream, script: &Script, date: &str) {
+    if matches!(script, Script::Reset) {
+        // Closing a connection with unread data resets it.
+        let _ = stream.peek(&mut [0]);
+        return;
+    }
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = String::new();
@@ -78,14 +88,15 @@ fn serve(stream: TcpStream, script: &Script, date: &str) {
             let _ = reader.get_mut().write_all(response.as_bytes());
             return;
         }
-        let bytes = match script {
-            Script::Reply(bytes) => bytes,
-            Script::Reset => return,
-            Script::Hang => {
-                // Until the client goes away.
-                let _ = reader.read_to_end(&mut Vec::new());
-                return;
-            }
+        if head.starts_with("PRI") {
+            // A server that does not know HTTP/2.
+            let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+            return;
+        }
+        let Script::Reply(bytes) = script else {
+            // Until the client goes away.
+            let _ = reader.read_to_end(&mut Vec::new());
+            return;
         };
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         let mut body = vec![0; length.parse().unwrap()];
@@ -96,7 +107,7 @@ fn serve(stream: TcpStream, script: &Script, date: &str) {
 }
 
 /// Starts a receiver over gRPC that responds to each call with these headers and this message.
-pub fn grpc(headers: &'static [(&'static str, &'static str)], message: &'static [u8]) -> SocketAddr {
+pub(crate) fn grpc(headers: &'static [(&'static str, &'static str)], message: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -105,14 +116,16 @@ pub fn grpc(headers: &'static [(&'static str, &'static str)], message: &'static 
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let tasks = tokio::task::LocalSet::new();
-            tasks.run_until(async {
-                loop {
-                    let (stream, _) = listener.accept().await.unwrap();
-                    let service = service_fn(move |request| call(request, headers, message));
-                    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                    tokio::task::spawn_local(server.serve_connection(TokioIo::new(stream), service));
-                }
-            }).await;
+            tasks
+                .run_until(async {
+                    loop {
+                        let (stream, _) = listener.accept().await.unwrap();
+                        let service = service_fn(move |request| call(request, headers, message));
+                        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                        tokio::task::spawn_local(server.serve_connection(TokioIo::new(stream), service));
+                    }
+                })
+                .await;
         });
     });
     address

@@ -261,7 +261,8 @@ impl TelemetryBuilder {
         self.complete()?;
         let mut warnings = self.env.take_warnings();
         if !self.model.ignored.is_empty() {
-            let ignored = format!("does not refer to these variables, so they have no effect: {}", self.model.ignored.join(", "));
+            let ignored =
+                format!("does not refer to these variables, so they have no effect: {}", self.model.ignored.join(", "));
             warnings.push(ConfigError::state(declarative::CONFIG_FILE, ignored));
         }
         Ok(warnings)
