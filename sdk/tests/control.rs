@@ -78,6 +78,15 @@ impl Drop for Numbered {
 
 const CHANGES: usize = 1000;
 
+/// Sets its flag when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Threads start roots with children while the sampler changes. Every span is recorded exactly when it was sampled at its start, and
 /// the thread that changes the sampler sees each change at once.
 #[test]
@@ -117,6 +126,8 @@ fn a_thousand_changes_under_load_lose_no_span_and_confuse_none() {
             }
         };
         let threads = [(); 3].map(|()| scope.spawn(load));
+        // Ends the threads also if an assertion fails.
+        let over = Over(&is_over);
         for number in 1..=CHANGES {
             set(number);
             let before = started.load(Ordering::Relaxed);
@@ -128,7 +139,7 @@ fn a_thousand_changes_under_load_lose_no_span_and_confuse_none() {
                 thread::yield_now();
             }
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         // Joined one by one, because the end of the scope does not wait for what threads keep.
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
