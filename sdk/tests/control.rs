@@ -460,7 +460,7 @@ fn a_shorter_delay_applies_at_once_to_the_exporters_without_a_schedule_of_their_
     let spans = InMemoryExporter::<Traces>::new();
     let (records, metrics) = (InMemoryExporter::<Logs>::new(), InMemoryExporter::<Metrics>::new());
     let make: fn(Node<'_>) -> Result<Pipeline<Traces>, ConfigError> = |_| {
-        let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(3600));
+        let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(7200));
         Ok(Pipeline::batched(OWN.get_or_init(InMemoryExporter::new).clone(), move |_| config))
     };
     let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_TRACES_EXPORTER", "own")]))
