@@ -7,8 +7,7 @@ use std::thread::LocalKey;
 use opentelemetry::InstrumentationScope;
 
 use super::TracerConfig;
-use crate::control::{ConfigOf, Configs, Configurator};
-use crate::control::{Flags, State, Switch, Switches};
+use crate::control::{ConfigOf, Configs, Configurator, Flags, State, Switch, Switches};
 use crate::error::{Contained, ExportError, catch};
 use crate::process::unless_stuck;
 use crate::sampling::{Decision, Sampler, SamplingRequest, SamplingResult, shut_down};
