@@ -99,6 +99,7 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-viewer", "telemark-otlp", Normal, viewer);
     check_planted_dependency("telemark-viewer", "telemark-otlp", Dev, "");
     check_planted_dependency("telemark-viewer", "telemark", Normal, viewer);
+    check_planted_dependency("telemark", "telemark-cli", Dev, "nothing depends on the command `cargo telemark`");
     check_planted_dependency("telemark-config", "telemark-serve", Normal, "config knows the sdk alone");
     check_planted_dependency("telemark-config", "saphyr-parser", Normal, "");
     check_planted_dependency("telemark-serve", "telemark-prometheus", Normal, "serve knows the sdk alone");

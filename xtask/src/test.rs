@@ -36,6 +36,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-gcp",
     "telemark-azure",
     "telemark",
+    "telemark-cli",
 ];
 
 pub(crate) fn run() -> Result<(), Failure> {

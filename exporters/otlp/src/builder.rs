@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use telemark_sdk::ConfigError;
-use telemark_sdk::config::Env;
+use telemark_sdk::config::{Env, Settings as FileSettings};
 use telemark_sdk::diag::{Level, log};
 use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 use telemark_sdk::signal::Metrics;
@@ -156,9 +156,12 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Uses these settings of a configuration file.
-    pub(crate) fn read(&mut self, settings: Settings) {
-        self.environment = settings;
+    /// Reads settings that are not set in code from `otlp_http` in a configuration file, or from `otlp_grpc` if the protocol is
+    /// [`Protocol::Grpc`]. Over HTTP, the file chooses between Protobuf and JSON, so `protocol` is only its default. Takes the place of
+    /// [`Self::with_env`]. Unusable values are reported to the report of `settings`.
+    pub fn with_settings(mut self, settings: FileSettings<'_>, protocol: Protocol) -> Self {
+        self.environment = Settings::from_file(settings, protocol);
+        self
     }
 
     /// Builds the exporter, which connects when it exports its first batch. Logs a warning about settings that have no effect.

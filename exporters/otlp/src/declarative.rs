@@ -15,21 +15,18 @@ use crate::headers::Headers;
 use crate::settings::{Compression, Named, Pem, Protocol};
 
 impl<S: Encode> OtlpExporter<S> {
-    /// Builds an exporter from the settings of `otlp_http` in a configuration file, or from those of `otlp_grpc` if the protocol is
-    /// [`Protocol::Grpc`]. Over HTTP, the file chooses between Protobuf and JSON, so `protocol` is only its default.
+    /// Builds an exporter from the settings of a configuration file; see [`OtlpBuilder::with_settings`](crate::OtlpBuilder::with_settings).
     ///
     /// # Errors
     /// Fails in the same cases as [`OtlpBuilder::build`](crate::OtlpBuilder::build). The error names the setting by its path below
     /// `settings`.
     pub fn from_settings(settings: FileSettings<'_>, protocol: Protocol) -> Result<Self, ConfigError> {
-        let mut builder = Self::builder();
-        builder.read(Settings::from_file(settings, protocol));
-        builder.build()
+        Self::builder().with_settings(settings, protocol).build()
     }
 }
 
 impl Settings {
-    fn from_file(settings: FileSettings<'_>, protocol: Protocol) -> Self {
+    pub(crate) fn from_file(settings: FileSettings<'_>, protocol: Protocol) -> Self {
         let tls = settings.object("tls");
         let pem = |key: &str, name: &'static str| {
             let path = tls?.text(key)?;
@@ -109,9 +106,8 @@ mod tests {
 
     /// Returns the config of an exporter with these settings, or the problems of the file.
     fn config(item: &Item, report: &Report<'_>, protocol: Protocol) -> Result<Config, ConfigError> {
-        let mut builder = OtlpExporter::<Traces>::builder();
-        builder.read(Settings::from_file(FileSettings::new(item, report), protocol));
-        builder.into_parts().map(|(config, ())| config)
+        let settings = FileSettings::new(item, report);
+        OtlpExporter::<Traces>::builder().with_settings(settings, protocol).into_parts().map(|(config, ())| config)
     }
 
     #[track_caller]

@@ -207,28 +207,14 @@ impl TelemetryBuilder {
     /// operating system refuses to start another thread.
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         let set_in_code = self.model.set_in_code();
-        let file = match self.model.file.take() {
-            Some(tree) => Some(tree),
-            None => read_file(&self.env, self.components)?,
-        };
         let of_variables = self.config_of_variables();
-        let TelemetryBuilder { env, components, handles_termination, runtime, instrumentations, mut model } = self;
-        let completed = match &file {
-            Some(tree) => model.complete_from_file(tree, &env, components, handles_termination),
-            None => {
-                if let Some(level) = diag::level_of(&env) {
-                    diag::set_max_level(level);
-                }
-                config::warn_of_unknown(&env);
-                model.complete(&env, components, handles_termination).map(|()| Env::default())
-            }
-        };
-        let of_file = completed.as_ref().ok().filter(|_| file.is_some());
-        config::warn_of_old_conventions(of_file.unwrap_or(&env));
-        let warnings = env.take_warnings().into_iter().chain(of_file.map(Env::take_warnings).unwrap_or_default());
-        warnings.for_each(|warning| diag::log_always(diag::Level::Warn, format_args!("{warning}")));
-        let of_file = completed?;
-        declarative::report_ignored(&model.ignored);
+        let completed = self.complete();
+        for warning in self.env.take_warnings() {
+            diag::log_always(diag::Level::Warn, format_args!("{warning}"));
+        }
+        let file = completed?;
+        declarative::report_ignored(&self.model.ignored);
+        let TelemetryBuilder { env, runtime, instrumentations, model, .. } = self;
         let mut foundation = Foundation {
             is_disabled: model.is_disabled == Some(true),
             resource: model.resource,
@@ -258,13 +244,51 @@ impl TelemetryBuilder {
             changes: Arc::default(),
             pacers: Arc::new(foundation.pacers),
         };
-        let source = match file {
-            Some(tree) => Source::File(tree, of_file),
-            None => Source::Env(of_variables),
-        };
+        let source = file.map_or(Source::Env(of_variables), |(tree, of_file)| Source::File(tree, of_file));
         let telemetry = Telemetry::new(handle, model.propagator, instrumentations, companions, source, set_in_code);
         telemetry.print_config(&env);
         Ok(telemetry)
+    }
+
+    /// Does everything that [`Self::build`] does before it starts the telemetry: reads the configuration file or the variables and
+    /// creates the components that they select. Returns the warnings, which `build` logs.
+    ///
+    /// Nothing is exported, but components that bind a port or open a file when they are created do so. Resource detectors run.
+    ///
+    /// # Errors
+    /// Returns an error if the configuration file cannot be used, or if a variable makes [`Self::build`] fail.
+    pub fn check(mut self) -> Result<Vec<ConfigError>, ConfigError> {
+        self.complete()?;
+        let mut warnings = self.env.take_warnings();
+        if !self.model.ignored.is_empty() {
+            let ignored =
+                format!("does not refer to these variables, so they have no effect: {}", self.model.ignored.join(", "));
+            warnings.push(ConfigError::state(declarative::CONFIG_FILE, ignored));
+        }
+        Ok(warnings)
+    }
+
+    /// Completes the model from the configuration file or from the variables. Returns the file, and the environment that it gives to
+    /// integrations. The environment of this builder has the warnings, also of a failure.
+    fn complete(&mut self) -> Result<Option<(Tree, Env)>, ConfigError> {
+        let file = match self.model.file.take() {
+            Some(tree) => Some(tree),
+            None => read_file(&self.env, self.components)?,
+        };
+        let (env, components) = (&self.env, self.components);
+        let Some(tree) = file else {
+            if let Some(level) = diag::level_of(env) {
+                diag::set_max_level(level);
+            }
+            config::warn_of_unknown(env);
+            config::warn_of_old_conventions(env);
+            self.model.complete(env, components, self.handles_termination)?;
+            return Ok(None);
+        };
+        let of_file = self.model.complete_from_file(&tree, env, components, self.handles_termination)?;
+        config::warn_of_old_conventions(&of_file);
+        of_file.take_warnings().into_iter().for_each(|warning| env.warn(warning));
+        Ok(Some((tree, of_file)))
     }
 }
 

@@ -36,6 +36,9 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
     if INTERNAL.contains(&name) {
         return Some("nothing depends on examples, benches, fuzz, tests or xtask");
     }
+    if name == "telemark-cli" {
+        return Some("nothing depends on the command `cargo telemark`");
+    }
     if name == "opentelemetry_sdk"
         && is_shipped
         && !matches!(place, "benches" | "tests")

@@ -1,0 +1,246 @@
+//! What the outcome of a probe means, in plain words, and what to do.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use telemark_sdk::{ExportError, ResponseStatus};
+
+use crate::probe::{Outcome, Target};
+
+/// The names of settings, which differ between variables and a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    pub(crate) is_file: bool,
+}
+
+impl Words {
+    fn endpoint(self) -> &'static str {
+        if self.is_file { "the exporter's `endpoint`" } else { "OTEL_EXPORTER_OTLP_ENDPOINT" }
+    }
+
+    fn headers(self) -> &'static str {
+        if self.is_file { "the exporter's `headers`" } else { "OTEL_EXPORTER_OTLP_HEADERS" }
+    }
+
+    fn certificate(self) -> &'static str {
+        if self.is_file { "the exporter's `tls.ca_file`" } else { "OTEL_EXPORTER_OTLP_CERTIFICATE" }
+    }
+
+    /// Returns how to choose the protocol that is not in use.
+    fn other_protocol(self, is_grpc: bool) -> &'static str {
+        match (self.is_file, is_grpc) {
+            (true, true) => "replace `otlp_grpc` by `otlp_http`",
+            (true, false) => "replace `otlp_http` by `otlp_grpc`",
+            (false, true) => "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+            (false, false) => "set OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+        }
+    }
+}
+
+/// The meaning of an outcome that is not simply good.
+#[derive(Debug)]
+pub(crate) struct Advice {
+    /// The exporter's own words.
+    pub(crate) finding: String,
+    /// What the finding means and what to do.
+    pub(crate) text: String,
+    /// True if telemetry arrives nevertheless.
+    pub(crate) is_note: bool,
+}
+
+pub(crate) fn advice(outcome: &Outcome, target: &Target<'_>, words: Words) -> Option<Advice> {
+    let (finding, text, is_note) = match outcome {
+        Outcome::Accepted => return None,
+        Outcome::Partial { rejected: true, message } => (
+            format!("{} rejected the probe: {message}", target.destination),
+            "The receiver reads the requests, but its rules reject the data. Look for limits, filters and required attributes there."
+                .to_owned(),
+            false,
+        ),
+        Outcome::Partial { rejected: false, message } if message.starts_with("accepted, but") => (
+            format!("{} {message}", target.destination),
+            format!("A web server that accepts everything answers like this. Check that {} is an OTLP receiver.", words.endpoint()),
+            false,
+        ),
+        Outcome::Partial { rejected: false, message } => {
+            (format!("{} accepted the probe with a warning: {message}", target.destination), String::new(), true)
+        }
+        Outcome::Failed(error) => (error.to_string(), failed(error, target, words), false),
+    };
+    Some(Advice { finding, text, is_note })
+}
+
+fn failed(error: &ExportError, target: &Target<'_>, words: Words) -> String {
+    match error.response() {
+        Some(ResponseStatus::Http(status)) => refused_over_http(status, target, words),
+        Some(ResponseStatus::Rpc(status)) => refused_over_grpc(status, error, target, words),
+        _ => unanswered(error, target, words),
+    }
+}
+
+fn refused_over_http(status: u16, target: &Target<'_>, words: Words) -> String {
+    let endpoint = words.endpoint();
+    match status {
+        300..=399 => format!("Exporters follow no redirects. Set {endpoint} to the address that the receiver names."),
+        400 => format!(
+            "The server cannot read OTLP. Check that {endpoint} is an OTLP receiver and that no proxy changes the body."
+        ),
+        401 | 403 => credentials(target, words),
+        404 => format!(
+            "The server has no such path. Receivers take {}; a path that the vendor documents belongs into {endpoint}. \
+             A receiver may also lack this signal.",
+            "/v1/traces, /v1/metrics and /v1/logs"
+        ),
+        405 => format!("The path takes no POST, so it is not that of an OTLP receiver. Check {endpoint}."),
+        408 | 502 | 503 | 504 => unavailable(),
+        413 => too_large(),
+        415 => {
+            "The receiver does not take this encoding. Use http/protobuf, which every OTLP receiver takes.".to_owned()
+        }
+        429 => limited(),
+        500..=599 => "The receiver has failed. Its own log says why.".to_owned(),
+        _ => format!("The receiver refuses the request for good. Check {endpoint} and the receiver's log."),
+    }
+}
+
+fn refused_over_grpc(status: &str, error: &ExportError, target: &Target<'_>, words: Words) -> String {
+    match status {
+        // A server that does not speak gRPC answers with an HTTP status alone.
+        _ if error.to_string().contains("without a gRPC status") => other_protocol(target, words),
+        "UNAUTHENTICATED" | "PERMISSION_DENIED" => credentials(target, words),
+        "UNIMPLEMENTED" => "The server speaks gRPC, but does not take this signal over OTLP. Enable it there, or turn the signal's exporter off \
+             with none."
+            .to_owned(),
+        "UNAVAILABLE" => unavailable(),
+        "RESOURCE_EXHAUSTED" if error.is_too_large() => too_large(),
+        "OUT_OF_RANGE" if error.is_too_large() => too_large(),
+        "RESOURCE_EXHAUSTED" => limited(),
+        "DEADLINE_EXCEEDED" => "The receiver ran out of time. It is overloaded, or its own exporter is stuck.".to_owned(),
+        "INVALID_ARGUMENT" => "The receiver reads the requests, but its rules reject the data. Its log says why.".to_owned(),
+        _ => format!("The receiver refuses the request. Check {} and the receiver's log.", words.endpoint()),
+    }
+}
+
+fn credentials(target: &Target<'_>, words: Words) -> String {
+    let setting = words.headers();
+    match &*target.headers() {
+        [] => format!(
+            "The receiver wants credentials and none are sent. Set {setting}, for example to authorization=Bearer%20TOKEN."
+        ),
+        names => format!(
+            "The receiver refuses the credentials in {}. Check in {setting} that the value is complete, has not expired and may write this \
+             signal. Blanks are written as %20 in variables.",
+            names.join(", ")
+        ),
+    }
+}
+
+fn unavailable() -> String {
+    "The receiver, or a proxy in front of it, cannot take data now. The exporter tries again until its timeout. If this lasts, look at the \
+     receiver's load and at the server behind it."
+        .to_owned()
+}
+
+fn too_large() -> String {
+    "Even a single item is too large for the receiver or for a proxy in front of it. Raise the limit there, such as max_recv_msg_size_mib or \
+     client_max_body_size."
+        .to_owned()
+}
+
+fn limited() -> String {
+    "The receiver limits how much it takes. Send less, with a sampler for example, or raise the quota.".to_owned()
+}
+
+/// Returns the advice for a server that speaks another protocol.
+fn other_protocol(target: &Target<'_>, words: Words) -> String {
+    let (ours, theirs, port) = if target.is_grpc() { ("gRPC", "HTTP", 4317) } else { ("HTTP", "gRPC", 4318) };
+    format!(
+        "The server at {} does not speak OTLP over {ours}. If it takes OTLP over {theirs}, {}; if not, set {} to the port for {ours}, \
+         usually {port}.",
+        place(target),
+        words.other_protocol(target.is_grpc()),
+        words.endpoint()
+    )
+}
+
+fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String {
+    let message = error.to_string();
+    let place = place(target);
+    let endpoint = words.endpoint();
+    if message.contains("is not HTTP/") {
+        return other_protocol(target, words);
+    }
+    if message.starts_with("no TLS connection") || message.contains("certificate") {
+        return format!(
+            "The server does not speak TLS, or its certificate is not trusted. Write http:// if the receiver has no TLS, and set {} for a \
+             private authority.",
+            words.certificate()
+        );
+    }
+    if message.starts_with("cannot connect") {
+        return match (cause(error), listens_on_the_other_port(target)) {
+            (_, Some(other)) => format!(
+                "Nothing listens at {place}, but port {other} does, which is usually that of OTLP over {}. To use it, {} and name that port in {endpoint}.",
+                if target.is_grpc() { "HTTP" } else { "gRPC" },
+                words.other_protocol(target.is_grpc())
+            ),
+            (Some(ErrorKind::ConnectionRefused), None) => format!(
+                "Nothing listens at {place}. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, or set {endpoint} \
+                 to its address. In a container, localhost is the container itself."
+            ),
+            (Some(ErrorKind::TimedOut), None) => {
+                format!(
+                    "{place} does not respond at all. Check {endpoint}, and whether a firewall or a network policy drops packets."
+                )
+            }
+            (_, None) => format!(
+                "The host cannot be reached. Check the name in {endpoint}, and whether it resolves on this machine."
+            ),
+        };
+    }
+    if error.is_timeout() {
+        return format!(
+            "The server accepts connections, but has not responded within {:?}. It is overloaded or stuck, or {} is not the port of an OTLP \
+             receiver.",
+            target.limit(),
+            target.port
+        );
+    }
+    let with_tls = if target.uses_tls() { "" } else { ", a receiver that expects https" };
+    format!(
+        "The server closed the connection without a response. Typical causes are a proxy that limits connections{with_tls}, and a receiver for \
+         another protocol. Check {endpoint} and the server's log."
+    )
+}
+
+fn place(target: &Target<'_>) -> String {
+    if target.host.contains(':') {
+        format!("[{}]:{}", target.host, target.port)
+    } else {
+        format!("{}:{}", target.host, target.port)
+    }
+}
+
+/// Returns the kind of the innermost input or output error.
+fn cause(error: &ExportError) -> Option<ErrorKind> {
+    let mut next = error.source();
+    let mut kind = None;
+    while let Some(source) = next {
+        kind = source.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        next = source.source();
+    }
+    kind
+}
+
+/// Returns the default port of the other protocol if the exporter uses the default port of its own and only the other one is open.
+fn listens_on_the_other_port(target: &Target<'_>) -> Option<u16> {
+    let other = match (target.is_grpc(), target.port) {
+        (true, 4317) => 4318,
+        (false, 4318) => 4317,
+        _ => return None,
+    };
+    let mut addresses = (&*target.host, other).to_socket_addrs().ok()?;
+    addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()).then_some(other)
+}

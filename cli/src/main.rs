@@ -1,0 +1,88 @@
+//! `cargo telemark`: finds out why no telemetry arrives, and checks and writes configuration files.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `arguments` | what the command line asks for |
+//! | `configuration` | resolves the configuration as a program does, and reads its parts |
+//! | `doctor` | the report: the configuration, the probes, and all problems |
+//! | `probe` | one span, metric or log record, sent with the configured exporter |
+//! | `advice` | what a failed probe means and what to do |
+//! | `clock` | compares the clock with the receiver's |
+//! | `lockfile` | versions and features in Cargo.lock |
+
+mod advice;
+mod arguments;
+mod clock;
+mod configuration;
+mod doctor;
+mod lockfile;
+mod probe;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use arguments::{HELP, Parsed};
+use configuration::Configuration;
+
+/// The exit status if there is a problem.
+const PROBLEMS: u8 = 1;
+/// The exit status if the arguments cannot be understood.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let variables = variables();
+    match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Parsed::Help) => say(HELP),
+        Ok(Parsed::Version) => say(concat!("cargo-telemark ", env!("CARGO_PKG_VERSION"))),
+        Ok(Parsed::Doctor { sends, lockfile }) => {
+            let findings = doctor::run(&variables, sends, lockfile.as_deref());
+            say(&findings.to_string());
+            status(findings.has_problems())
+        }
+        Ok(Parsed::Check(file)) => check(&variables, &file),
+        Ok(Parsed::FromEnv) => from_env(&variables),
+        Err(invalid) => {
+            complain(&format!("cargo telemark: {invalid}"));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Returns the variables of the process, which the configuration and its checks read several times.
+#[allow(clippy::disallowed_methods, reason = "`Env` takes them from here, so that a check can leave some out")]
+fn variables() -> Vec<(String, OsString)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+}
+
+fn check(variables: &[(String, OsString)], file: &Path) -> ExitCode {
+    let configuration = Configuration::of_file(file, variables);
+    let problems = configuration.problems();
+    if problems.is_empty() {
+        return say(&format!("{}: no problems", file.display()));
+    }
+    problems.iter().for_each(|problem| complain(problem));
+    status(true)
+}
+
+fn from_env(variables: &[(String, OsString)]) -> ExitCode {
+    let configuration = Configuration::of_variables(variables);
+    say(configuration.written().trim_end());
+    configuration.problems().iter().for_each(|problem| complain(&format!("cargo telemark: {problem}")));
+    status(!configuration.problems().is_empty())
+}
+
+fn status(has_problems: bool) -> ExitCode {
+    if has_problems { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS }
+}
+
+/// Writes a line to standard output. A reader that has gone away is no failure.
+fn say(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

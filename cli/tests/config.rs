@@ -1,0 +1,147 @@
+//! `cargo telemark config`: checks files, and writes them from variables.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use support::run;
+
+/// A file that exists for one test.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("telemark-cli-{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Temporary(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[track_caller]
+fn check(name: &str, text: &str, expected: &str) {
+    let file = Temporary::new(name, text);
+    let (status, text) = run(&["config", "check", file.path()], &[("TOKEN", "s3cret")]);
+    assert_eq!(text.replace(file.path(), "FILE").trim_end(), expected);
+    assert_eq!(status, i32::from(!expected.ends_with("no problems")));
+}
+
+#[test]
+fn a_file_without_problems() {
+    check(
+        "well",
+        "file_format: '1.2'\n\
+         tracer_provider:\n  processors:\n    - batch: {exporter: {otlp_http: {headers_list: 'authorization=${TOKEN}'}}}\n",
+        "FILE: no problems",
+    );
+}
+
+#[test]
+fn all_problems_are_said_at_once() {
+    check(
+        "broken",
+        "file_format: '1.2'\n\
+         tracer_provider:\n  processors:\n    - batch:\n        exporter:\n          otlp_http: {endpoint: 'ftp://h', timeout: soon}\n\
+         samplr: {}\n",
+        "configuration: FILE cannot be used, 3 problems\n  \
+         line 6, column 33: tracer_provider.processors[0].batch.exporter.otlp_http.endpoint=\"ftp://h\" cannot be used: expected a URL such as \
+         http://localhost:4318 or https://host/path\n  \
+         line 6, column 53: tracer_provider.processors[0].batch.exporter.otlp_http.timeout=\"soon\" cannot be used: expected a whole number \
+         of at least 0\n  \
+         line 7, column 1: samplr is no property of the configuration: expected one of file_format, disabled, log_level, attribute_limits, \
+         resource, propagator, tracer_provider, meter_provider, logger_provider, instrumentation/development and distribution",
+    );
+    let unfinished = "line 2, column 1: while parsing a node, did not find expected node content";
+    check("yaml", "a: [", &format!("configuration: FILE cannot be used, one problem\n  {unfinished}"));
+}
+
+#[test]
+fn a_check_leaves_ports_and_files_alone() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let page = format!(
+        "meter_provider: {{readers: [{{pull: {{exporter: {{prometheus/development: {{host: 127.0.0.1, port: {port}}}}}}}}}]}}"
+    );
+    check("port", &format!("file_format: '1.2'\n{page}\n"), "FILE: no problems");
+    let output = std::env::temp_dir().join(format!("telemark-cli-{}.jsonl", std::process::id()));
+    let lines = format!(
+        "tracer_provider: {{processors: [{{simple: {{exporter: {{otlp_file/development: {{output_stream: 'file://{}'}}}}}}}}]}}",
+        output.display()
+    );
+    check("file", &format!("file_format: '1.2'\n{lines}\n"), "FILE: no problems");
+    assert!(!output.exists());
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let (status, text) = run(&["config", "check", "/nowhere/otel.yaml"], &[]);
+    assert!(
+        text.starts_with("OTEL_CONFIG_FILE=\"/nowhere/otel.yaml\" cannot be used: expected a file that can be read"),
+        "{text}"
+    );
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn the_file_of_the_variables_passes_the_check_and_has_their_effect() {
+    let variables = [
+        ("OTEL_SERVICE_NAME", "shop"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ];
+    let (status, written) = run(&["config", "from-env"], &variables);
+    assert_eq!(status, 0, "{written}");
+    assert!(!written.contains("s3cret") && written.contains("${OTEL_EXPORTER_OTLP_HEADERS}"), "{written}");
+    let file = Temporary::new("written", &written);
+    let header = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret");
+    let (status, text) = run(&["config", "check", file.path()], &[header]);
+    assert_eq!((status, text.replace(file.path(), "FILE")), (0, "FILE: no problems\n".to_owned()));
+    // The doctor sees the same configuration in both.
+    let doctor = |variables: &[(&str, &str)]| {
+        let (_, text) = run(&["doctor", "--no-send", "--lock-file", "tests/two_versions.lock"], variables);
+        text.lines()
+            .filter(|line| !line.starts_with("configuration"))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    let of_file = doctor(&[header, ("OTEL_CONFIG_FILE", file.path())]);
+    assert!(of_file.contains("sampler       parent_based(trace_id_ratio_based(0.25))\n"), "{of_file}");
+    assert_eq!(
+        of_file,
+        doctor(&variables).replace("metrics       prometheus\n", "metrics       prometheus/development\n")
+    );
+}
+
+#[test]
+fn variables_that_cannot_be_written_are_said() {
+    let (status, text) =
+        run(&["config", "from-env"], &[("OTEL_TRACES_SAMPLER_ARG", "2"), ("OTEL_TRACES_SAMPLER", "traceidratio")]);
+    assert!(
+        text.ends_with("cargo telemark: OTEL_TRACES_SAMPLER_ARG=\"2\" cannot be used: expected a number from 0 to 1\n"),
+        "{text}"
+    );
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn usage() {
+    let (status, text) = run(&["docter"], &[]);
+    assert_eq!((status, &*text), (2, "cargo telemark: the command \"docter\" is not known; see --help\n"));
+    let (status, text) = run(&["--help"], &[]);
+    assert!(status == 0 && text.contains("cargo telemark doctor"), "{text}");
+}

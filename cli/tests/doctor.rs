@@ -1,0 +1,373 @@
+//! `cargo telemark doctor` against each failure of a receiver and each mistake in a configuration, as text.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::net::{SocketAddr, TcpListener};
+
+use support::{Script, grpc, http, run};
+
+const LOCK: &str = "tests/fixture.lock";
+/// Leaves one signal, so that each text appears once.
+const TRACES: [(&str, &str); 3] =
+    [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none"), ("OTEL_SERVICE_NAME", "shop")];
+
+fn doctor(variables: &[(&str, &str)]) -> (i32, String) {
+    run(&["doctor", "--lock-file", LOCK], &[&TRACES, variables].concat())
+}
+
+/// Compares the problems at this address, without their number, with `expected`.
+#[track_caller]
+fn check_at(address: SocketAddr, variables: &[(&str, &str)], expected: &str) {
+    let endpoint = format!("http://{address}");
+    let (status, text) = doctor(&[&[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)], variables].concat());
+    let text = text.replace(&address.port().to_string(), "PORT");
+    let problems = text.split_once("\n1. ").map_or("", |(_, problems)| problems);
+    assert_eq!(problems.trim_end(), expected, "{text}");
+    assert_eq!(status, i32::from(!expected.is_empty()), "{text}");
+}
+
+#[track_caller]
+fn check(script: Script, expected: &str) {
+    check_at(http(script, ""), &[], expected);
+}
+
+#[track_caller]
+fn check_grpc(headers: &'static [(&'static str, &'static str)], message: &'static [u8], expected: &str) {
+    check_at(grpc(headers, message), &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], expected);
+}
+
+#[test]
+fn a_receiver_that_accepts_everything() {
+    let address = http(Script::status("200 OK"), "");
+    let endpoint = format!("http://{address}");
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_SERVICE_NAME", "shop")];
+    let (status, text) = run(&["doctor", "--lock-file", LOCK], &variables);
+    let expected = "configuration the environment variables\n\
+                    traces        http/protobuf to http://127.0.0.1:PORT/v1/traces, timeout 10s\n\
+                    metrics       http/protobuf to http://127.0.0.1:PORT/v1/metrics, timeout 10s\n\
+                    logs          http/protobuf to http://127.0.0.1:PORT/v1/logs, timeout 10s\n\
+                    sampler       parent_based(always_on)\n\
+                    propagators   tracecontext, baggage\n\
+                    service       shop\n\
+                    arrived       traces, metrics, logs\n\
+                    \nno problems\n";
+    assert_eq!(text.replace(&address.port().to_string(), "PORT"), expected);
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn a_receiver_over_grpc() {
+    check_grpc(&[("grpc-status", "0")], b"\0\0\0\0\0", "");
+}
+
+#[test]
+fn nobody_listens() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    check_at(
+        address,
+        &[],
+        "traces: cannot connect to http://127.0.0.1:PORT/v1/traces: Connection refused (os error 111)\n   \
+         Nothing listens at 127.0.0.1:PORT. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, or set \
+         OTEL_EXPORTER_OTLP_ENDPOINT to its address. In a container, localhost is the container itself.",
+    );
+}
+
+#[test]
+fn a_host_that_does_not_exist() {
+    let (status, text) = doctor(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318")]);
+    assert!(
+        text.ends_with(
+            "\n   The host cannot be reached. Check the name in OTEL_EXPORTER_OTLP_ENDPOINT, and whether it resolves on this machine.\n"
+        ),
+        "{text}"
+    );
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn refusals_over_http() {
+    const URL: &str = "traces: http://127.0.0.1:PORT/v1/traces answered";
+    check(
+        Script::response("400 Bad Request", "", b"what is this"),
+        &format!(
+            "{URL} 400 Bad Request: what is this\n   The server cannot read OTLP. Check that OTEL_EXPORTER_OTLP_ENDPOINT is an OTLP receiver \
+             and that no proxy changes the body."
+        ),
+    );
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        check(
+            Script::status(status),
+            &format!(
+                "{URL} {status}\n   The receiver wants credentials and none are sent. Set OTEL_EXPORTER_OTLP_HEADERS, for example to \
+                 authorization=Bearer%20TOKEN."
+            ),
+        );
+    }
+    check(
+        Script::status("404 Not Found"),
+        &format!(
+            "{URL} 404 Not Found\n   The server has no such path. Receivers take /v1/traces, /v1/metrics and /v1/logs; a path that the \
+             vendor documents belongs into OTEL_EXPORTER_OTLP_ENDPOINT. A receiver may also lack this signal."
+        ),
+    );
+    check(
+        Script::status("405 Method Not Allowed"),
+        &format!(
+            "{URL} 405 Method Not Allowed\n   The path takes no POST, so it is not that of an OTLP receiver. Check \
+             OTEL_EXPORTER_OTLP_ENDPOINT."
+        ),
+    );
+    check(
+        Script::status("413 Payload Too Large"),
+        &format!(
+            "{URL} 413 Payload Too Large\n   Even a single item is too large for the receiver or for a proxy in front of it. Raise the limit \
+             there, such as max_recv_msg_size_mib or client_max_body_size."
+        ),
+    );
+    check(
+        Script::status("415 Unsupported Media Type"),
+        &format!(
+            "{URL} 415 Unsupported Media Type\n   The receiver does not take this encoding. Use http/protobuf, which every OTLP receiver \
+             takes."
+        ),
+    );
+    check(
+        Script::response("429 Too Many Requests", "retry-after: 60\r\n", b""),
+        &format!(
+            "{URL} 429 Too Many Requests\n   The receiver limits how much it takes. Send less, with a sampler for example, or raise the \
+             quota."
+        ),
+    );
+    check(
+        Script::status("503 Service Unavailable"),
+        &format!(
+            "{URL} 503 Service Unavailable\n   The receiver, or a proxy in front of it, cannot take data now. The exporter tries again until \
+             its timeout. If this lasts, look at the receiver's load and at the server behind it."
+        ),
+    );
+    check(
+        Script::status("500 Internal Server Error"),
+        &format!("{URL} 500 Internal Server Error\n   The receiver has failed. Its own log says why."),
+    );
+}
+
+#[test]
+fn credentials_are_named_and_never_shown() {
+    let address = http(Script::response("401 Unauthorized", "", b"bad token s3cret"), "");
+    let endpoint = format!("http://{address}");
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret,x-tenant=s3cret"),
+    ];
+    let (_, text) = doctor(&variables);
+    assert!(text.contains("timeout 10s, headers authorization x-tenant\n"), "{text}");
+    assert!(
+        text.ends_with(
+            "\n   The receiver refuses the credentials in authorization, x-tenant. Check in OTEL_EXPORTER_OTLP_HEADERS that the value is \
+             complete, has not expired and may write this signal. Blanks are written as %20 in variables.\n"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[test]
+fn refusals_over_grpc() {
+    const URL: &str = "http://127.0.0.1:PORT/opentelemetry.proto.collector.trace.v1.TraceService/Export answered";
+    check_grpc(
+        &[("grpc-status", "14"), ("grpc-message", "no backend")],
+        b"",
+        &format!(
+            "traces: {URL} UNAVAILABLE: no backend\n   The receiver, or a proxy in front of it, cannot take data now. The exporter tries \
+             again until its timeout. If this lasts, look at the receiver's load and at the server behind it."
+        ),
+    );
+    check_grpc(
+        &[("grpc-status", "16"), ("grpc-message", "who are you")],
+        b"",
+        &format!(
+            "traces: {URL} UNAUTHENTICATED: who are you\n   The receiver wants credentials and none are sent. Set \
+             OTEL_EXPORTER_OTLP_HEADERS, for example to authorization=Bearer%20TOKEN."
+        ),
+    );
+    check_grpc(
+        &[("grpc-status", "12"), ("grpc-message", "unknown service")],
+        b"",
+        &format!(
+            "traces: {URL} UNIMPLEMENTED: unknown service\n   The server speaks gRPC, but does not take this signal over OTLP. Enable it \
+             there, or turn the signal's exporter off with none."
+        ),
+    );
+    check_grpc(
+        &[("grpc-status", "8"), ("grpc-message", "quota")],
+        b"",
+        &format!(
+            "traces: {URL} RESOURCE_EXHAUSTED: quota\n   The receiver limits how much it takes. Send less, with a sampler for example, or \
+             raise the quota."
+        ),
+    );
+}
+
+/// Compares only the advice: the words of the operating system and of libraries before it vary.
+#[track_caller]
+fn check_advice(address: SocketAddr, variables: &[(&str, &str)], expected: &str) {
+    let endpoint = format!("http://{address}");
+    let (status, text) = doctor(&[&[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)], variables].concat());
+    let text = text.replace(&address.port().to_string(), "PORT");
+    assert!(text.contains("\n1. traces: ") && text.ends_with(&format!("\n   {expected}\n")), "{text}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn the_wrong_protocol() {
+    check_advice(
+        http(Script::status("200 OK"), ""),
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+        "The server at 127.0.0.1:PORT does not speak OTLP over gRPC. If it takes OTLP over HTTP, set \
+         OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; if not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for gRPC, usually 4317.",
+    );
+    check_advice(
+        grpc(&[("grpc-status", "0")], b"\0\0\0\0\0"),
+        &[],
+        "The server at 127.0.0.1:PORT does not speak OTLP over HTTP. If it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; if \
+         not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318.",
+    );
+}
+
+#[test]
+fn connections_that_fail() {
+    check_advice(
+        http(Script::Reset, ""),
+        &[],
+        "The server closed the connection without a response. Typical causes are a proxy that limits connections, a receiver that expects \
+         https, and a receiver for another protocol. Check OTEL_EXPORTER_OTLP_ENDPOINT and the server's log.",
+    );
+    check_advice(
+        http(Script::Reply(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()), ""),
+        &[],
+        "The server at 127.0.0.1:PORT does not speak OTLP over HTTP. If it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; if \
+         not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318.",
+    );
+    check_at(
+        http(Script::Hang, ""),
+        &[("OTEL_EXPORTER_OTLP_TIMEOUT", "300")],
+        "traces: no response from http://127.0.0.1:PORT/v1/traces in time\n   The server accepts connections, but has not responded within \
+         300ms. It is overloaded or stuck, or PORT is not the port of an OTLP receiver.",
+    );
+}
+
+#[test]
+fn responses_that_are_no_full_success() {
+    check(
+        Script::response("200 OK", "content-type: application/x-protobuf\r\n", b"\x0a\x0b\x08\x01\x12\x07too old"),
+        "traces: http/protobuf to http://127.0.0.1:PORT/v1/traces rejected the probe: too old\n   \
+         The receiver reads the requests, but its rules reject the data. Look for limits, filters and required attributes there.",
+    );
+    check(
+        Script::response("200 OK", "content-type: text/html\r\n", b"<html>hello</html>"),
+        "traces: http/protobuf to http://127.0.0.1:PORT/v1/traces accepted, but the response is not OTLP\n   \
+         A web server that accepts everything answers like this. Check that OTEL_EXPORTER_OTLP_ENDPOINT is an OTLP receiver.",
+    );
+    let address = http(Script::response("200 OK", "", b"\x0a\x09\x12\x07be nice"), "");
+    let (status, text) = doctor(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"))]);
+    assert!(text.contains("accepted the probe with a warning: be nice\n") && status == 0, "{text}");
+}
+
+#[test]
+fn one_problem_of_all_signals_is_said_once() {
+    let address = http(Script::status("403 Forbidden"), "");
+    let endpoint = format!("http://{address}");
+    let (_, text) = run(&["doctor", "--lock-file", LOCK], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]);
+    assert!(text.contains("\n1 problem\n\n1. traces, metrics, logs: http://"), "{text}");
+    assert!(
+        text.contains("note          service.name is not set, so the program appears as unknown_service\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_clock_that_is_off() {
+    let (status, text) = {
+        let address = http(Script::status("200 OK"), "date: Sun, 06 Nov 1994 08:49:37 GMT");
+        doctor(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"))])
+    };
+    assert!(text.contains("\n1. this machine's clock is ") && text.contains(" s ahead of the receiver's\n"), "{text}");
+    assert_eq!(status, 1);
+}
+
+/// Compares the problems of these variables, which are found without sending anything.
+#[track_caller]
+fn check_variables(variables: &[(&str, &str)], expected: &str) {
+    let variables = [&[("OTEL_SERVICE_NAME", "shop")], variables].concat();
+    let (status, text) = run(&["doctor", "--no-send", "--lock-file", LOCK], &variables);
+    let problems = text.split_once("\n1. ").map_or("", |(_, problems)| problems);
+    assert_eq!(problems.trim_end(), expected, "{text}");
+    assert_eq!(status, i32::from(!expected.is_empty()));
+}
+
+#[test]
+fn variables_that_turn_telemetry_off() {
+    check_variables(&[], "");
+    check_variables(
+        &[("OTEL_SDK_DISABLED", "true")],
+        "OTEL_SDK_DISABLED=true turns telemetry off\n   Nothing is recorded or sent, whatever code says. Remove the setting.",
+    );
+    check_variables(
+        &[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")],
+        "no signal has an exporter\n   Set OTEL_TRACES_EXPORTER=otlp.",
+    );
+    let advice = "\n   Use parentbased_always_on, or traceidratio with a ratio above 0; in a file parent_based or trace_id_ratio_based.";
+    check_variables(
+        &[("OTEL_TRACES_SAMPLER", "parentbased_always_off")],
+        &format!("the sampler always_off (OTEL_TRACES_SAMPLER) drops every trace that starts here{advice}"),
+    );
+    check_variables(
+        &[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")],
+        &format!(
+            "the sampler trace_id_ratio_based (OTEL_TRACES_SAMPLER_ARG) drops every trace that starts here{advice}"
+        ),
+    );
+}
+
+#[test]
+fn variables_without_effect() {
+    check_variables(
+        &[("OTEL_EXPORTER_OLTP_ENDPOINT", "http://a:1")],
+        "environment: OTEL_EXPORTER_OLTP_ENDPOINT has no effect, is OTEL_EXPORTER_OTLP_ENDPOINT meant?",
+    );
+    check_variables(
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http")],
+        "OTEL_EXPORTER_OTLP_PROTOCOL=\"http\" cannot be used: expected one of http/protobuf, http/json, grpc",
+    );
+    check_variables(
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318")],
+        "OTEL_EXPORTER_OTLP_ENDPOINT=\"localhost:4318\" cannot be used: expected a URL such as http://localhost:4318 or https://host/path",
+    );
+}
+
+#[test]
+fn features_that_are_off() {
+    check_variables(
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://receiver")],
+        "an https endpoint needs the feature `tls` of telemark, which is off in Cargo.lock\n   Enable it: cargo add telemark --features tls",
+    );
+    check_variables(
+        &[("OTEL_TRACES_EXPORTER", "viewer"), ("OTEL_PROPAGATORS", "xray")],
+        "the exporter viewer needs the feature `viewer` of telemark, which is off in Cargo.lock\n   \
+         Enable it: cargo add telemark --features viewer\n\n\
+         2. the propagator xray needs the feature `xray` of telemark, which is off in Cargo.lock\n   \
+         Enable it: cargo add telemark --features xray",
+    );
+}
+
+#[test]
+fn a_second_version_of_opentelemetry() {
+    let variables = [("OTEL_SERVICE_NAME", "shop")];
+    let (status, text) = run(&["doctor", "--no-send", "--lock-file", "tests/two_versions.lock"], &variables);
+    let expected = "\n1. Cargo.lock has opentelemetry 0.33.1 and 0.30.0; 0.30.0 comes through shop 1.0.0 → legacy 1.2.0 → opentelemetry \
+                    0.30.0\n   Update legacy 1.2.0 to a version that uses opentelemetry 0.33. Spans, contexts and globals of one version do \
+                    not exist for the other.\n";
+    assert!(text.ends_with(expected), "{text}");
+    assert_eq!(status, 1);
+}
