@@ -78,6 +78,15 @@ impl Drop for Numbered {
 
 const CHANGES: usize = 1000;
 
+/// Sets its flag when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Threads start roots with children while the sampler changes. Every span is recorded exactly when it was sampled at its start, and
 /// the thread that changes the sampler sees each change at once.
 #[test]
@@ -117,6 +126,8 @@ fn a_thousand_changes_under_load_lose_no_span_and_confuse_none() {
             }
         };
         let threads = [(); 3].map(|()| scope.spawn(load));
+        // Ends the threads also if an assertion fails.
+        let over = Over(&is_over);
         for number in 1..=CHANGES {
             set(number);
             let before = started.load(Ordering::Relaxed);
@@ -128,7 +139,7 @@ fn a_thousand_changes_under_load_lose_no_span_and_confuse_none() {
                 thread::yield_now();
             }
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         // Joined one by one, because the end of the scope does not wait for what threads keep.
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
@@ -449,7 +460,7 @@ fn a_shorter_delay_applies_at_once_to_the_exporters_without_a_schedule_of_their_
     let spans = InMemoryExporter::<Traces>::new();
     let (records, metrics) = (InMemoryExporter::<Logs>::new(), InMemoryExporter::<Metrics>::new());
     let make: fn(Node<'_>) -> Result<Pipeline<Traces>, ConfigError> = |_| {
-        let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(3600));
+        let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(7200));
         Ok(Pipeline::batched(OWN.get_or_init(InMemoryExporter::new).clone(), move |_| config))
     };
     let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_TRACES_EXPORTER", "own")]))

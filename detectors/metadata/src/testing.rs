@@ -15,7 +15,7 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// A start, and then the same bytes until the client closes.
     Endless(&'static [u8], &'static [u8]),
-    /// One byte at a time, with pauses.
+    /// A response of a thousand bytes, one at a time, with pauses that add up to seconds.
     Dripping,
     /// Nothing, until the client closes.
     Silence,
@@ -124,7 +124,10 @@ fn send(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
             // The pause ends early when the client closes.
             stream.set_read_timeout(Some(Duration::from_millis(5)))?;
-            while !is_closed(stream) {
+            for _ in 0..1000 {
+                if is_closed(stream) {
+                    break;
+                }
                 stream.write_all(b"x")?;
             }
             Ok(())

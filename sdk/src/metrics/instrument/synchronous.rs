@@ -142,8 +142,9 @@ impl<A> BoundToOne<A> {
         BoundToOne { series, checks, aggregate: PhantomData }
     }
 
-    /// Records a first measurement of a thread, or one that only some aggregations accept.
+    /// Records a first measurement of a thread, or one that only some meters or aggregations accept.
     #[cold]
+    #[inline(never)]
     fn measure_otherwise<T: Measured>(&self, value: T) {
         measure_in_turn(std::slice::from_ref(&self.series), &self.checks, value);
         context::make_ready();

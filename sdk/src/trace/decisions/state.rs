@@ -7,8 +7,7 @@ use std::thread::LocalKey;
 use opentelemetry::InstrumentationScope;
 
 use super::TracerConfig;
-use crate::control::{ConfigOf, Configs, Configurator};
-use crate::control::{Flags, State, Switch, Switches};
+use crate::control::{ConfigOf, Configs, Configurator, Flags, State, Switch, Switches};
 use crate::error::{Contained, ExportError, catch};
 use crate::process::unless_stuck;
 use crate::sampling::{Decision, Sampler, SamplingRequest, SamplingResult, shut_down};
@@ -90,14 +89,13 @@ impl Decisions {
     /// Asks the sampler. A sampler that panics drops the span.
     #[inline]
     pub(in crate::trace) fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-        match self.sampler.with(|sampler| catch(|| sampler.sample(request))) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) => {
-                crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
-                SamplingResult::new(Decision::Drop)
-            }
-            None => SamplingResult::new(Decision::Drop),
+        // Written in place, because the result is large, and each of the closures would copy it.
+        let mut result = SamplingResult::new(Decision::Drop);
+        let asked = self.sampler.with(|sampler| catch(|| result = sampler.sample(request)));
+        if let Some(Err(_)) = asked {
+            crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
         }
+        result
     }
 
     /// Returns the sampler's description.
