@@ -117,9 +117,9 @@ impl Configuration {
         self.tree.as_ref().map(|tree| Printed::new(tree).to_string()).unwrap_or_default()
     }
 
-    /// Returns the configuration with its defaults.
-    pub(crate) fn completed(&self) -> Tree {
-        self.tree.as_ref().map_or_else(|| Tree::new("", Item::new(Data::Null)), schema::completed)
+    /// Returns the configuration with its defaults, or `None` if the file cannot be parsed.
+    pub(crate) fn completed(&self) -> Option<Tree> {
+        self.tree.as_ref().map(schema::completed)
     }
 
     /// Returns the name of the service, or `None` if telemetry will have the name of the program.

@@ -86,7 +86,7 @@ pub(crate) fn run(variables: &[(String, OsString)], sends: bool, lockfile: Optio
     for problem in configuration.problems() {
         findings.problem(problem, "");
     }
-    let tree = configuration.completed();
+    let Some(tree) = configuration.completed() else { return findings };
     let targets = describe(&configuration, &tree, &mut findings);
     match lockfile.map(Path::to_owned).or_else(nearest) {
         Some(path) => match Lockfile::read(&path) {

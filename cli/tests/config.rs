@@ -3,32 +3,9 @@
 
 mod support;
 
-use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
 
-use support::run;
-
-/// A file that exists for one test.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("telemark-cli-{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        Temporary(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
+use support::{Temporary, run};
 
 #[track_caller]
 fn check(name: &str, text: &str, expected: &str) {

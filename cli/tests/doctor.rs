@@ -5,7 +5,7 @@ mod support;
 
 use std::net::{SocketAddr, TcpListener};
 
-use support::{Script, grpc, http, run};
+use support::{Script, Temporary, grpc, http, run};
 
 const LOCK: &str = "tests/fixture.lock";
 /// Leaves one signal, so that each text appears once.
@@ -70,6 +70,32 @@ fn nobody_listens() {
         "traces: cannot connect to http://127.0.0.1:PORT/v1/traces: Connection refused (os error 111)\n   \
          Nothing listens at 127.0.0.1:PORT. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, or set \
          OTEL_EXPORTER_OTLP_ENDPOINT to its address. In a container, localhost is the container itself.",
+    );
+}
+
+/// All addresses that begin with 127 are this machine on Linux, so the default ports of one are free.
+#[cfg(target_os = "linux")]
+#[test]
+fn only_the_port_of_the_other_protocol_listens() {
+    let check = |address: &str, endpoint: &str, protocol: &str, expected: &str| {
+        let _listener = TcpListener::bind(address).unwrap();
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let (_, text) = doctor(&variables);
+        assert!(text.ends_with(&format!("\n   {expected}\n")), "{text}");
+    };
+    check(
+        "127.9.8.7:4317",
+        "http://127.9.8.7:4318",
+        "http/protobuf",
+        "Nothing listens at 127.9.8.7:4318, but port 4317 does, which is usually that of OTLP over gRPC. To use it, set \
+         OTEL_EXPORTER_OTLP_PROTOCOL=grpc and name that port in OTEL_EXPORTER_OTLP_ENDPOINT.",
+    );
+    check(
+        "127.9.8.6:4318",
+        "http://127.9.8.6:4317",
+        "grpc",
+        "Nothing listens at 127.9.8.6:4317, but port 4318 does, which is usually that of OTLP over HTTP. To use it, set \
+         OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf and name that port in OTEL_EXPORTER_OTLP_ENDPOINT.",
     );
 }
 
@@ -371,4 +397,51 @@ fn a_second_version_of_opentelemetry() {
                     not exist for the other.\n";
     assert!(text.ends_with(expected), "{text}");
     assert_eq!(status, 1);
+}
+
+/// Returns the report about a configuration file without its path.
+fn doctor_of_file(name: &str, text: &str) -> (i32, String) {
+    let file = Temporary::new(name, text);
+    let (status, text) = run(&["doctor", "--lock-file", LOCK], &[("OTEL_CONFIG_FILE", file.path())]);
+    (status, text.replace(file.path(), "FILE"))
+}
+
+#[test]
+fn a_file_is_described_in_its_own_words() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (status, text) = doctor_of_file(
+        "doctor",
+        &format!(
+            "file_format: '1.2'\n\
+             resource: {{attributes: [{{name: service.name, value: shop}}]}}\n\
+             tracer_provider:\n  processors: [{{batch: {{exporter: {{otlp_http: {{endpoint: 'http://{address}/v1/traces'}}}}}}}}]\n  \
+             sampler: {{parent_based: {{root: {{always_off: }}}}}}\n"
+        ),
+    );
+    let expected = "configuration FILE\n\
+                    traces        http/protobuf to http://127.0.0.1:PORT/v1/traces, timeout 10s\n\
+                    metrics       none: the file has no meter_provider with an exporter\n\
+                    logs          none: the file has no logger_provider with an exporter\n\
+                    sampler       parent_based(always_off)\n\
+                    propagators   none\n\
+                    service       shop\n\
+                    note          the file has no `propagator`, so traces end at this program's borders\n\
+                    \n2 problems\n\n\
+                    1. the sampler always_off (line 5) drops every trace that starts here\n   \
+                    Use parentbased_always_on, or traceidratio with a ratio above 0; in a file parent_based or trace_id_ratio_based.\n\n\
+                    2. traces: cannot connect to http://127.0.0.1:PORT/v1/traces: Connection refused (os error 111)\n   \
+                    Nothing listens at 127.0.0.1:PORT. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, or \
+                    set the exporter's `endpoint` to its address. In a container, localhost is the container itself.\n";
+    assert_eq!(text.replace(&address.port().to_string(), "PORT"), expected);
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn a_file_that_turns_telemetry_off_and_one_that_cannot_be_parsed() {
+    let (_, text) = doctor_of_file("off", "file_format: '1.2'\ndisabled: true\n");
+    assert!(text.contains("\n1 problem\n\n1. `disabled: true` turns telemetry off\n"), "{text}");
+    let (status, text) = doctor_of_file("broken", "a: [");
+    let expected = "configuration FILE\n\n1 problem\n\n1. configuration: FILE cannot be used, one problem\n  line 2, column 1: while \
+                    parsing a node, did not find expected node content\n";
+    assert_eq!((status, &*text), (1, expected));
 }

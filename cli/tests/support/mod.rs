@@ -7,8 +7,10 @@
 )]
 
 use std::convert::Infallible;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
@@ -31,6 +33,27 @@ pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, Strin
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+/// A file that exists for one test.
+pub(crate) struct Temporary(PathBuf);
+
+impl Temporary {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("telemark-cli-{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Temporary(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// A receiver's reaction to a request over HTTP.
