@@ -1,11 +1,11 @@
 //! Files that are meant to do harm, or that nobody meant to be read: a clear error, in time that grows with the size at most.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking, and measure time")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use telemark_config::{MAX_SIZE, parse, read};
-use telemark_sdk::config::Env;
+use telemark_sdk::config::{Env, Report, schema};
 
 fn env() -> Env {
     Env::from_pairs([("LONG", "x".repeat(100_000))])
@@ -97,6 +97,30 @@ fn long_scalars_are_read_in_linear_time() {
         format!("a: 1{}", "\n".repeat(MEGABYTE - 8)),
     ] {
         parse("file", &text, &env()).unwrap();
+    }
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_checked_soon() {
+    let started = Instant::now();
+    let header = "file_format: \"1.2\"\n";
+    for text in [
+        format!("{header}tracer_provider: {{processors: [{}]}}", "a,".repeat(90_000)),
+        format!("{header}tracer_provider: {{processors: [{}]}}", "{a: },".repeat(30_000)),
+        format!("{header}propagator: {{composite: [{}]}}", "{x: },".repeat(30_000)),
+        format!("{header}resource: {{detection/development: {{detectors: [{}]}}}}", "{x: },".repeat(30_000)),
+        format!("{header}resource: {{attributes: [{}]}}", "{},".repeat(90_000)),
+        format!("{header}{}", (0..45_000).map(|key| format!("k{key}: 1\n")).collect::<String>()),
+    ] {
+        let tree = parse("file", &text, &env()).unwrap();
+        let report = Report::new(&tree);
+        schema::check(&report, &|_| vec!["custom"]);
+        assert_eq!(
+            report.into_result().is_err(),
+            !text.contains("detectors"),
+            "unknown detectors are warnings: {text:.60}"
+        );
     }
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }

@@ -49,7 +49,7 @@ impl fmt::Debug for Instrumentation {
 impl TelemetryBuilder {
     pub(super) fn new(env: Env) -> Self {
         TelemetryBuilder {
-            env,
+            env: env.without_file(),
             components: &Components::NONE,
             handles_termination: false,
             runtime: Runtime::Thread,
@@ -60,7 +60,7 @@ impl TelemetryBuilder {
 
     /// Replaces the environment variables that this builder reads; meant for tests. Other settings are kept.
     pub fn with_env(mut self, env: Env) -> Self {
-        self.env = env;
+        self.env = env.without_file();
         self
     }
 
@@ -211,23 +211,32 @@ impl TelemetryBuilder {
             Some(tree) => Some(tree),
             None => read_file(&self.env, self.components)?,
         };
-        let of_variables = self.config_of_variables();
+        let mut source = match file {
+            Some(tree) => Source::File(tree, Env::from_pairs([("", "")])),
+            None => Source::Env(self.config_of_variables()),
+        };
         let TelemetryBuilder { env, components, handles_termination, runtime, instrumentations, mut model } = self;
-        let completed = match &file {
-            Some(tree) => model.complete_from_file(tree, &env, components, handles_termination),
-            None => {
+        let completed = match &mut source {
+            Source::File(tree, of_file) => {
+                let read = model.complete_from_file(tree, &env, components, handles_termination);
+                read.map(|variables| *of_file = variables)
+            }
+            Source::Env(_) => {
                 if let Some(level) = diag::level_of(&env) {
                     diag::set_max_level(level);
                 }
                 config::warn_of_unknown(&env);
-                model.complete(&env, components, handles_termination).map(|()| Env::default())
+                model.complete(&env, components, handles_termination)
             }
         };
-        let of_file = completed.as_ref().ok().filter(|_| file.is_some());
-        config::warn_of_old_conventions(of_file.unwrap_or(&env));
-        let warnings = env.take_warnings().into_iter().chain(of_file.map(Env::take_warnings).unwrap_or_default());
+        let read = match &source {
+            Source::File(_, of_file) => of_file,
+            Source::Env(_) => &env,
+        };
+        config::warn_of_old_conventions(read);
+        let warnings = env.take_warnings().into_iter().chain(read.take_warnings());
         warnings.for_each(|warning| diag::log_always(diag::Level::Warn, format_args!("{warning}")));
-        let of_file = completed?;
+        completed?;
         declarative::report_ignored(&model.ignored);
         let mut foundation = Foundation {
             is_disabled: model.is_disabled == Some(true),
@@ -257,10 +266,6 @@ impl TelemetryBuilder {
             has_ended: Arc::default(),
             changes: Arc::default(),
             pacers: Arc::new(foundation.pacers),
-        };
-        let source = match file {
-            Some(tree) => Source::File(tree, of_file),
-            None => Source::Env(of_variables),
         };
         let telemetry = Telemetry::new(handle, model.propagator, instrumentations, companions, source, set_in_code);
         telemetry.print_config(&env);

@@ -169,7 +169,7 @@ impl<'a> Report<'a> {
         if problems.is_empty() {
             return Ok(());
         }
-        problems.sort_by(|a, b| a.place.cmp(&b.place));
+        problems.sort_by_key(|problem| problem.place);
         let name = text::foreign(self.tree.name()).to_string();
         let count = match problems.len() {
             1 => "one problem".to_owned(),
