@@ -181,9 +181,9 @@ fn files_that_cannot_be_read() {
 #[test]
 fn a_file_in_json_is_read_with_tabs_and_escapes() {
     let directory = Directory::new("json");
-    let json = b"\xef\xbb\xbf{\n\t\"file_format\": \"1.2\",\n\t\"a\": [1, 2.5, true, null, \"\\u00e9\\/\\n\"],\n\t\"b\": {\"c\": \"${X:-d}\"}\n}\n";
+    let json = b"\xef\xbb\xbf{\n\t\"file_format\": \"1.2\",\n\t\"a\": [1, 2.5, true, null, \"\\u00e9\\/\\n\\ud83d\\ude00\"],\n\t\"b\": {\"c\": \"${X:-d}\"}\n}\n";
     let tree = read(&directory.file("otel.json", json), &env()).unwrap();
     let list: Vec<_> = tree.root().get("a").unwrap().items().iter().map(|item| item.data.to_string()).collect();
-    assert_eq!(list, ["1", "2.5", "true", "null", "é/\n"]);
+    assert_eq!(list, ["1", "2.5", "true", "null", "é/\n😀"]);
     assert_eq!(tree.root().get("b").unwrap().get("c").unwrap().data.to_string(), "d");
 }
