@@ -127,8 +127,8 @@ mod program {
     pub(super) fn run(program: &str) {
         let (seconds, rate) = arguments();
         let options = ["--listen", "127.0.0.1:0", "--otlp-grpc", "none", "--otlp-http", "127.0.0.1:0"];
-        let mut child = Command::new(program).args(options).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+        let mut child = Command::new(program).args(options).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
         let mut address =
             || lines.next().unwrap().rsplit_once(" at ").unwrap().1.replace("http://", "").replace('/', "");
         let (otlp, page) = (address(), address().parse().unwrap());
