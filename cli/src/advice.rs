@@ -169,7 +169,8 @@ fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String 
     let message = error.to_string();
     let place = place(target);
     let endpoint = words.endpoint();
-    if message.contains("is not HTTP/") {
+    // A server that speaks first, as one for HTTP/2 does, sends a message that HTTP/1.1 does not expect.
+    if message.contains("is not HTTP/") || message.contains("received unexpected message") {
         return other_protocol(target, words);
     }
     if message.starts_with("no TLS connection") || message.contains("certificate") {

@@ -16,6 +16,12 @@ cargo telemark doctor [--no-send] [--lock-file FILE]
   --lock-file FILE  looks for other versions of OpenTelemetry here
                     [the nearest Cargo.lock]
 
+cargo telemark probe-hop URL [--behind HOST:PORT]
+  Sends a sampled trace context with a trace state and baggage to an http URL,
+  and says which of them come back in the response of a service that echoes
+  its headers. With --behind, listens at the address to which a proxy
+  forwards, and says what arrives there.
+
 cargo telemark config check FILE
   Checks a configuration file with the environment variables it refers to.
   Components that the program itself registers are not known here.
@@ -32,6 +38,7 @@ pub(crate) enum Parsed {
     Help,
     Version,
     Doctor { sends: bool, lockfile: Option<PathBuf> },
+    ProbeHop { url: String, behind: Option<String> },
     Check(PathBuf),
     FromEnv,
 }
@@ -62,12 +69,21 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed,
     match &*shown {
         ["--version" | "-V"] => Ok(Parsed::Version),
         ["doctor", ..] => doctor(&arguments[1..]),
+        ["probe-hop", url] => Ok(hop(url, None)),
+        ["probe-hop", url, "--behind", address] | ["probe-hop", "--behind", address, url] => {
+            Ok(hop(url, Some(address)))
+        }
+        ["probe-hop", ..] => Err(Invalid("`probe-hop` takes one URL and perhaps --behind HOST:PORT".to_owned())),
         ["config", "check", _] => Ok(Parsed::Check(PathBuf::from(&arguments[2]))),
         ["config", "check", ..] => Err(Invalid("`config check` takes one file".to_owned())),
         ["config", "from-env"] => Ok(Parsed::FromEnv),
         [] | ["config"] => Err(Invalid("a command is missing".to_owned())),
         _ => Err(Invalid(format!("the command {:?} is not known", shown.join(" ")))),
     }
+}
+
+fn hop(url: &str, behind: Option<&str>) -> Parsed {
+    Parsed::ProbeHop { url: url.to_owned(), behind: behind.map(str::to_owned) }
 }
 
 fn doctor(arguments: &[OsString]) -> Result<Parsed, Invalid> {
@@ -102,6 +118,8 @@ mod tests {
         check("doctor --lock-file a/b", Ok(Parsed::Doctor { sends: true, lockfile: Some("a/b".into()) }));
         check("telemark config check otel.yaml", Ok(Parsed::Check("otel.yaml".into())));
         check("config from-env", Ok(Parsed::FromEnv));
+        check("probe-hop http://a", Ok(hop("http://a", None)));
+        check("probe-hop http://a --behind b:1", Ok(hop("http://a", Some("b:1"))));
         check("doctor --help", Ok(Parsed::Help));
         check("-V", Ok(Parsed::Version));
     }
@@ -114,6 +132,7 @@ mod tests {
         check("config check a b", Err("`config check` takes one file"));
         check("doctor --lock-file", Err("--lock-file lacks its value"));
         check("doctor --verbose", Err("the argument \"--verbose\" is not known"));
+        check("probe-hop", Err("`probe-hop` takes one URL and perhaps --behind HOST:PORT"));
         check("docter", Err("the command \"docter\" is not known"));
     }
 }

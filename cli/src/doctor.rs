@@ -97,7 +97,6 @@ pub(crate) fn run(variables: &[(String, OsString)], sends: bool, lockfile: Optio
         },
         None => findings.notes.push("no Cargo.lock in this folder, so versions and features are unknown".to_owned()),
     }
-    // The program would not start with a configuration that it refuses.
     if sends && !configuration::is_disabled(&tree) {
         probe(&targets, &tree, Words { is_file: configuration.file.is_some() }, &mut findings);
     }

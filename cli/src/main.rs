@@ -8,6 +8,7 @@
 //! | `probe` | one span, metric or log record, sent with the configured exporter |
 //! | `advice` | what a failed probe means and what to do |
 //! | `clock` | compares the clock with the receiver's |
+//! | `hop` | what becomes of a trace context on its way through a proxy or a service |
 //! | `lockfile` | versions and features in Cargo.lock |
 
 mod advice;
@@ -15,6 +16,7 @@ mod arguments;
 mod clock;
 mod configuration;
 mod doctor;
+mod hop;
 mod lockfile;
 mod probe;
 
@@ -25,6 +27,8 @@ use std::process::ExitCode;
 
 use arguments::{HELP, Parsed};
 use configuration::Configuration;
+use hop::Hop;
+use telemark_sdk::text;
 
 /// The exit status if there is a problem.
 const PROBLEMS: u8 = 1;
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
             say(&findings.to_string());
             status(findings.has_problems())
         }
+        Ok(Parsed::ProbeHop { url, behind }) => probe_hop(&url, behind.as_deref()),
         Ok(Parsed::Check(file)) => check(&variables, &file),
         Ok(Parsed::FromEnv) => from_env(&variables),
         Err(invalid) => {
@@ -54,6 +59,23 @@ fn main() -> ExitCode {
 #[allow(clippy::disallowed_methods, reason = "`Env` takes them from here, so that a check can leave some out")]
 fn variables() -> Vec<(String, OsString)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+}
+
+fn probe_hop(url: &str, behind: Option<&str>) -> ExitCode {
+    let Some(hop) = Hop::new(url) else {
+        complain(&format!("cargo telemark: {} is no URL such as http://host:8080/path", text::url(url)));
+        return ExitCode::from(USAGE);
+    };
+    match hop.probe(behind) {
+        Ok(passage) => {
+            say(&passage.to_string());
+            status(passage.has_problems())
+        }
+        Err(error) => {
+            complain(&format!("cargo telemark: {}: {error}", text::url(url)));
+            status(true)
+        }
+    }
 }
 
 fn check(variables: &[(String, OsString)], file: &Path) -> ExitCode {

@@ -228,7 +228,8 @@ fn the_wrong_protocol() {
          OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; if not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for gRPC, usually 4317.",
     );
     check_advice(
-        grpc(&[("grpc-status", "0")], b"\0\0\0\0\0"),
+        // A server for gRPC begins with its settings.
+        http(Script::SpeakFirst(b"\0\0\0\x04\0\0\0\0\0"), ""),
         &[],
         "The server at 127.0.0.1:PORT does not speak OTLP over HTTP. If it takes OTLP over gRPC, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc; if \
          not, set OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318.",

@@ -42,6 +42,8 @@ pub(crate) enum Script {
     Reset,
     /// Never responds.
     Hang,
+    /// Writes these bytes before any request.
+    SpeakFirst(&'static [u8]),
 }
 
 impl Script {
@@ -76,6 +78,12 @@ fn serve(stream: TcpStream, script: &Script, date: &str) {
         return;
     }
     let mut reader = BufReader::new(stream);
+    if let Script::SpeakFirst(bytes) = script {
+        let _ = reader.get_mut().write_all(bytes);
+        // Until the client goes away.
+        let _ = reader.read_to_end(&mut Vec::new());
+        return;
+    }
     loop {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

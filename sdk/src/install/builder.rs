@@ -311,6 +311,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_check_returns_the_warnings_and_starts_nothing() {
+        let check = |pairs: &[(&str, &str)]| Telemetry::builder(Env::from_pairs(pairs.iter().copied())).check();
+        let warnings = check(&[("OTEL_TRACES_SAMPLR", "always_on"), ("OTEL_TRACES_SAMPLER", "sometimes")]).unwrap();
+        let settings: Vec<_> = warnings.iter().map(ConfigError::setting).collect();
+        assert_eq!(settings, ["environment", "OTEL_TRACES_SAMPLER"]);
+        let error = check(&[("OTEL_CONFIG_FILE", "/nowhere")]).unwrap_err();
+        assert!(error.to_string().starts_with("OTEL_CONFIG_FILE=\"/nowhere\" cannot be used"), "{error}");
+    }
+
+    #[test]
     fn other_components_leave_the_termination_handler_as_it_is() {
         static HANDLES: Components = Components::NONE.with_termination_handler(true);
         static HANDLES_NOT: Components = Components::NONE.with_termination_handler(false);
