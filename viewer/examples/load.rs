@@ -168,6 +168,7 @@ mod program {
         println!("{:?}", telemetry.health().traces);
         println!("{}", get(page, "/status.json"));
         child.kill().unwrap();
+        child.wait().unwrap();
         drop(telemetry);
     }
 
