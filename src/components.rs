@@ -296,7 +296,8 @@ mod names {
     }
 }
 
-#[cfg(all(test, feature = "otlp", feature = "viewer"))]
+#[cfg(all(feature = "otlp", feature = "viewer"))]
+#[cfg(test)]
 mod tests {
     use telemark_otlp::OtlpExporter;
     use telemark_sdk::config::Env;

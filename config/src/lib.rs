@@ -15,6 +15,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | `file` | reads a regular file of at most [`MAX_SIZE`] |
+//! | `json` | replaces the escapes that only JSON has |
 //! | `parser` | turns the events of the YAML parser into a tree, within bounds on depth and size |
 //! | `substitution` | replaces references to variables |
 //! | `scalar` | decides whether a plain scalar is a number, a boolean, null or text |
@@ -25,6 +26,7 @@
 //! spec: configuration/data-model.md
 
 mod file;
+mod json;
 mod parser;
 mod scalar;
 mod substitution;

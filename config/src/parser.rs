@@ -1,6 +1,6 @@
 //! Turns the events of the YAML parser into a tree.
 //!
-//! JSON needs no parser of its own, because a JSON document is also a YAML document.
+//! JSON needs no parser of its own, because a JSON document is also a YAML document, except for one escape.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use telemark_sdk::config::{Data, Env, Item, Origin, Tree};
 use telemark_sdk::{ConfigError, text};
 
-use crate::scalar;
 use crate::substitution::Substitution;
+use crate::{json, scalar};
 
 /// The maximum nesting of mappings and lists. The schema needs about 20.
 const MAX_DEPTH: usize = 64;
@@ -32,7 +32,8 @@ pub fn parse(name: &str, text: &str, env: &Env) -> Result<Tree, ConfigError> {
         root: None,
         problems: Vec::new(),
     };
-    if let Err(problem) = reader.read(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+    let text = json::without_pairs(text.strip_prefix('\u{feff}').unwrap_or(text));
+    if let Err(problem) = reader.read(&text) {
         reader.problems.push(problem);
     }
     if reader.problems.is_empty() {

@@ -1,11 +1,11 @@
 //! Files that are meant to do harm, or that nobody meant to be read: a clear error, in time that grows with the size at most.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking, and measure time")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use telemark_config::{MAX_SIZE, parse, read};
-use telemark_sdk::config::Env;
+use telemark_sdk::config::{Env, Report, schema};
 
 fn env() -> Env {
     Env::from_pairs([("LONG", "x".repeat(100_000))])
@@ -102,6 +102,30 @@ fn long_scalars_are_read_in_linear_time() {
 }
 
 #[test]
+fn a_file_of_nothing_but_mistakes_is_checked_soon() {
+    let started = Instant::now();
+    let header = "file_format: \"1.2\"\n";
+    for text in [
+        format!("{header}tracer_provider: {{processors: [{}]}}", "a,".repeat(90_000)),
+        format!("{header}tracer_provider: {{processors: [{}]}}", "{a: },".repeat(30_000)),
+        format!("{header}propagator: {{composite: [{}]}}", "{x: },".repeat(30_000)),
+        format!("{header}resource: {{detection/development: {{detectors: [{}]}}}}", "{x: },".repeat(30_000)),
+        format!("{header}resource: {{attributes: [{}]}}", "{},".repeat(90_000)),
+        format!("{header}{}", (0..45_000).map(|key| format!("k{key}: 1\n")).collect::<String>()),
+    ] {
+        let tree = parse("file", &text, &env()).unwrap();
+        let report = Report::new(&tree);
+        schema::check(&report, &|_| vec!["custom"]);
+        assert_eq!(
+            report.into_result().is_err(),
+            !text.contains("detectors"),
+            "unknown detectors are warnings: {text:.60}"
+        );
+    }
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_is_no_configuration_at_all() {
     check("a: 1\n---\nb: 2\n", "line 2, column 1: a second document begins: expected only one");
     check("? [a, b]\n: 1\n", "a key must be text");
@@ -157,9 +181,9 @@ fn files_that_cannot_be_read() {
 #[test]
 fn a_file_in_json_is_read_with_tabs_and_escapes() {
     let directory = Directory::new("json");
-    let json = b"\xef\xbb\xbf{\n\t\"file_format\": \"1.2\",\n\t\"a\": [1, 2.5, true, null, \"\\u00e9\\/\\n\"],\n\t\"b\": {\"c\": \"${X:-d}\"}\n}\n";
+    let json = b"\xef\xbb\xbf{\n\t\"file_format\": \"1.2\",\n\t\"a\": [1, 2.5, true, null, \"\\u00e9\\/\\n\\ud83d\\ude00\"],\n\t\"b\": {\"c\": \"${X:-d}\"}\n}\n";
     let tree = read(&directory.file("otel.json", json), &env()).unwrap();
     let list: Vec<_> = tree.root().get("a").unwrap().items().iter().map(|item| item.data.to_string()).collect();
-    assert_eq!(list, ["1", "2.5", "true", "null", "é/\n"]);
+    assert_eq!(list, ["1", "2.5", "true", "null", "é/\n😀"]);
     assert_eq!(tree.root().get("b").unwrap().get("c").unwrap().data.to_string(), "d");
 }

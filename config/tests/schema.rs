@@ -98,7 +98,7 @@ fn places() -> Vec<Place> {
 /// Returns a file in which the mapping at this place has this key, and everything that is required besides.
 fn file(place: &Place, key: &str, value: Option<Item>) -> Tree {
     let inner = |of: &Type, key: &str, value: Option<Item>| {
-        let others = if of.point.is_some() { Item::mapping([("", Item::new(1)); 0]) } else { minimal(of) };
+        let others = if of.point.is_some() { Item::mapping(Vec::<(&str, Item)>::new()) } else { minimal(of) };
         let others: Vec<_> = others.entries().iter().filter(|(known, _)| known != key).cloned().collect();
         Item::mapping(others.into_iter().chain(value.map(|value| (key.to_owned(), value))))
     };

@@ -2,6 +2,8 @@
 //!
 //! Fills a store of 256 MiB, then adds spans at a fixed rate while a client asks for what the page shows, every 500 ms.
 //! Prints the time of each request, the share of a core that adding takes, and the memory.
+//!
+//! With a third argument, the path of the program `telemark-viewer`, starts that program and sends it the spans over OTLP.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::cast_precision_loss, reason = "a measurement")]
 
 use std::collections::BTreeMap;
@@ -30,9 +32,10 @@ const REQUESTS: [&str; 8] = [
 ];
 
 fn main() {
-    let argument =
-        |at: usize, default: u64| std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (seconds, rate) = (argument(1, 60), argument(2, 20_000));
+    if let Some(program) = std::env::args().nth(3) {
+        return program::run(&program);
+    }
+    let (seconds, rate) = arguments();
     let store = Store::new(Limits::default());
     let viewer = Viewer::builder(store.clone()).start(bind("127.0.0.1", 0).unwrap()).unwrap();
     let (is_full, ends) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -54,33 +57,137 @@ fn main() {
             (thread_time() - cpu) / passed * 100.0
         })
     };
-    while store_used(&viewer) < 250 << 20 {
+    while store_used(viewer.address()) < 250 << 20 {
         thread::sleep(Duration::from_millis(50));
     }
     is_full.store(true, Ordering::Relaxed);
-    println!("the store is full; resident {}", resident());
+    println!("the store is full; resident {}", resident("/proc/self"));
 
-    let mut times: BTreeMap<&str, Vec<(Duration, Duration)>> = BTreeMap::new();
-    let server = server_thread();
+    let times = ask(viewer.address(), seconds, Some(&server_thread()));
+    ends.store(true, Ordering::Relaxed);
+    println!(
+        "adding {rate} spans a second took {:.1} % of a core; resident {}",
+        adding.join().unwrap(),
+        resident("/proc/self")
+    );
+    print(&times);
+    println!("{}", get(viewer.address(), "/status.json"));
+}
+
+/// The times and processor times of requests.
+type Times = BTreeMap<&'static str, Vec<(Duration, Duration)>>;
+
+/// Asks for what the page shows, every 500 ms. `server` has the statistics of the thread that responds, if it is in this process.
+fn ask(address: SocketAddr, seconds: u64, server: Option<&str>) -> Times {
+    let mut times = Times::new();
     let began = Instant::now();
     while began.elapsed().as_secs() < seconds {
         let turn = Instant::now();
         for target in REQUESTS {
-            let (sent, cpu) = (Instant::now(), processor_time(&server));
-            get(viewer.address(), target);
-            let cpu = Duration::from_secs_f64(processor_time(&server) - cpu);
+            let (sent, cpu) = (Instant::now(), server.map_or(0.0, processor_time));
+            get(address, target);
+            let cpu = Duration::from_secs_f64(server.map_or(0.0, processor_time) - cpu);
             times.entry(target).or_default().push((sent.elapsed(), cpu));
         }
         thread::sleep(Duration::from_millis(500).saturating_sub(turn.elapsed()));
     }
-    ends.store(true, Ordering::Relaxed);
-    println!("adding {rate} spans a second took {:.1} % of a core; resident {}", adding.join().unwrap(), resident());
+    times
+}
+
+fn print(times: &Times) {
     for (target, times) in times {
         println!("{target}: {} requests", times.len());
         line("time", times.iter().map(|(time, _)| *time).collect());
         line("processor time", times.iter().map(|(_, cpu)| *cpu).collect());
     }
-    println!("{}", get(viewer.address(), "/status.json"));
+}
+
+/// Returns the number of seconds and the number of spans a second.
+fn arguments() -> (u64, u64) {
+    let argument =
+        |at: usize, default: u64| std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(default);
+    (argument(1, 60), argument(2, 20_000))
+}
+
+/// The program as a process of its own, which receives the spans over OTLP.
+mod program {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use opentelemetry::KeyValue;
+    use opentelemetry::trace::{SpanKind, TraceContextExt, Tracer};
+    use telemark_otlp::OtlpExporter;
+    use telemark_sdk::config::Env;
+    use telemark_sdk::install::Telemetry;
+    use telemark_sdk::signal::Traces;
+    use telemark_sdk::trace::SdkTracer;
+
+    use super::*;
+
+    pub(super) fn run(program: &str) {
+        let (seconds, rate) = arguments();
+        let options = ["--listen", "127.0.0.1:0", "--otlp-grpc", "none", "--otlp-http", "127.0.0.1:0"];
+        let mut child = Command::new(program).args(options).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+        let mut address =
+            || lines.next().unwrap().rsplit_once(" at ").unwrap().1.replace("http://", "").replace('/', "");
+        let (otlp, page) = (address(), address().parse().unwrap());
+        let exporter = OtlpExporter::<Traces>::builder().with_endpoint(format!("http://{otlp}")).build().unwrap();
+        let env = Env::from_pairs([
+            ("OTEL_SERVICE_NAME", "load"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
+        ]);
+        let telemetry = Telemetry::builder(env).with_span_exporter(exporter).build().unwrap();
+        let ends = Arc::new(AtomicBool::new(false));
+        let sending = {
+            let (telemetry, ends) = (telemetry.tracer("load"), ends.clone());
+            thread::spawn(move || {
+                let (started, mut sent) = (Instant::now(), 0);
+                while !ends.load(Ordering::Relaxed) {
+                    trace(&telemetry, sent);
+                    sent += SPANS_OF_A_TRACE;
+                    if sent % BATCH == 0 {
+                        let due = Duration::from_secs_f64(sent as f64 / rate as f64);
+                        thread::sleep(due.saturating_sub(started.elapsed()));
+                    }
+                }
+                sent
+            })
+        };
+        // Fills the store first.
+        while store_used(page) < 250 << 20 {
+            thread::sleep(Duration::from_millis(500));
+        }
+        let process = format!("/proc/{}", child.id());
+        println!("the store is full; resident {}", resident(&process));
+        let times = ask(page, seconds, None);
+        ends.store(true, Ordering::Relaxed);
+        println!("{} spans were sent; resident {}", sending.join().unwrap(), resident(&process));
+        print(&times);
+        println!("{:?}", telemetry.health().traces);
+        println!("{}", get(page, "/status.json"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(telemetry);
+    }
+
+    fn trace(tracer: &SdkTracer, number: u64) {
+        let root = tracer.span_builder("POST /orders").with_kind(SpanKind::Server);
+        let root = root.with_attributes([
+            KeyValue::new("http.request.method", "POST"),
+            KeyValue::new("http.route", "/orders"),
+            KeyValue::new("http.response.status_code", 200),
+            KeyValue::new("user.id", number.to_string()),
+        ]);
+        let context = opentelemetry::Context::new().with_span(tracer.build(root));
+        for name in
+            ["charge", "SELECT orders", "publish", "charge", "SELECT orders", "publish", "charge", "read", "write"]
+        {
+            let child = tracer.span_builder(name).with_attributes([KeyValue::new("server.address", "orders.internal")]);
+            drop(tracer.build_with_context(child, &context));
+        }
+    }
 }
 
 fn line(name: &str, mut times: Vec<Duration>) {
@@ -144,8 +251,8 @@ fn add(store: &Store, first: u64) -> u64 {
     first + BATCH
 }
 
-fn store_used(viewer: &Viewer) -> u64 {
-    let status = get(viewer.address(), "/status.json");
+fn store_used(address: SocketAddr) -> u64 {
+    let status = get(address, "/status.json");
     let used = status.split("\"used\":").nth(1).unwrap();
     used.split([',', '}']).next().unwrap().parse().unwrap()
 }
@@ -179,7 +286,7 @@ fn server_thread() -> String {
     named.next().unwrap().join("schedstat").to_string_lossy().into_owned()
 }
 
-fn resident() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+fn resident(process: &str) -> String {
+    let status = std::fs::read_to_string(format!("{process}/status")).unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default().trim().to_owned()
 }

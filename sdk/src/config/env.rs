@@ -43,6 +43,12 @@ impl Env {
         Env { fixed: self.fixed.clone(), of_file: Some(Arc::new(variables)), warnings: Mutex::default() }
     }
 
+    /// Returns the variables as the program was started with them. What is built anew reads its own file, not the one that is installed.
+    pub(crate) fn without_file(mut self) -> Env {
+        self.of_file = None;
+        self
+    }
+
     /// Gives the variables of the file to all later readers of the process environment.
     pub(crate) fn install_file(&self) {
         unpoisoned(INSTALLED.lock()).clone_from(&self.of_file);

@@ -141,7 +141,7 @@ variables! {
     "OTEL_RUST_VIEWER_ADDRESS" "" "host:port, with port 0 for any free port" "The address on which the viewer serves its page; if unset, port 4380 of localhost, or a free port if it is taken. An address other than a loopback address requires a token"
     "OTEL_RUST_VIEWER_MAX_MEMORY" "256MiB" "a size, at least 1MiB" "The maximum memory that the viewer takes; beyond it, the oldest telemetry makes room"
     "OTEL_RUST_VIEWER_TOKEN" "" "at least 16 characters" "The token that a page or a script must know to read the viewer"
-    "OTEL_RUST_VIEWER_ALLOWED_ORIGINS" "" "a list of origins, such as https://shop.example" "The origins of the web pages that may send telemetry to telemark-viewer"
+    "OTEL_RUST_VIEWER_ALLOWED_ORIGINS" "" "a list of origins, such as `https://shop.example`" "The origins of the web pages that may send telemetry to telemark-viewer"
     "OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED" "true" "true, false" "Enables or disables every integration that has no variable of its own"
     "OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED" "" "true, false" "Enables or disables the HTTP server layer for axum; a disabled layer does not read the trace context either"
     "OTEL_RUST_INSTRUMENTATION_TOWER_ENABLED" "" "true, false" "Enables or disables the HTTP layers for tower; disabled layers neither read nor send the trace context"

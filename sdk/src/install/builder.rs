@@ -49,7 +49,7 @@ impl fmt::Debug for Instrumentation {
 impl TelemetryBuilder {
     pub(super) fn new(env: Env) -> Self {
         TelemetryBuilder {
-            env,
+            env: env.without_file(),
             components: &Components::NONE,
             handles_termination: false,
             runtime: Runtime::Thread,
@@ -60,7 +60,7 @@ impl TelemetryBuilder {
 
     /// Replaces the environment variables that this builder reads; meant for tests. Other settings are kept.
     pub fn with_env(mut self, env: Env) -> Self {
-        self.env = env;
+        self.env = env.without_file();
         self
     }
 
@@ -207,12 +207,11 @@ impl TelemetryBuilder {
     /// operating system refuses to start another thread.
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         let set_in_code = self.model.set_in_code();
-        let of_variables = self.config_of_variables();
         let completed = self.complete();
         for warning in self.env.take_warnings() {
             diag::log_always(diag::Level::Warn, format_args!("{warning}"));
         }
-        let file = completed?;
+        let source = completed?;
         declarative::report_ignored(&self.model.ignored);
         let TelemetryBuilder { env, runtime, instrumentations, model, .. } = self;
         let mut foundation = Foundation {
@@ -244,7 +243,6 @@ impl TelemetryBuilder {
             changes: Arc::default(),
             pacers: Arc::new(foundation.pacers),
         };
-        let source = file.map_or(Source::Env(of_variables), |(tree, of_file)| Source::File(tree, of_file));
         let telemetry = Telemetry::new(handle, model.propagator, instrumentations, companions, source, set_in_code);
         telemetry.print_config(&env);
         Ok(telemetry)
@@ -268,27 +266,30 @@ impl TelemetryBuilder {
         Ok(warnings)
     }
 
-    /// Completes the model from the configuration file or from the variables. Returns the file, and the environment that it gives to
-    /// integrations. The environment of this builder has the warnings, also of a failure.
-    fn complete(&mut self) -> Result<Option<(Tree, Env)>, ConfigError> {
+    /// Completes the model from the configuration file or from the variables, and returns where the settings come from. The environment
+    /// of this builder has the warnings, also of a failure.
+    fn complete(&mut self) -> Result<Source, ConfigError> {
         let file = match self.model.file.take() {
             Some(tree) => Some(tree),
             None => read_file(&self.env, self.components)?,
         };
-        let (env, components) = (&self.env, self.components);
         let Some(tree) = file else {
+            // Read before the variables fill the settings that code has left open.
+            let of_variables = self.config_of_variables();
+            let (env, components) = (&self.env, self.components);
             if let Some(level) = diag::level_of(env) {
                 diag::set_max_level(level);
             }
             config::warn_of_unknown(env);
             config::warn_of_old_conventions(env);
             self.model.complete(env, components, self.handles_termination)?;
-            return Ok(None);
+            return Ok(Source::Env(of_variables));
         };
+        let (env, components) = (&self.env, self.components);
         let of_file = self.model.complete_from_file(&tree, env, components, self.handles_termination)?;
         config::warn_of_old_conventions(&of_file);
         of_file.take_warnings().into_iter().for_each(|warning| env.warn(warning));
-        Ok(Some((tree, of_file)))
+        Ok(Source::File(tree, of_file))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The schema of the declarative configuration: every name, with its type, its default, and whether it is supported.
 //!
 //! The tables are the only list of these names. [`check`] reports everything in a file that they do not allow, [`completed`] adds the
-//! defaults, [`variables`] finds the settings that have a variable, and [`page`] is the table in `docs/DECLARATIVE.md`.
+//! defaults, [`to_variables`] finds the settings that have a variable, and [`page`] is the table in `docs/DECLARATIVE.md`.
 //!
 //! spec: configuration/data-model.md, configuration/sdk.md; opentelemetry-configuration v1.2.0
 

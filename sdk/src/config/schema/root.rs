@@ -73,5 +73,6 @@ static VIEWER: Type = Type::new(
         text("address").variable("OTEL_RUST_VIEWER_ADDRESS"),
         text("max_memory").or("256MiB").variable("OTEL_RUST_VIEWER_MAX_MEMORY"),
         text("token").variable("OTEL_RUST_VIEWER_TOKEN"),
+        texts("allowed_origins").variable("OTEL_RUST_VIEWER_ALLOWED_ORIGINS"),
     ],
 );

@@ -5,7 +5,7 @@ use crate::control::packed::Packed;
 /// The config of a meter. By default it is enabled. The instruments of a disabled meter drop measurements, their callbacks are not called, and
 /// what was measured before is not collected until the meter is enabled again.
 ///
-/// Set with [`MeterProviderBuilder::with_meter_config`](super::MeterProviderBuilder::with_meter_config).
+/// Set with [`MeterProviderBuilder::with_meter_config`](crate::metrics::MeterProviderBuilder::with_meter_config).
 ///
 /// spec: metrics/sdk.md#meterconfig
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::control::packed::Packed;
 /// The config of a tracer. By default it is enabled. A disabled tracer starts no spans and propagates the context of the parent, and the
 /// spans of other tracers below become children of that parent.
 ///
-/// Set with [`TracerProviderBuilder::with_tracer_config`](super::TracerProviderBuilder::with_tracer_config).
+/// Set with [`TracerProviderBuilder::with_tracer_config`](crate::trace::TracerProviderBuilder::with_tracer_config).
 ///
 /// spec: trace/sdk.md#tracerconfig
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

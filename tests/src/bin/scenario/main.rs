@@ -2,6 +2,7 @@
 //! Exported spans go to the file, one per line, unless the scenario sends them over OTLP.
 
 mod attacks;
+mod children;
 mod ends;
 mod exporters;
 mod faults;
@@ -75,9 +76,9 @@ fn main() -> ExitCode {
         "children of a span" => forks::child_of_a_span(&file),
         "children that measure" => forks::child_that_measures(),
         "children that use tracing" => forks::child_that_says(),
-        "children that fail" => forks::child_that_fails(),
-        "children of a program with a viewer" => forks::child_without_a_viewer(),
-        "children during changes" => forks::child_during_changes(),
+        "children that fail" => children::child_that_fails(),
+        "children of a program with a viewer" => children::child_without_a_viewer(),
+        "children during changes" => children::child_during_changes(),
         "init after the fork" => forks::init_after(&file),
         "signal to a child" => forks::signal_to_a_child(&file),
 
