@@ -32,6 +32,12 @@ pub(crate) fn current() -> Context {
     look(Context::clone).unwrap_or_default()
 }
 
+/// Like [`current`], for a panic hook, in which a panic of the API would abort the program. A thread that has not used Telemark yet has
+/// no context there.
+pub(crate) fn current_in_hook() -> Context {
+    is_known_alive().then(current).unwrap_or_default()
+}
+
 /// Calls `look`, which uses the current context, unless this thread's context has been destroyed or is about to be.
 #[inline(always)]
 pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {

@@ -78,14 +78,14 @@ fn the_level_of_the_environment_holds_before_anything_is_started() {
 #[test]
 fn a_misspelt_variable_of_the_process_is_said_once_without_its_value() {
     let name = "a_misspelt_variable_of_the_process_is_said_once_without_its_value";
-    let variables = [("OTEL_EXPORTER_OTLP_HEADER", "authorization=s3cret"), ("OTEL_CONFIG_FILE", "otel.yaml")];
+    let variables = [("OTEL_EXPORTER_OTLP_HEADER", "authorization=s3cret"), ("OTEL_ENTITIES", "otel")];
     let said = said_by(name, &variables, || {
         (0..2).for_each(|_| drop(Telemetry::builder(Env::process()).build().unwrap()));
     });
     if let Some(said) = said {
         assert_eq!(
             said,
-            "telemark warning: environment: OTEL_CONFIG_FILE has no effect, it is not supported; OTEL_EXPORTER_OTLP_HEADER has \
+            "telemark warning: environment: OTEL_ENTITIES has no effect, it is not supported; OTEL_EXPORTER_OTLP_HEADER has \
              no effect, is OTEL_EXPORTER_OTLP_HEADERS meant?\n"
         );
     }

@@ -70,8 +70,9 @@ impl<C: ScopeConfig> Configurator<C> {
         Configurator { rules: Vec::new(), otherwise: Otherwise::Config(config) }
     }
 
-    /// Creates a configurator that asks a function. It is called with each scope when it is used for the first time and after each
-    /// change, on the thread that uses it, possibly on several threads at the same time. If it panics, the scope gets the default config.
+    /// Creates a configurator that asks a function, once for each tracer, logger, instrument and call site, and again after each change,
+    /// on the thread that uses it, possibly on several threads at the same time. So keep a tracer or logger rather than getting a new one
+    /// for each use. If the function panics, the scope gets the default config.
     pub fn from_fn(configure: impl Fn(&InstrumentationScope) -> C + Send + Sync + 'static) -> Self {
         Configurator {
             rules: Vec::new(),

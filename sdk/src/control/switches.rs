@@ -69,8 +69,9 @@ impl Switches {
 
     /// Sets the flags of `mask` to those of `flags`.
     pub(crate) fn set_flags(&self, mask: Flags, flags: Flags) {
-        self.0.fetch_and(!mask.0, Ordering::Relaxed);
-        self.0.fetch_or(flags.0 & mask.0, Ordering::Relaxed);
+        // In one step: a flag that stays set must not be seen unset.
+        let next = |state: u8| Some(state & !mask.0 | flags.0 & mask.0);
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 }
 
@@ -91,6 +92,11 @@ impl State {
     #[inline]
     pub(crate) fn has_ended(self) -> bool {
         self.0 & ENDED != 0
+    }
+
+    /// Returns the state for what has started already, which a pause does not stop.
+    pub(crate) fn without_pauses(self) -> State {
+        State(self.0 & !(OFF & !ENDED))
     }
 
     #[inline]
@@ -125,9 +131,25 @@ mod tests {
         switches.set_flags(FLAG, Flags(0));
         switches.set(Switch::Signal, true);
         check(false, false);
+        switches.set(Switch::Telemetry, false);
+        assert!(switches.state().is_off() && !switches.state().without_pauses().is_off());
+        switches.set(Switch::Telemetry, true);
         assert!(!switches.end() && switches.end());
+        assert!(switches.state().without_pauses().is_off());
         switches.set(Switch::Signal, true);
         check(true, false);
         assert!(Switches::new(true, FLAG).state().has_ended());
+    }
+
+    #[test]
+    fn a_flag_that_stays_set_is_never_seen_unset() {
+        const FLAG: Flags = Flags(Flags::FIRST << 1);
+        let switches = Switches::new(false, FLAG);
+        std::thread::scope(|scope| {
+            let changes = scope.spawn(|| (0..100_000).for_each(|_| switches.set_flags(FLAG, FLAG)));
+            while !changes.is_finished() {
+                assert!(switches.state().has(FLAG));
+            }
+        });
     }
 }

@@ -124,11 +124,13 @@ pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
 
 #[cold]
 fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
-    match pass(level, topic) {
-        None => {}
-        Some(0) => write(level, &message.to_string()),
-        Some(1) => write(level, &format!("{message} (1 more such message was held back)")),
-        Some(n) => write(level, &format!("{message} ({n} more such messages were held back)")),
+    let Some(held_back) = pass(level, topic) else { return };
+    // The message may show an error of the program, whose code may panic.
+    let Ok(message) = catch(|| message.to_string()) else { return };
+    match held_back {
+        0 => write(level, &message),
+        1 => write(level, &format!("{message} (1 more such message was held back)")),
+        n => write(level, &format!("{message} ({n} more such messages were held back)")),
     }
 }
 
@@ -150,8 +152,10 @@ pub(crate) fn guard_is_gone(lost: &str) {
 
 /// Prints a message without a rate limit. Used for messages that are printed only once, and for those whose caller limits them.
 pub(crate) fn log_always(level: Level, message: fmt::Arguments<'_>) {
-    if is_shown(level) {
-        write(level, &message.to_string());
+    if is_shown(level)
+        && let Ok(message) = catch(|| message.to_string())
+    {
+        write(level, &message);
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Control(pub(super) TelemetryHandle);
 
 impl Control {
     /// Disables all signals: no span starts, and log records and measurements are dropped, without being counted as lost. Spans that
-    /// have started are recorded to their end, and what has been recorded is exported. Trace context is still propagated.
+    /// have started are recorded to their end, and the spans and log records that have been recorded are exported. Measurements since the
+    /// last export wait until metrics are enabled again, so flush before if the program may end first. Trace context is still propagated.
     pub fn disable(&self) {
         self.set_all(false);
     }

@@ -156,6 +156,15 @@ impl Drop for Place {
     }
 }
 
+/// A thread-local whose destruction shows that those of the thread are being destroyed, during which `thread::current` may panic.
+struct Locals;
+
+impl Drop for Locals {
+    fn drop(&mut self) {}
+}
+
+thread_local!(static LOCALS: Locals = const { Locals });
+
 impl Hook {
     fn new(handle: TelemetryHandle, aborts: bool) -> Self {
         Hook { handle, aborts, stack_traces: AtomicU64::new(0), places: Arc::default() }
@@ -164,13 +173,13 @@ impl Hook {
     /// Emits the record and waits for that, though not for long; if the program will abort, also flushes and waits for the flush
     /// timeout. Without another thread, the panic is not recorded, nor is it if too many records are on their way.
     fn record(&self, info: &PanicHookInfo<'_>) {
-        let is_off = self.handle.home.is_past() || !self.handle.providers.logs.is_recording();
+        let is_off = self.handle.home.is_past() || !self.handle.providers.logs.takes_records();
         // A panic of a processor or an exporter would otherwise become telemetry about telemetry.
         if is_off || is_background() || is_emitting() {
             return;
         }
         let Some(place) = self.places.take() else { return };
-        let context = context::current();
+        let context = context::current_in_hook();
         let provider = active::provider(&context).unwrap_or(&self.handle.providers.logs).clone();
         let record = self.describe(SdkLogRecord::new(provider.limits()), info, &context);
         let stack_trace = self.takes_stack_trace(Clock::system().now()).then(Backtrace::force_capture);
@@ -211,7 +220,7 @@ impl Hook {
             record.add_attribute("code.column.number", i64::from(location.column()));
         }
         // A thread that has destroyed its thread-locals has no handle.
-        if let Some(thread) = context::while_alive(thread::current) {
+        if let Ok(thread) = LOCALS.try_with(|_| thread::current()) {
             if let Some(name) = thread.name() {
                 record.add_attribute("thread.name", name.to_owned());
             }

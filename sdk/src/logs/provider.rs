@@ -91,6 +91,11 @@ impl SdkLoggerProvider {
         !self.0.has_ended() && self.has_processors()
     }
 
+    /// Returns true if a record that is emitted now may be recorded.
+    pub(crate) fn takes_records(&self) -> bool {
+        !self.0.switches.state().is_off() && self.has_processors()
+    }
+
     /// Replaces the rules that limit the volume.
     pub(crate) fn set_volume(&self, volume: LogVolume) {
         if let Some(control) = self.0.volume() {

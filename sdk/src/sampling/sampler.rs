@@ -27,7 +27,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
     }
 
     /// Releases the sampler's resources, such as connections or threads. Called once, on the thread that shuts the provider
-    /// down, after the processors have been shut down. Must not wait beyond `deadline`. A panic is caught and logged.
+    /// down, after the processors have been shut down, or on the thread that replaces the sampler, while other threads may still be
+    /// asking it. Must not wait beyond `deadline`. A panic is caught and logged.
     ///
     /// A sampler that delegates to other samplers forwards the call to each of them.
     ///

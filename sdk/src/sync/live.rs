@@ -55,7 +55,11 @@ impl<T: Kept> Live<T> {
             // Taken out rather than borrowed, because `read` may come back here.
             let kept = match slot.take() {
                 Some(kept) if kept.0 == self.version.load(Ordering::Relaxed) => kept,
-                _ => self.look()?,
+                outdated => {
+                    // Before the lookup, so that a thread keeps one value at most.
+                    drop(outdated);
+                    self.look()?
+                }
             };
             let result = read.take().map(|read| read(&kept.1));
             slot.set(Some(kept));

@@ -256,7 +256,9 @@ impl Control {
 
     /// Replaces the filter of events of the whole program, like [`span_filter::records::set`].
     pub fn set_log_filter(&self, filter: Option<SpanFilter>) {
-        span_filter::records::set(filter);
+        if !self.0.home.is_past() {
+            span_filter::records::set(filter);
+        }
     }
 
     /// Replaces the rules that limit the volume of log records.

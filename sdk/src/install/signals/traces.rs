@@ -16,7 +16,7 @@ use crate::config::{Env, Settings};
 use crate::control::Configurator;
 use crate::control::Switch;
 use crate::diag::Counters;
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, Contained, ExportError};
 use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
@@ -311,7 +311,7 @@ impl Control {
     /// another thread is starting may still be decided by the sampler before, during and after its shutdown.
     pub fn set_sampler(&self, sampler: impl Sampler) {
         if self.0.home.is_past() {
-            return;
+            return drop(Contained::new(sampler));
         }
         let deadline = Deadline::after(self.0.flush_timeout);
         if let Err(error) = self.0.providers.traces.set_sampler(Box::new(sampler), deadline) {
@@ -335,7 +335,9 @@ impl Control {
 
     /// Replaces the filter of spans of the whole program, like [`span_filter::set`].
     pub fn set_span_filter(&self, filter: SpanFilter) {
-        span_filter::set(filter);
+        if !self.0.home.is_past() {
+            span_filter::set(filter);
+        }
     }
 
     /// Enables or disables traces. While they are disabled, no span starts, and incoming trace context is propagated unchanged. Spans

@@ -49,7 +49,7 @@ impl SdkTracer {
 
     /// Like [`Self::begin_child`], for a span that has started already and gets another parent.
     pub(in crate::trace) fn begin_again(&self, parent: &Context) -> Glance {
-        self.glance(self.provider.decisions.state(), parent)
+        self.glance(self.provider.decisions.state().without_pauses(), parent)
     }
 
     #[inline(always)]
