@@ -681,6 +681,23 @@ fn the_effective_configuration_names_the_origin_of_each_value() {
 }
 
 #[test]
+fn debug_shows_no_secret() {
+    let file = "instrumentation/development:\n  java:\n    token: s3cret\n";
+    let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")];
+    for builder in [builder(&variables), builder(&variables).with_config(tree(file))] {
+        let shown = format!("{builder:?} {:?}", builder.env());
+        assert!(shown.contains("OTEL_EXPORTER_OTLP_HEADERS") && !shown.contains("s3cret"), "{shown}");
+        let telemetry = builder.build().unwrap();
+        let shown = format!("{telemetry:?} {:?} {:?}", telemetry.config(), telemetry.config().root());
+        assert!(shown.contains("Tree { name: ") && !shown.contains("s3cret"), "{shown}");
+    }
+    let item = Item::new("s3cret");
+    let tree = Tree::new("file", item.clone());
+    let shown = format!("{item:?} {:?}", Settings::new(&item, &crate::config::Report::new(&tree)));
+    assert!(shown.contains("Text(…)") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
 fn the_file_of_no_variables_has_the_effect_of_the_defaults() {
     let file = builder(&[]).config_of_variables();
     assert_eq!(outline(builder(&[])).unwrap(), outline(builder(&[]).with_config(file.clone())).unwrap());
