@@ -233,9 +233,13 @@ pub(super) fn secrecy(path: &str, origin: &Origin) -> Secrecy {
     let plain = |part: &'_ str| part.strip_suffix("/development").unwrap_or(part).to_owned();
     let parts: Vec<_> = path.split(['.', '[', ']']).map(plain).collect();
     let is_name = matches!(parts.last().map(String::as_str), Some("name" | "key"));
-    // The names of headers are no secrets: those that an integration captures, and those that an exporter sends.
-    let parts = if is_name || path.starts_with("instrumentation/") { Vec::new() } else { parts };
-    let of_path = parts.iter().map(|part| Secrecy::of(if part == "headers_list" { "headers" } else { part }));
+    // The names of headers are no secrets: those that an integration captures, and those that an exporter sends. Other languages may
+    // have headers with values.
+    let captures = ["general.", "rust."].map(|block| format!("instrumentation/development.{block}"));
+    let has_names_only = captures.iter().any(|block| path.starts_with(block));
+    let may_be_secret = |part: &&String| !is_name && !(has_names_only && part.ends_with("_headers"));
+    let of_path = parts.iter().filter(may_be_secret);
+    let of_path = of_path.map(|part| Secrecy::of(if part == "headers_list" { "headers" } else { part }));
     let of_variables = origin.variables().iter().map(|name| Secrecy::of(name));
     let all: Vec<_> = of_path.chain(of_variables).collect();
     [Secrecy::Hidden, Secrecy::Address].into_iter().find(|one| all.contains(one)).unwrap_or(Secrecy::Open)
