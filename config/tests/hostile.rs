@@ -149,6 +149,18 @@ fn a_file_of_nothing_but_mistakes_is_checked_soon() {
 }
 
 #[test]
+fn many_unknown_keys_take_linear_time() {
+    let header = "file_format: \"1.2\"\n";
+    let text = format!("{header}{}", (0..49_000).map(|key| format!("k{key}: 1\n")).collect::<String>());
+    let tree = parse("file", &text, &env()).unwrap();
+    let started = Instant::now();
+    let report = Report::new(&tree);
+    schema::check(&report, &|_| Vec::new());
+    assert!(report.into_result().is_err());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_is_no_configuration_at_all() {
     check("a: 1\n---\nb: 2\n", "line 2, column 1: a second document begins: expected only one");
     check("? [a, b]\n: 1\n", "a key must be text");

@@ -84,8 +84,8 @@ impl<'a> Report<'a> {
     /// Reports a problem of a key of `mapping`: that of its value if there is one, otherwise that of the mapping.
     pub(crate) fn problem_at(&self, mapping: &Item, key: &str, problem: &str) {
         match mapping.get(key) {
+            _ if self.is_full() => {}
             Some(value) => self.problem(value, problem),
-            None if self.is_full() => {}
             None => {
                 let path = self.key_path(mapping, key);
                 self.add(mapping, path.clone(), format!("{path}: {problem}"));
@@ -95,7 +95,11 @@ impl<'a> Report<'a> {
 
     /// Reports a key that must not be there, and names the accepted one that is most similar.
     pub(in crate::config) fn unknown(&self, mapping: &Item, key: &str, what: &str, accepted: &[&str]) {
-        let Some(value) = mapping.get(key).filter(|_| !self.is_full()) else { return };
+        // A search for each of many keys would take time that grows with their square.
+        if self.is_full() {
+            return;
+        }
+        let Some(value) = mapping.get(key) else { return };
         let path = text::foreign(&self.path(value)).to_string();
         let meant = match nearest(key, accepted) {
             Some(meant) => format!(", is {meant} meant?"),
