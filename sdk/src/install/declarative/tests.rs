@@ -526,6 +526,24 @@ fn code_goes_before_the_file() {
 }
 
 #[test]
+fn schedules_of_code_go_before_those_of_the_file() {
+    let delay = Duration::from_millis(77);
+    let batch = "  processors:\n    - batch:\n        schedule_delay: 1\n        exporter:\n          console:\n";
+    let file = format!(
+        "tracer_provider:\n{batch}logger_provider:\n{batch}meter_provider:\n  readers:\n    - periodic:\n        interval: 1\n        exporter:\n          \
+         otlp_http:\n"
+    );
+    let of_file = outline(builder(&[]).with_config(tree(&file))).unwrap();
+    assert!(!of_file.contains("77ms"), "{of_file}");
+    let builder = builder(&[])
+        .with_span_batch(crate::batch::BatchConfig::spans_from_env(&Env::default()).with_schedule_delay(delay))
+        .with_log_batch(crate::batch::BatchConfig::logs_from_env(&Env::default()).with_schedule_delay(delay))
+        .with_metric_periods(crate::metrics::PeriodicConfig::default().with_interval(delay));
+    let of_code = outline(builder.with_config(tree(&file))).unwrap();
+    assert_eq!(of_code.matches("77ms").count(), 3, "{of_code}");
+}
+
+#[test]
 fn other_variables_have_no_effect_and_are_named() {
     let variables = [
         ("OTEL_TRACES_SAMPLER", "always_off"),
