@@ -544,6 +544,25 @@ fn schedules_of_code_go_before_those_of_the_file() {
 }
 
 #[test]
+fn settings_of_components_without_settings_are_refused() {
+    let file = "propagator:\n  composite:\n    - mine:\n        a: 1\nresource:\n  detection/development:\n    detectors:\n      - mine:\n          b: 1\n\
+        tracer_provider:\n  processors:\n    - none:\n        c: 1\n";
+    let builder = builder(&[])
+        .with_propagator_factory(crate::propagation::PropagatorFactory::new("mine", || {
+            Box::new(crate::propagation::Propagators::none())
+        }))
+        .with_resource_detector(crate::resource::Detector::new("mine", |_, _| crate::resource::Resource::empty()));
+    let error = outline(builder.with_config(tree(file))).unwrap_err().to_string();
+    let found: Vec<_> = error.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "propagator.composite[0].mine.a",
+        "resource.detection/development.detectors[0].mine.b",
+        "tracer_provider.processors[0].none.c",
+    ];
+    assert_eq!(found, expected.map(|path| format!("{path} is no setting of this component, which has no settings")));
+}
+
+#[test]
 fn other_variables_have_no_effect_and_are_named() {
     let variables = [
         ("OTEL_TRACES_SAMPLER", "always_off"),
