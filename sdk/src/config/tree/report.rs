@@ -241,8 +241,8 @@ pub(super) fn secrecy(path: &str, origin: &Origin) -> Secrecy {
     // have headers with values.
     let captures = ["general.", "rust."].map(|block| format!("instrumentation/development.{block}"));
     let has_names_only = captures.iter().any(|block| path.starts_with(block));
-    let may_be_secret = |part: &&String| !is_name && !(has_names_only && part.ends_with("_headers"));
-    let of_path = parts.iter().filter(may_be_secret);
+    let is_of_names = |part: &str| is_name || has_names_only && part.ends_with("_headers");
+    let of_path = parts.iter().filter(|part| !is_of_names(part));
     let of_path = of_path.map(|part| Secrecy::of(if part == "headers_list" { "headers" } else { part }));
     let of_variables = origin.variables().iter().map(|name| Secrecy::of(name));
     let all: Vec<_> = of_path.chain(of_variables).collect();
