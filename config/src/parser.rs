@@ -15,6 +15,8 @@ use crate::{json, scalar};
 const MAX_DEPTH: usize = 64;
 /// The maximum number of values, including those to which aliases expand.
 const MAX_VALUES: usize = 100_000;
+/// The number of bytes of a text that count as another value.
+const BYTES_PER_VALUE: usize = 64;
 /// The maximum number of problems that an error lists.
 const MAX_LISTED: usize = 50;
 
@@ -50,8 +52,9 @@ pub fn parse(name: &str, text: &str, env: &Env) -> Result<Tree, ConfigError> {
 struct Reader<'e> {
     substitution: Substitution<'e>,
     stack: Vec<Frame>,
-    /// The values with an anchor, each with its number of values.
+    /// The values with an anchor, each with the number of values that it counts as.
     anchors: HashMap<usize, (Item, usize)>,
+    /// The number of values so far, to which long texts add more than one.
     values: usize,
     root: Option<Item>,
     /// Problems that do not prevent the rest of the file from being read.
@@ -117,7 +120,9 @@ impl Reader<'_> {
         tag: Option<&Tag>,
         mark: &Marker,
     ) -> Result<(), String> {
-        self.count(1, mark)?;
+        if let Some(Content::Mapping { key: None, .. }) = self.stack.last().map(|frame| &frame.content) {
+            self.count(weight(value), mark)?;
+        }
         if let Some(Content::Mapping { seen, key: key @ None, .. }) =
             self.stack.last_mut().map(|frame| &mut frame.content)
         {
@@ -136,6 +141,8 @@ impl Reader<'_> {
                 (value.to_owned(), Vec::new())
             }
         };
+        let weight = weight(&value);
+        self.count(weight, mark)?;
         let data = match scalar::typed(value, style == ScalarStyle::Plain, tag) {
             Ok(data) => data,
             Err(problem) => return Err(at(mark, &problem)),
@@ -145,7 +152,7 @@ impl Reader<'_> {
             (true, Some(name)) => Origin::reference(line, column, name.clone()),
             _ => origin(mark, variables),
         };
-        self.add(Item { data, origin }, anchor, 1, mark)
+        self.add(Item { data, origin }, anchor, weight, mark)
     }
 
     fn open(&mut self, content: Content, anchor: usize, mark: &Marker) -> Result<(), String> {
@@ -178,6 +185,8 @@ impl Reader<'_> {
         };
         self.count(*values, mark)?;
         match self.anchors.get(&anchor).map(|(item, _)| item.clone()) {
+            // Whoever visits the tree recurses into copies, too.
+            Some(item) if self.stack.len() + height(&item) > MAX_DEPTH => Err(at(mark, &too_deep())),
             Some(item) => self.add(item, 0, 0, mark),
             None => Ok(()),
         }
@@ -220,6 +229,20 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns the number of values that a text counts as: a long text takes the memory of many short ones.
+fn weight(text: &str) -> usize {
+    1 + text.len() / BYTES_PER_VALUE
+}
+
+/// Returns the number of mappings and lists that contain each other.
+fn height(item: &Item) -> usize {
+    let entries = item.entries().iter().map(|(_, value)| value);
+    match item.data {
+        Data::List(_) | Data::Mapping(_) => 1 + item.items().iter().chain(entries).map(height).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

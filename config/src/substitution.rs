@@ -3,7 +3,6 @@
 //! spec: configuration/data-model.md#environment-variable-substitution
 
 use telemark_sdk::config::Env;
-use telemark_sdk::text;
 
 /// The maximum number of bytes that all values together may have after substitution: small texts can refer to large variables.
 const MAX_BYTES: usize = 4 << 20;
@@ -58,7 +57,7 @@ impl<'e> Substitution<'e> {
                 "" => result.push_str("${}"),
                 reference => {
                     let (name, default) = parse(reference)?;
-                    match self.env.verbatim(name).map_err(|error| error.to_string())? {
+                    match self.env.verbatim(name).map_err(|_| format!("the variable {name} is not text in UTF-8"))? {
                         Some(value) => result.push_str(&value),
                         None => result.push_str(default),
                     }
@@ -77,22 +76,22 @@ impl<'e> Substitution<'e> {
 
 /// Returns the name and the default of a reference.
 fn parse(reference: &str) -> Result<(&str, &str), String> {
-    // The default may be a secret.
-    let shown = |text: &str| text::foreign(text.split(':').next().unwrap_or_default()).to_string();
-    let (name, default) = match reference.split_once(":-") {
-        Some((name, default)) => (name, default),
-        None => (reference, ""),
-    };
-    let plain = match name.split_once(':') {
-        Some(("env", name)) => name,
-        Some((_, _)) => return Err(format!("the reference ${{{}:…}} is malformed, {ACCEPTED}", shown(name))),
-        None => name,
-    };
-    let is_name = plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && plain.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let (name, default) = reference.split_once(":-").unwrap_or((reference, ""));
+    let plain = name.strip_prefix("env:").unwrap_or(name);
+    let is_name =
+        plain.bytes().all(is_of_name) && plain.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let is_default = !default.chars().any(|character| character.is_control() && character != '\t');
     if is_name && is_default {
         return Ok((plain, default));
     }
-    Err(format!("the reference ${{{}}} is malformed, {ACCEPTED}", shown(reference)))
+    // Anything behind the name may be a secret, as in `${API_KEY-secret}`.
+    let start = name.len() - plain.len();
+    let length = reference[start..].bytes().take_while(|byte| is_of_name(*byte)).count();
+    let (shown, rest) = reference.split_at(start + length);
+    let rest = if rest.is_empty() { "" } else { "…" };
+    Err(format!("the reference ${{{shown}{rest}}} is malformed, {ACCEPTED}"))
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }

@@ -49,6 +49,29 @@ fn aliases_that_expand_to_billions() {
 }
 
 #[test]
+fn aliases_that_expand_to_gigabytes() {
+    let expected = "the file has too many values: expected at most 100000, aliases included";
+    let long = "x".repeat(500_000);
+    let aliases = "*a,".repeat(99_000);
+    check(&format!("a: &a {long}\nb: [{aliases}]\n"), expected);
+    check(&format!("a: &a {{{long}: 1}}\nb: [{aliases}]\n"), expected);
+    check(&format!("a: &a ${{LONG}}\nb: [{aliases}]\n"), expected);
+    // A long text by itself is fine.
+    assert!(parse("file", &format!("a: &a {long}\nb: [*a, *a]\n"), &env()).is_ok());
+}
+
+#[test]
+fn aliases_that_nest_too_deeply() {
+    let nested = |levels: usize| format!("a: &a {}{}\n", "[".repeat(levels), "]".repeat(levels));
+    let text = format!("{}b: {}*a{}\n", nested(40), "[".repeat(24), "]".repeat(24));
+    check(&text, "line 2, column 28: is nested too deeply: expected at most 64 levels");
+    let mut text = String::from("a0: &a0 []\n");
+    (1..2000).for_each(|level| text += &format!("a{level}: &a{level} [*a{}]\n", level - 1));
+    check(&text, "is nested too deeply: expected at most 64 levels");
+    assert!(parse("file", &format!("{}b: {}*a{}\n", nested(40), "[".repeat(23), "]".repeat(23)), &env()).is_ok());
+}
+
+#[test]
 fn cycles() {
     check("a: &a\n  b: *a\n", "line 2, column 6: an alias refers to a value that contains it");
     check("&a [*a]", "line 1, column 5: an alias refers to a value that contains it");
@@ -123,6 +146,18 @@ fn a_file_of_nothing_but_mistakes_is_checked_soon() {
         );
     }
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
+fn many_unknown_keys_take_linear_time() {
+    let header = "file_format: \"1.2\"\n";
+    let text = format!("{header}{}", (0..49_000).map(|key| format!("k{key}: 1\n")).collect::<String>());
+    let tree = parse("file", &text, &env()).unwrap();
+    let started = Instant::now();
+    let report = Report::new(&tree);
+    schema::check(&report, &|_| Vec::new());
+    assert!(report.into_result().is_err());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[test]

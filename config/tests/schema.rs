@@ -328,10 +328,45 @@ fn secrets_are_printed_as_references_or_not_at_all() {
         "endpoint: \"http://h/p?…\" # line 6",
         "name: authorization #",
         "value: \"…\" # line 9",
-        "value: ${API_KEY} # line 10, API_KEY",
+        "value: \"${API_KEY}\" # line 10, API_KEY",
     ] {
         assert!(printed.contains(line), "{line}\n{printed}");
     }
+}
+
+#[test]
+fn secrets_of_any_type_and_in_any_block_are_hidden() {
+    let text = "instrumentation/development:\n  general: {http: {client: {request_captured_headers: [x-shown]}}}\n  rust: {http: {server: {response_captured_headers: [y-shown]}}}\n  \
+                java:\n    token: s3cret\n    headers: [4711, \"${PIN}\", true, ~]\n    secret: [\"${TOKEN}\", x]\n    password: 47.11\n    api_key: ${PIN}\n    identity:\n      - ${PIN}\n      - 1\n    \
+                general.http.headers: s3cret\n";
+    let env = Env::from_pairs([("TOKEN", "s3cret"), ("PIN", "4711")]);
+    let tree = parse("file", text, &env).unwrap();
+    let printed = Printed::new(&tree).without_origins().to_string();
+    assert!(!["s3cret", "4711", "47.11", "true"].iter().any(|secret| printed.contains(secret)), "{printed}");
+    for line in [
+        "captured_headers: [x-shown]\n",
+        "captured_headers: [y-shown]\n",
+        "token: \"…\"\n",
+        "headers: [\"…\", \"${PIN}\", \"…\", null]\n",
+        "secret: [\"${TOKEN}\", \"…\"]\n",
+        "password: \"…\"\n",
+        "api_key: ${PIN}\n",
+        "identity:\n      - ${PIN}\n      - \"…\"\n",
+    ] {
+        assert!(printed.contains(line), "{line}\n{printed}");
+    }
+    let again = parse("file", &printed, &env).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    assert_eq!(Printed::new(&again).without_origins().to_string(), printed);
+}
+
+#[test]
+fn keys_that_look_like_paths_are_printed_as_keys() {
+    let text = "\"a[0].b\":\n  c: 1\n  d: {\"[0]\": 2}\n\"[0]\": 3\n";
+    let tree = parse("file", text, &Env::from_pairs([("", "")])).unwrap();
+    let printed = Printed::new(&tree).without_origins().to_string();
+    let again =
+        parse("file", &printed, &Env::from_pairs([("", "")])).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    assert!(same(again.root(), tree.root()), "{printed}");
 }
 
 #[test]

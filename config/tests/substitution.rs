@@ -60,7 +60,7 @@ fn the_rows_of_the_specification() {
     check("${UNDEFINED_KEY:-fallback}", "str fallback");
     check("${REPLACE_ME}", "str ${DO_NOT_REPLACE_ME}");
     check("${UNDEFINED_KEY:-${STRING_VALUE}}", "str ${STRING_VALUE}");
-    check("${STRING_VALUE:?error}", &format!("the reference ${{STRING_VALUE:…}} {MALFORMED}"));
+    check("${STRING_VALUE:?error}", &format!("the reference ${{STRING_VALUE…}} {MALFORMED}"));
     check("$${STRING_VALUE}", "str ${STRING_VALUE}");
     check("$$${STRING_VALUE}", "str $value");
     check("$$$${STRING_VALUE}", "str $${STRING_VALUE}");
@@ -82,11 +82,11 @@ fn a_key_is_not_replaced() {
 #[test]
 fn the_cases_that_follow_from_the_grammar() {
     check("${1API_KEY}", &format!("the reference ${{1API_KEY}} {MALFORMED}"));
-    check("${API_$KEY}", &format!("the reference ${{API_$KEY}} {MALFORMED}"));
+    check("${API_$KEY}", &format!("the reference ${{API_…}} {MALFORMED}"));
     check("${EMPTY:-x}", "str x");
     check("${UNDEFINED_KEY:-}", "null");
     check("${UNDEFINED_KEY:-12}", "int 12");
-    check("${sys:foo}", &format!("the reference ${{sys:…}} {MALFORMED}"));
+    check("${sys:foo}", &format!("the reference ${{sys…}} {MALFORMED}"));
     check("\"${UNDEFINED_KEY}\"", "str ");
     check("'${UNDEFINED_KEY}'", "str ");
     check("${}", "str ${}");
@@ -95,9 +95,13 @@ fn the_cases_that_follow_from_the_grammar() {
     check("${FOO}${EMPTY:-}${FOO:-0.1}", "str aa");
     check("${_}", "null");
     check("${env:UNDEFINED_KEY:-fallback}", "str fallback");
-    check("${FOO BAR}", &format!("the reference ${{FOO BAR}} {MALFORMED}"));
-    // The default of a malformed reference may be a secret.
-    check("${FOO BAR:-s3cret}", &format!("the reference ${{FOO BAR:…}} {MALFORMED}").replace(":…", ""));
+    check("${FOO BAR}", &format!("the reference ${{FOO…}} {MALFORMED}"));
+    // All of a malformed reference but its name may be a secret.
+    check("${FOO BAR:-s3cret}", &format!("the reference ${{FOO…}} {MALFORMED}"));
+    check("${API_KEY-s3cret}", &format!("the reference ${{API_KEY…}} {MALFORMED}"));
+    check("${env:API_KEY=s3cret}", &format!("the reference ${{env:API_KEY…}} {MALFORMED}"));
+    check("${API_KEY:=s3cret}", &format!("the reference ${{API_KEY…}} {MALFORMED}"));
+    check("\"${FOO:-s3cret\\u0007}\"", &format!("the reference ${{FOO…}} {MALFORMED}"));
     check("[\"${FOO}\", \"${BAR}\"]", "a list");
     check("|\n  one ${FOO}\n  two", "str one a\ntwo\n");
     check("!!str ${INT_VALUE}", "str 1");
@@ -145,9 +149,18 @@ fn all_malformed_references_are_said_at_once_with_their_places() {
         error,
         format!(
             "configuration: otel.yaml cannot be used, 2 problems\n  line 1, column 4: the reference ${{1}} {MALFORMED}\n  \
-             line 4, column 5: the reference ${{sys:…}} {MALFORMED}"
+             line 4, column 5: the reference ${{sys…}} {MALFORMED}"
         )
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_named_without_its_value() {
+    use std::os::unix::ffi::OsStringExt;
+    let value = std::ffi::OsString::from_vec(b"s3cret\xff".to_vec());
+    let error = parse("file", "a: x ${API_KEY}\n", &Env::from_pairs([("API_KEY", value)])).unwrap_err().to_string();
+    assert!(error.ends_with("column 4: the variable API_KEY is not text in UTF-8"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,14 +20,22 @@ pub(crate) type FileVariables = BTreeMap<&'static str, String>;
 static INSTALLED: Mutex<Option<Arc<FileVariables>>> = Mutex::new(None);
 
 /// Environment variables, read from the process environment or from a fixed set for tests, and the warnings found
-/// while reading them.
-#[derive(Debug, Default)]
+/// while reading them. Its `Debug` shows the names of fixed variables but no value, since any of them may be a secret.
+#[derive(Default)]
 pub struct Env {
     /// `None` reads the process environment.
     fixed: Option<BTreeMap<String, OsString>>,
     /// The variables whose names begin with `OTEL_`, if a configuration file replaces them.
     of_file: Option<Arc<FileVariables>>,
     warnings: Mutex<Vec<ConfigError>>,
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fixed = self.fixed.as_ref().map(|variables| variables.keys().collect::<Vec<_>>());
+        let of_file = self.of_file.as_ref().map(|variables| variables.keys().collect::<Vec<_>>());
+        f.debug_struct("Env").field("fixed", &fixed).field("of_file", &of_file).finish_non_exhaustive()
+    }
 }
 
 impl Env {

@@ -70,6 +70,13 @@ pub fn set_max_level(level: Option<Level>) {
     IS_CHOSEN.store(true, Ordering::Relaxed);
 }
 
+/// Shows messages up to the default level unless a level has been chosen: `OTEL_LOG_LEVEL` has no effect beside a configuration file.
+pub(crate) fn ignore_variable() {
+    if !IS_CHOSEN.load(Ordering::Relaxed) {
+        MAX_LEVEL.store(number(DEFAULT), Ordering::Relaxed);
+    }
+}
+
 fn number(level: Option<Level>) -> u8 {
     level.map_or(0, |level| level as u8)
 }

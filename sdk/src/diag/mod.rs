@@ -26,6 +26,6 @@ pub(crate) use durations::{Durations, Listener};
 pub(crate) use log_count::LogCount;
 pub(crate) use losses::Total;
 pub use message::{Level, is_shown, log, set_max_level, set_sink, started};
-pub(crate) use message::{end_is_abandoned, guard_is_gone, level_of, log_always, write_line};
+pub(crate) use message::{end_is_abandoned, guard_is_gone, ignore_variable, level_of, log_always, write_line};
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};
 pub(crate) use tally::{Tally, Unreported};

@@ -207,7 +207,7 @@ impl TelemetryBuilder {
     /// operating system refuses to start another thread.
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         let set_in_code = self.model.set_in_code();
-        let completed = self.complete();
+        let completed = self.complete(true);
         for warning in self.env.take_warnings() {
             diag::log_always(diag::Level::Warn, format_args!("{warning}"));
         }
@@ -256,7 +256,7 @@ impl TelemetryBuilder {
     /// # Errors
     /// Returns an error if the configuration file cannot be used, or if a variable makes [`Self::build`] fail.
     pub fn check(mut self) -> Result<Vec<ConfigError>, ConfigError> {
-        self.complete()?;
+        self.complete(false)?;
         let mut warnings = self.env.take_warnings();
         if !self.model.ignored.is_empty() {
             let ignored =
@@ -267,8 +267,8 @@ impl TelemetryBuilder {
     }
 
     /// Completes the model from the configuration file or from the variables, and returns where the settings come from. The environment
-    /// of this builder has the warnings, also of a failure.
-    fn complete(&mut self) -> Result<Source, ConfigError> {
+    /// of this builder has the warnings, also of a failure. With `sets_level`, their level of the SDK's own messages applies from now on.
+    fn complete(&mut self, sets_level: bool) -> Result<Source, ConfigError> {
         let file = match self.model.file.take() {
             Some(tree) => Some(tree),
             None => read_file(&self.env, self.components)?,
@@ -277,7 +277,7 @@ impl TelemetryBuilder {
             // Read before the variables fill the settings that code has left open.
             let of_variables = self.config_of_variables();
             let (env, components) = (&self.env, self.components);
-            if let Some(level) = diag::level_of(env) {
+            if let Some(level) = diag::level_of(env).filter(|_| sets_level) {
                 diag::set_max_level(level);
             }
             config::warn_of_unknown(env);
@@ -287,6 +287,11 @@ impl TelemetryBuilder {
         };
         let (env, components) = (&self.env, self.components);
         let of_file = self.model.complete_from_file(&tree, env, components, self.handles_termination)?;
+        match self.model.level {
+            _ if !sets_level => {}
+            Some(level) => diag::set_max_level(Some(level)),
+            None => diag::ignore_variable(),
+        }
         config::warn_of_old_conventions(&of_file);
         of_file.take_warnings().into_iter().for_each(|warning| env.warn(warning));
         Ok(Source::File(tree, of_file))

@@ -10,6 +10,7 @@ use super::declarative::Extensions;
 use super::registry::Node;
 use super::signals::Models;
 use crate::config::{Env, Tree};
+use crate::diag::Level;
 use crate::error::{ConfigError, Contained};
 use crate::propagation::{PropagatorFactory, Propagators};
 use crate::resource::{Detector, Resource};
@@ -35,6 +36,8 @@ pub(super) struct Model {
     pub(super) extensions: Extensions,
     /// The configuration file that code has set.
     pub(super) file: Option<Tree>,
+    /// The level of the SDK's own messages that the file sets.
+    pub(super) level: Option<Level>,
     /// The variables without effect, because there is a configuration file.
     pub(super) ignored: Vec<&'static str>,
 }
@@ -55,6 +58,7 @@ impl Default for Model {
             signals: Models::default(),
             extensions: Extensions::default(),
             file: None,
+            level: None,
             ignored: Vec::new(),
         }
     }

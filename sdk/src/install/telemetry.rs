@@ -1,5 +1,6 @@
 //! A program's telemetry, and how it is installed globally, flushed and shut down.
 
+use std::fmt;
 use std::time::Duration;
 
 use opentelemetry::global;
@@ -48,12 +49,20 @@ pub struct Telemetry {
 }
 
 /// The source of the settings that code left open.
-#[derive(Debug)]
 pub(super) enum Source {
     /// The variables, as the file that has the same effect.
     Env(Tree),
     /// A configuration file, and the environment that it gives to integrations.
     File(Tree, Env),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Env(_) => "Env",
+            Source::File(..) => "File",
+        })
+    }
 }
 
 impl Telemetry {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-/// A configuration file after parsing and substitution.
-#[derive(Clone, Debug, PartialEq)]
+/// A configuration file after parsing and substitution. Its `Debug` shows no value, since any of them may be a secret.
+#[derive(Clone, PartialEq)]
 pub struct Tree {
     name: String,
     root: Item,
@@ -65,6 +65,12 @@ impl Tree {
     }
 }
 
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// Appends a key to a path.
 pub(in crate::config) fn push_key(path: &mut String, key: &str) {
     if !path.is_empty() {
@@ -83,7 +89,9 @@ pub struct Item {
 }
 
 /// A value. A key that is missing and a key whose value is null differ: only the second one is in the tree.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// `Debug` shows the kind of a value but not the value, which may be a secret.
+#[derive(Clone, PartialEq)]
 pub enum Data {
     /// No value.
     Null,
@@ -251,6 +259,20 @@ impl From<&str> for Data {
 impl From<Vec<Item>> for Data {
     fn from(items: Vec<Item>) -> Self {
         Data::List(items)
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Data::Null => "Null",
+            Data::Boolean(_) => "Boolean(…)",
+            Data::Integer(_) => "Integer(…)",
+            Data::Number(_) => "Number(…)",
+            Data::Text(_) => "Text(…)",
+            Data::List(_) => "List(…)",
+            Data::Mapping(_) => "Mapping(…)",
+        })
     }
 }
 

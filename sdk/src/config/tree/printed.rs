@@ -28,13 +28,20 @@ impl<'a> Printed<'a> {
     }
 
     /// Writes the entries of a mapping or a list, each on a line of its own.
-    fn block(&self, f: &mut fmt::Formatter<'_>, item: &Item, indent: usize, path: &mut String) -> fmt::Result {
+    /// With `is_entry`, the first line continues that of a list's dash.
+    fn block(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        item: &Item,
+        indent: usize,
+        is_entry: bool,
+        path: &mut String,
+    ) -> fmt::Result {
         let length = path.len();
         match &item.data {
             Data::Mapping(entries) => entries.iter().enumerate().try_for_each(|(index, (key, value))| {
                 push_key(path, key);
-                // The first key of a list's entry stands behind its dash.
-                let margin = if index == 0 && self.is_entry(path) { 0 } else { indent };
+                let margin = if index == 0 && is_entry { 0 } else { indent };
                 write!(f, "{:margin$}{}:", "", quoted(key, "$"))?;
                 self.value(f, value, indent, path)?;
                 path.truncate(length);
@@ -46,7 +53,7 @@ impl<'a> Printed<'a> {
                 match &value.data {
                     Data::Mapping(entries) if !entries.is_empty() => {
                         f.write_str(" ")?;
-                        self.block(f, value, indent + 2, path)?;
+                        self.block(f, value, indent + 2, true, path)?;
                     }
                     _ => self.value(f, value, indent, path)?,
                 }
@@ -57,21 +64,18 @@ impl<'a> Printed<'a> {
         }
     }
 
-    /// Returns true if `path` ends with a key directly below the entry of a list.
-    fn is_entry(&self, path: &str) -> bool {
-        path.rfind('.').is_some_and(|dot| path[..dot].ends_with(']')) || path.starts_with('[')
-    }
-
     fn value(&self, f: &mut fmt::Formatter<'_>, item: &Item, indent: usize, path: &mut String) -> fmt::Result {
-        let is_short = |list: &[Item]| list.iter().all(|item| !matches!(item.data, Data::List(_) | Data::Mapping(_)));
+        // A reference without quotes cannot be in brackets.
+        let is_short =
+            |item: &Item| !matches!(item.data, Data::List(_) | Data::Mapping(_)) && !shown(item, path).starts_with('$');
         match &item.data {
             Data::Mapping(entries) if !entries.is_empty() => {
                 f.write_str("\n")?;
-                return self.block(f, item, indent + 2, path);
+                return self.block(f, item, indent + 2, false, path);
             }
-            Data::List(items) if !is_short(items) => {
+            Data::List(items) if !items.iter().all(is_short) => {
                 f.write_str("\n")?;
-                return self.block(f, item, indent + 2, path);
+                return self.block(f, item, indent + 2, false, path);
             }
             Data::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| shown(item, path)).collect();
@@ -91,7 +95,7 @@ impl<'a> Printed<'a> {
 
 impl fmt::Display for Printed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.block(f, self.tree.root(), 0, &mut String::new())
+        self.block(f, self.tree.root(), 0, false, &mut String::new())
     }
 }
 
@@ -99,9 +103,11 @@ impl fmt::Display for Printed<'_> {
 fn shown(item: &Item, path: &str) -> String {
     let hidden = secrecy(path, &item.origin);
     match (&item.data, item.origin.variable()) {
-        (Data::Text(text), variable) if hidden != Secrecy::Open => match (variable, hidden) {
-            (Some(name), Secrecy::Hidden) => format!("${{{name}}}"),
-            _ => quoted(&hidden.apply(text.clone()), "$$"),
+        (data, variable) if hidden != Secrecy::Open && !matches!(data, Data::Null) => match (variable, data) {
+            (Some(name), Data::Text(_)) if hidden == Secrecy::Hidden => format!("\"${{{name}}}\""),
+            // Without quotes the reference has the type of the variable's value.
+            (Some(name), _) if hidden == Secrecy::Hidden => format!("${{{name}}}"),
+            _ => quoted(&hidden.apply(data.to_string()), "$$"),
         },
         (Data::Text(text), _) => quoted(text, "$$"),
         (Data::Number(number), _) if number.is_nan() => ".nan".to_owned(),

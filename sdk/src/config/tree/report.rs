@@ -84,8 +84,8 @@ impl<'a> Report<'a> {
     /// Reports a problem of a key of `mapping`: that of its value if there is one, otherwise that of the mapping.
     pub(crate) fn problem_at(&self, mapping: &Item, key: &str, problem: &str) {
         match mapping.get(key) {
+            _ if self.is_full() => {}
             Some(value) => self.problem(value, problem),
-            None if self.is_full() => {}
             None => {
                 let path = self.key_path(mapping, key);
                 self.add(mapping, path.clone(), format!("{path}: {problem}"));
@@ -95,7 +95,11 @@ impl<'a> Report<'a> {
 
     /// Reports a key that must not be there, and names the accepted one that is most similar.
     pub(in crate::config) fn unknown(&self, mapping: &Item, key: &str, what: &str, accepted: &[&str]) {
-        let Some(value) = mapping.get(key).filter(|_| !self.is_full()) else { return };
+        // A search for each of many keys would take time that grows with their square.
+        if self.is_full() {
+            return;
+        }
+        let Some(value) = mapping.get(key) else { return };
         let path = text::foreign(&self.path(value)).to_string();
         let meant = match nearest(key, accepted) {
             Some(meant) => format!(", is {meant} meant?"),
@@ -233,9 +237,13 @@ pub(super) fn secrecy(path: &str, origin: &Origin) -> Secrecy {
     let plain = |part: &'_ str| part.strip_suffix("/development").unwrap_or(part).to_owned();
     let parts: Vec<_> = path.split(['.', '[', ']']).map(plain).collect();
     let is_name = matches!(parts.last().map(String::as_str), Some("name" | "key"));
-    // The names of headers are no secrets: those that an integration captures, and those that an exporter sends.
-    let parts = if is_name || path.starts_with("instrumentation/") { Vec::new() } else { parts };
-    let of_path = parts.iter().map(|part| Secrecy::of(if part == "headers_list" { "headers" } else { part }));
+    // The names of headers are no secrets: those that an integration captures, and those that an exporter sends. Other languages may
+    // have headers with values.
+    let captures = ["general.", "rust."].map(|block| format!("instrumentation/development.{block}"));
+    let has_names_only = captures.iter().any(|block| path.starts_with(block));
+    let is_of_names = |part: &str| is_name || has_names_only && part.ends_with("_headers");
+    let of_path = parts.iter().filter(|part| !is_of_names(part));
+    let of_path = of_path.map(|part| Secrecy::of(if part == "headers_list" { "headers" } else { part }));
     let of_variables = origin.variables().iter().map(|name| Secrecy::of(name));
     let all: Vec<_> = of_path.chain(of_variables).collect();
     [Secrecy::Hidden, Secrecy::Address].into_iter().find(|one| all.contains(one)).unwrap_or(Secrecy::Open)

@@ -212,6 +212,6 @@ pub(in crate::config) fn whole_number(range: &RangeInclusive<i64>) -> String {
 
 impl fmt::Debug for Settings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Settings").field(&self.item.data.to_string()).finish()
+        f.debug_tuple("Settings").field(&self.item.data).finish()
     }
 }

@@ -26,6 +26,8 @@ impl Model {
         for (name, settings) in provider.list("readers").filter_map(Settings::component) {
             let reader = &reader_config(settings);
             let (point, processing) = match name {
+                // Code goes before the file.
+                "periodic" if self.pipelines.schedule().is_some() => (Point::PushMetricExporter, Processing::Shared),
                 "periodic" => (
                     Point::PushMetricExporter,
                     Processing::Own(shared.overridden_by(settings), is_set(settings, "interval")),

@@ -35,7 +35,6 @@ pub(super) use ignored::{CONFIG_FILE, PRINT, report_ignored};
 use super::components::Components;
 use super::model::Model;
 use crate::config::{Env, FileVariables, Report, Settings, Tree, schema};
-use crate::diag;
 use crate::error::{ConfigError, Contained};
 use crate::propagation::PropagatorFactory;
 use crate::resource::{DETECTORS, Detector};
@@ -97,11 +96,8 @@ impl Model {
         for warning in report.take_warnings() {
             env.warn(ConfigError::state("configuration", warning));
         }
-        let level = root.one_of("log_level", &shared::LEVELS);
+        self.level = root.one_of("log_level", &shared::LEVELS);
         report.into_result()?;
-        if let Some(level) = level {
-            diag::set_max_level(Some(level));
-        }
         self.ignored = ignored::ignored(tree, process);
         Ok(env)
     }

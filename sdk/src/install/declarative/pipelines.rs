@@ -66,12 +66,17 @@ impl<S: PipelineSignal> Pipelines<S> {
         let mut made = Vec::new();
         for (name, settings) in provider.list("processors").filter_map(Settings::component) {
             let processing = match name {
+                // Code goes before the file.
+                "batch" if self.schedule().is_some() => Processing::Shared,
                 "batch" => {
                     Processing::Own(S::schedule_from_file(schedule, settings), is_set(settings, "schedule_delay"))
                 }
                 "simple" => Processing::Simple,
                 // A provider without processors; its spans have ids, unlike those of a program without a provider.
-                NO_PROCESSOR => continue,
+                NO_PROCESSOR => {
+                    reading.report.check_all_read(settings.item());
+                    continue;
+                }
                 name => {
                     other(name, settings);
                     continue;

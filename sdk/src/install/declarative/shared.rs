@@ -80,6 +80,7 @@ pub(super) fn propagators(settings: Option<Settings<'_>>, reading: &Reading<'_>)
     let Some(settings) = settings else { return chain };
     let mut seen = HashSet::new();
     let of_list = settings.list("composite").filter_map(Settings::component);
+    let of_list = of_list.inspect(|(_, component)| reading.report.check_all_read(component.item()));
     let text = settings.text("composite_list").unwrap_or_default();
     let list = settings.get("composite_list").unwrap_or(settings);
     let names =
@@ -104,11 +105,15 @@ pub(super) fn resource(settings: Option<Settings<'_>>, reading: &Reading<'_>) ->
     let Some(settings) = settings else { return resource };
     if let Some(detection) = settings.object("detection/development") {
         let kept = detection.object("attributes").map(patterns).unwrap_or_default();
-        let names = detection.list("detectors").filter_map(Settings::component).map(|(name, _)| name);
         let mut seen = HashSet::new();
-        let named = names.filter(|name| seen.insert(*name));
-        let named = named.filter_map(|name| reading.detectors.iter().find(|detector| detector.name() == name));
-        let named: Vec<_> = named.copied().collect();
+        let mut named = Vec::new();
+        for (name, component) in detection.list("detectors").filter_map(Settings::component) {
+            let known = reading.detectors.iter().find(|detector| detector.name() == name);
+            if let Some(detector) = known {
+                reading.report.check_all_read(component.item());
+                named.extend(seen.insert(name).then_some(*detector));
+            }
+        }
         // What detectors read from the environment is no configuration, so the file does not hide it.
         let process = reading.process.copy();
         let found = detect(&named, &process, Deadline::after(DETECTION_TIMEOUT));

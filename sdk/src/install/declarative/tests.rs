@@ -526,6 +526,43 @@ fn code_goes_before_the_file() {
 }
 
 #[test]
+fn schedules_of_code_go_before_those_of_the_file() {
+    let delay = Duration::from_millis(77);
+    let batch = "  processors:\n    - batch:\n        schedule_delay: 1\n        exporter:\n          console:\n";
+    let file = format!(
+        "tracer_provider:\n{batch}logger_provider:\n{batch}meter_provider:\n  readers:\n    - periodic:\n        interval: 1\n        exporter:\n          \
+         otlp_http:\n"
+    );
+    let of_file = outline(builder(&[]).with_config(tree(&file))).unwrap();
+    assert!(!of_file.contains("77ms"), "{of_file}");
+    let builder = builder(&[])
+        .with_span_batch(crate::batch::BatchConfig::spans_from_env(&Env::default()).with_schedule_delay(delay))
+        .with_log_batch(crate::batch::BatchConfig::logs_from_env(&Env::default()).with_schedule_delay(delay))
+        .with_metric_periods(crate::metrics::PeriodicConfig::default().with_interval(delay));
+    let of_code = outline(builder.with_config(tree(&file))).unwrap();
+    assert_eq!(of_code.matches("77ms").count(), 3, "{of_code}");
+}
+
+#[test]
+fn settings_of_components_without_settings_are_refused() {
+    let file = "propagator:\n  composite:\n    - mine:\n        a: 1\nresource:\n  detection/development:\n    detectors:\n      - mine:\n          b: 1\n\
+        tracer_provider:\n  processors:\n    - none:\n        c: 1\n";
+    let builder = builder(&[])
+        .with_propagator_factory(crate::propagation::PropagatorFactory::new("mine", || {
+            Box::new(crate::propagation::Propagators::none())
+        }))
+        .with_resource_detector(crate::resource::Detector::new("mine", |_, _| crate::resource::Resource::empty()));
+    let error = outline(builder.with_config(tree(file))).unwrap_err().to_string();
+    let found: Vec<_> = error.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "propagator.composite[0].mine.a",
+        "resource.detection/development.detectors[0].mine.b",
+        "tracer_provider.processors[0].none.c",
+    ];
+    assert_eq!(found, expected.map(|path| format!("{path} is no setting of this component, which has no settings")));
+}
+
+#[test]
 fn other_variables_have_no_effect_and_are_named() {
     let variables = [
         ("OTEL_TRACES_SAMPLER", "always_off"),
@@ -678,6 +715,23 @@ fn the_effective_configuration_names_the_origin_of_each_value() {
     assert!(!printed.contains("meter_provider"), "{printed}");
     let again = builder(&[]).with_config(config).build().unwrap();
     assert_eq!(again.health().traces.len(), 1);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let file = "instrumentation/development:\n  java:\n    token: s3cret\n";
+    let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")];
+    for builder in [builder(&variables), builder(&variables).with_config(tree(file))] {
+        let shown = format!("{builder:?} {:?}", builder.env());
+        assert!(shown.contains("OTEL_EXPORTER_OTLP_HEADERS") && !shown.contains("s3cret"), "{shown}");
+        let telemetry = builder.build().unwrap();
+        let shown = format!("{telemetry:?} {:?} {:?}", telemetry.config(), telemetry.config().root());
+        assert!(shown.contains("Tree { name: ") && !shown.contains("s3cret"), "{shown}");
+    }
+    let item = Item::new("s3cret");
+    let tree = Tree::new("file", item.clone());
+    let shown = format!("{item:?} {:?}", Settings::new(&item, &crate::config::Report::new(&tree)));
+    assert!(shown.contains("Text(…)") && !shown.contains("s3cret"), "{shown}");
 }
 
 #[test]
