@@ -53,7 +53,7 @@ impl Viewer {
         }
     }
 
-    /// Returns the link to the page without the token, for which a page that needs it asks.
+    /// Returns the link to the page without the token, which may be logged.
     pub fn page(&self) -> String {
         let mut address = self.address();
         // Nothing can connect to an unspecified address everywhere.

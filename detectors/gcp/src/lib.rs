@@ -26,6 +26,7 @@
 //! # Environment variables
 //! Google Cloud sets the variables of the table, and `K_REVISION`, `CLOUD_RUN_EXECUTION`, `CLOUD_RUN_TASK_INDEX`, `GAE_VERSION` and
 //! `GAE_INSTANCE`. As in Google's own libraries, `GCE_METADATA_HOST` is another address of the metadata service.
+//! A name other than `metadata.google.internal` is reported, because names are not resolved.
 
 mod metadata;
 
