@@ -44,8 +44,17 @@ impl Viewer {
         self.server.address()
     }
 
-    /// Returns the address of the page, with the token if there is one.
+    /// Returns the link to the page, with the token if there is one. Whoever has the link can read the telemetry, so it belongs in
+    /// no log.
     pub fn link(&self) -> String {
+        match &self.token {
+            Some(token) => format!("{}?token={token}", self.page()),
+            None => self.page(),
+        }
+    }
+
+    /// Returns the link to the page without the token, which may be logged.
+    pub fn page(&self) -> String {
         let mut address = self.address();
         // Nothing can connect to an unspecified address everywhere.
         match address.ip() {
@@ -53,10 +62,7 @@ impl Viewer {
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        match &self.token {
-            Some(token) => format!("http://{address}/?token={token}"),
-            None => format!("http://{address}/"),
-        }
+        format!("http://{address}/")
     }
 
     /// Shuts the server down. Pending responses have up to 250 ms to be sent.

@@ -80,15 +80,20 @@ fn get(link: &str) -> String {
 }
 
 #[test]
-fn the_link_is_said_outside_of_the_lock() {
+fn the_link_is_said_outside_of_the_lock_and_without_the_token() {
     static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    const TOKEN: &str = "correct-horse-battery";
     // A sink that asks for the link would wait for itself.
     assert!(diag::set_sink(|_, message| {
-        if message.starts_with("the viewer is at ") {
-            assert_eq!(telemark_viewer::link().as_deref(), message.strip_prefix("the viewer is at "));
+        if let Some(page) = message.strip_prefix("the viewer is at ") {
+            assert_eq!(telemark_viewer::link(), Some(format!("{page}?token={TOKEN}")));
             SAID.lock().unwrap().push(message.to_owned());
         }
     }));
-    let viewer = InProcess::shared(&Env::from_pairs([("OTEL_RUST_VIEWER_ADDRESS", "127.0.0.1:0")])).unwrap();
-    assert_eq!(*SAID.lock().unwrap(), [format!("the viewer is at {}", viewer.link())]);
+    let variables = [("OTEL_RUST_VIEWER_ADDRESS", "127.0.0.1:0"), ("OTEL_RUST_VIEWER_TOKEN", TOKEN)];
+    let viewer = InProcess::shared(&Env::from_pairs(variables)).unwrap();
+    assert_eq!(viewer.link().split_once("?token=").map(|(_, token)| token), Some(TOKEN));
+    let said = SAID.lock().unwrap();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(!said[0].contains("token") && !said[0].contains(TOKEN), "{said:?}");
 }

@@ -7,8 +7,9 @@ use telemark_metadata::Service;
 use telemark_sdk::config::Env;
 use telemark_sdk::time::Deadline;
 
-use crate::{Found, text};
+use crate::{Found, service, text};
 
+const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
 
 /// spec: semconv resource/cloud.md, host.md
@@ -44,8 +45,8 @@ fn instance(env: &Env, deadline: Deadline) -> Option<Instance> {
     if env.string("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
     }
-    let service = match env.string("AWS_EC2_METADATA_SERVICE_ENDPOINT") {
-        Some(url) => Service::from_url(&url)?.0,
+    let service = match env.string(ENDPOINT) {
+        Some(url) => service(env, ENDPOINT, &url)?.0,
         None => Service::at(ADDRESS),
     };
     let token =

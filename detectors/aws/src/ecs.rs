@@ -1,16 +1,17 @@
 //! Amazon ECS: a task's container, described by the task metadata endpoint.
 
 use serde_json::Value as Json;
-use telemark_metadata::Service;
 use telemark_sdk::config::Env;
 use telemark_sdk::time::Deadline;
 
-use crate::{Found, text};
+use crate::{Found, service, text};
+
+/// The variable with the URL of the task metadata endpoint, which every task has.
+pub(crate) const ENDPOINT: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
 /// spec: semconv resource/cloud-provider/aws/ecs.md, logs.md
-pub(crate) fn detect(env: &Env, deadline: Deadline) -> Option<Found> {
-    let url = env.string("ECS_CONTAINER_METADATA_URI_V4")?;
-    let (service, path) = Service::from_url(&url)?;
+pub(crate) fn detect(env: &Env, url: &str, deadline: Deadline) -> Option<Found> {
+    let (service, path) = service(env, ENDPOINT, url)?;
     let document = |path: &str| serde_json::from_str(service.get(path, &[], deadline)?.text()).ok();
     let container: Json = document(path)?;
     let task: Json = document(&format!("{path}/task")).unwrap_or_default();
@@ -141,12 +142,5 @@ mod tests {
             r#"{ "Cluster": "main" }"#,
             "aws.ecs.container.arn=x aws.log.group.names=[\"g\"] cloud.platform=aws_ecs cloud.provider=aws cloud.resource_id=x",
         );
-    }
-
-    #[test]
-    fn what_is_no_endpoint_is_not_asked() {
-        for url in ["https://169.254.170.2/v4", "169.254.170.2", "http://example.com/v4"] {
-            check(&[("ECS_CONTAINER_METADATA_URI_V4", url), ("AWS_EC2_METADATA_DISABLED", "true")], "");
-        }
     }
 }

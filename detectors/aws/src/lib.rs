@@ -11,7 +11,7 @@
 //! assert_eq!(resource.get("faas.name").unwrap().as_str(), "orders");
 //! ```
 //!
-//! The first platform that the program finds itself on describes it:
+//! The first platform that the program is recognized on describes it. If the source of that platform does not respond, no other is asked:
 //!
 //! | platform | recognized by | source |
 //! |---|---|---|
@@ -36,20 +36,34 @@ mod lambda;
 
 use opentelemetry::{KeyValue, Value};
 use serde_json::Value as Json;
-use telemark_sdk::Resource;
+use telemark_metadata::Service;
 use telemark_sdk::config::Env;
 use telemark_sdk::resource::{Detector, SCHEMA_URL};
 use telemark_sdk::time::Deadline;
+use telemark_sdk::{ConfigError, Resource};
 
 /// The detector `aws`.
 pub const DETECTORS: &[Detector] = &[Detector::for_network("aws", detect)];
 
 fn detect(env: &Env, deadline: Deadline) -> Resource {
-    let found = lambda::detect(env).or_else(|| ecs::detect(env, deadline)).or_else(|| ec2::detect(env, deadline));
+    let found = lambda::detect(env).or_else(|| match env.string(ecs::ENDPOINT) {
+        // A task whose endpoint does not respond is still no instance.
+        Some(url) => ecs::detect(env, &url, deadline),
+        None => ec2::detect(env, deadline),
+    });
     match found {
         Some(Found(attributes)) => Resource::with_schema_url(attributes, Some(SCHEMA_URL.to_owned())),
         None => Resource::empty(),
     }
+}
+
+/// Returns the service and the path of a URL, which a variable of this name contains, or reports that no request can be sent to it.
+fn service<'u>(env: &Env, name: &'static str, url: &'u str) -> Option<(Service, &'u str)> {
+    let service = Service::from_url(url);
+    if service.is_none() {
+        env.warn(ConfigError::invalid(name, url, "a URL with http:// and an IP address"));
+    }
+    service
 }
 
 /// The attributes of a platform.
@@ -116,6 +130,30 @@ mod tests {
                 &[("ECS_CONTAINER_METADATA_URI_V4", &format!("{url}/v4/1")), ("AWS_EC2_METADATA_DISABLED", "true")],
                 "",
             );
+        }
+    }
+
+    #[test]
+    fn a_task_is_not_described_as_its_instance() {
+        let server = Server::start(|request| match request.split(' ').nth(1) {
+            Some("/latest/api/token") => Reply::text("AQ=="),
+            Some("/latest/dynamic/instance-identity/document") => Reply::text(r#"{"instanceId": "i-0abc"}"#),
+            _ => Reply::not_found(),
+        });
+        let url = format!("http://{}", server.address());
+        let instance = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*url);
+        check(&[instance], "cloud.platform=aws_ec2 cloud.provider=aws host.id=i-0abc");
+        check(&[("ECS_CONTAINER_METADATA_URI_V4", &format!("{url}/v4/1")), instance], "");
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_used_are_reported() {
+        for name in ["ECS_CONTAINER_METADATA_URI_V4", "AWS_EC2_METADATA_SERVICE_ENDPOINT"] {
+            let env = Env::from_pairs([(name, "http://example.com/v4")]);
+            assert!(detect(&env, Deadline::NEVER).is_empty());
+            let warnings: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
+            let expected = "cannot be used: expected a URL with http:// and an IP address";
+            assert_eq!(warnings, [format!(r#"{name}="http://example.com/v4" {expected}"#)]);
         }
     }
 

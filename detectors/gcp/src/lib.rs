@@ -9,15 +9,16 @@
 //! # drop(resource);
 //! ```
 //!
-//! Everywhere on Google Cloud there is a metadata service, which knows the project and the place. Variables tell the platform:
+//! Everywhere on Google Cloud there is a metadata service, which knows the project and the place. Variables tell the platform,
+//! of which the first in this table describes the program:
 //!
 //! | platform | recognized by | attributes beside `cloud.*` |
 //! |---|---|---|
+//! | Kubernetes Engine | `KUBERNETES_SERVICE_HOST`, and the name of the cluster | `k8s.cluster.name`, `host.id` |
 //! | Cloud Functions | `FUNCTION_TARGET` and `K_SERVICE` | `faas.name`, `faas.version`, `faas.instance` |
 //! | Cloud Run, services | `K_SERVICE` | `faas.name`, `faas.version`, `faas.instance` |
 //! | Cloud Run, jobs | `CLOUD_RUN_JOB` | `faas.name`, `faas.instance`, `gcp.cloud_run.job.*` |
 //! | App Engine | `GAE_SERVICE` | `faas.name`, `faas.version`, `faas.instance` |
-//! | Kubernetes Engine | `KUBERNETES_SERVICE_HOST`, and the name of the cluster | `k8s.cluster.name`, `host.id` |
 //! | Compute Engine | all else | `host.id`, `host.name`, `host.type`, `gcp.gce.instance.*` |
 //!
 //! Requests end at the deadline of all detectors. Elsewhere than on Google Cloud, the detector finds nothing and reports nothing.
@@ -25,6 +26,7 @@
 //! # Environment variables
 //! Google Cloud sets the variables of the table, and `K_REVISION`, `CLOUD_RUN_EXECUTION`, `CLOUD_RUN_TASK_INDEX`, `GAE_VERSION` and
 //! `GAE_INSTANCE`. As in Google's own libraries, `GCE_METADATA_HOST` is another address of the metadata service.
+//! A name other than `metadata.google.internal` is reported, because names are not resolved.
 
 mod metadata;
 
@@ -44,7 +46,19 @@ fn detect(env: &Env, deadline: Deadline) -> Resource {
     let mut found = Found(vec![KeyValue::new("cloud.provider", "gcp")]);
     found.add("cloud.account.id", Some(metadata.project().to_owned()));
     let variable = |name| env.string(name);
-    if let Some(service) = variable("K_SERVICE") {
+    // Before the variables of Cloud Run, which Knative sets in any cluster.
+    if let Some(cluster) = variable("KUBERNETES_SERVICE_HOST").and_then(|_| metadata.attribute("cluster-name")) {
+        // A cluster is in a region or in a zone, whose name has another part.
+        let location = metadata.attribute("cluster-location").unwrap_or_default();
+        let (region, zone) = match location.matches('-').count() {
+            0 => (metadata.region(), metadata.zone()),
+            1 => (Some(location), metadata.zone()),
+            _ => (metadata::region_of(&location), Some(location)),
+        };
+        found.place("gcp_kubernetes_engine", region, zone);
+        found.add("k8s.cluster.name", Some(cluster));
+        found.add("host.id", metadata.instance("id"));
+    } else if let Some(service) = variable("K_SERVICE") {
         let is_function = variable("FUNCTION_TARGET").is_some();
         found.place(if is_function { "gcp_cloud_functions" } else { "gcp_cloud_run" }, metadata.region(), None);
         found.function(service, variable("K_REVISION"), metadata.instance("id"));
@@ -57,17 +71,6 @@ fn detect(env: &Env, deadline: Deadline) -> Resource {
     } else if let Some(service) = variable("GAE_SERVICE") {
         found.place("gcp_app_engine", metadata.region(), metadata.zone());
         found.function(service, variable("GAE_VERSION"), variable("GAE_INSTANCE"));
-    } else if let Some(cluster) = variable("KUBERNETES_SERVICE_HOST").and_then(|_| metadata.attribute("cluster-name")) {
-        // A cluster is in a region or in a zone, whose name has another part.
-        let location = metadata.attribute("cluster-location").unwrap_or_default();
-        let (region, zone) = match location.matches('-').count() {
-            0 => (metadata.region(), metadata.zone()),
-            1 => (Some(location), metadata.zone()),
-            _ => (metadata::region_of(&location), Some(location)),
-        };
-        found.place("gcp_kubernetes_engine", region, zone);
-        found.add("k8s.cluster.name", Some(cluster));
-        found.add("host.id", metadata.instance("id"));
     } else {
         found.place("gcp_compute_engine", metadata.region(), metadata.zone());
         found.add("host.id", metadata.instance("id"));
@@ -162,6 +165,9 @@ mod tests {
         check(&pod, "europe-north1-b", &expected.replace("north1-a", "north1-b"));
         // Kubernetes on instances.
         check(&pod, "", INSTANCE);
+        // Knative in the cluster.
+        let knative = [("K_SERVICE", "orders"), ("K_REVISION", "orders-3")];
+        check(&[&pod[..], &knative].concat(), "europe-north1", expected);
     }
 
     #[test]

@@ -14,6 +14,10 @@ use crate::unsampled;
 /// A chain of propagators, each of which extracts into the context returned by the previous one.
 ///
 /// The default chain is W3C Trace Context followed by W3C Baggage.
+///
+/// The order matters for baggage: `baggage` replaces the baggage of the context by what its header contains, and `jaeger`, `ottrace` and
+/// `xray` add to it. So name `baggage` before them, for example `tracecontext,baggage,jaeger`: after them, it drops what they extracted.
+/// Of several span contexts, the last one wins.
 #[derive(Debug)]
 pub struct Propagators {
     members: Vec<Member>,

@@ -8,7 +8,7 @@ use std::process::Command;
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector};
 
-use super::active;
+use super::{active, jaeger, ot_trace};
 use crate::config::Env;
 
 /// Writes fields into the environment of a child process. The environment of this process stays as it is, and the process is
@@ -86,11 +86,32 @@ pub fn variable_name(key: &str) -> Cow<'_, str> {
 /// Gives a command the span context and the baggage of `context`, with the propagator of [`active::inject`]. The command does
 /// not inherit the fields of the span in which this process was started.
 pub fn inject(context: &Context, command: &mut Command) {
-    for field in active::fields(context) {
-        command.env_remove(&*variable_name(&field));
+    inject_over(&Env::process(), context, command);
+}
+
+/// Injects `context` into a command that would inherit `env`.
+fn inject_over(env: &Env, context: &Context, command: &mut Command) {
+    let fields = active::fields(context);
+    for field in &fields {
+        command.env_remove(&*variable_name(field));
+    }
+    for (_, is_stale) in BAGGAGE.iter().filter(|(field, _)| fields.iter().any(|known| known == field)) {
+        let given = command.get_envs().filter_map(|(name, _)| name.to_str().map(str::to_owned));
+        let inherited = env.all().into_iter().map(|(name, _)| name);
+        for name in given.chain(inherited).filter(|name| is_stale(name)).collect::<Vec<_>>() {
+            command.env_remove(name);
+        }
     }
     active::inject(context, &mut EnvironmentInjector::new(command));
 }
+
+/// Propagators whose baggage is in fields that they cannot list: a field that they list, and whether a variable is of their baggage.
+const BAGGAGE: [(&str, fn(&str) -> bool); 2] = [
+    (jaeger::TRACE_ID, |name| {
+        name.starts_with(&*variable_name(jaeger::BAGGAGE_PREFIX)) || name == variable_name(jaeger::BAGGAGE)
+    }),
+    (ot_trace::TRACE_ID, |name| name.starts_with(&*variable_name(ot_trace::BAGGAGE_PREFIX))),
+];
 
 /// Returns `context` with the span context and the baggage from `env`, with the propagator of [`active::extract`].
 pub fn extract(context: &Context, env: &Env) -> Context {
@@ -100,7 +121,7 @@ pub fn extract(context: &Context, env: &Env) -> Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::propagation::{B3Propagator, JaegerPropagator, Propagators};
+    use crate::propagation::{B3Propagator, JaegerPropagator, OtTracePropagator, Propagators};
     use opentelemetry::baggage::BaggageExt;
     use opentelemetry::trace::TraceContextExt;
     use proptest::prelude::*;
@@ -144,6 +165,10 @@ mod tests {
     fn injected(context: &Context) -> String {
         let mut command = Command::new("none");
         inject(context, &mut command);
+        variables_of(&command)
+    }
+
+    fn variables_of(command: &Command) -> String {
         let text = |name: &std::ffi::OsStr| name.to_str().map(str::to_owned).unwrap();
         let shown = command.get_envs().map(|(name, value)| match value {
             Some(value) => format!("{}={}", text(name), text(value)),
@@ -174,6 +199,30 @@ mod tests {
             "BAGGAGE=user_id=7 TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 -TRACESTATE \
              UBERCTX_USER_ID=7 UBER_TRACE_ID=4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1 -X_B3_FLAGS \
              X_B3_SAMPLED=1 X_B3_SPANID=00f067aa0ba902b7 X_B3_TRACEID=4bf92f3577b34da6a3ce929d0e0e4736"
+        );
+    }
+
+    #[test]
+    fn a_command_does_not_inherit_older_baggage() {
+        let check = |propagators: Propagators, expected: &str| {
+            let context = active::with_propagator(&Context::new(), Arc::new(propagators));
+            let context = context.with_baggage([opentelemetry::KeyValue::new("new", "1")]);
+            let inherited =
+                ["UBERCTX_USER", "UBERCTX", "JAEGER_BAGGAGE", "JAEGER_BAGGAGE_2", "OT_BAGGAGE_USER", "HOME"];
+            let mut command = Command::new("none");
+            // As after an earlier injection into the same command.
+            command.env("UBERCTX_OLD", "1").env("OT_BAGGAGE_OLD", "1");
+            inject_over(&Env::from_pairs(inherited.map(|name| (name, "7"))), &context, &mut command);
+            assert_eq!(variables_of(&command), expected);
+        };
+        check(Propagators::none(), "OT_BAGGAGE_OLD=1 UBERCTX_OLD=1");
+        check(
+            Propagators::none().with_propagator(JaegerPropagator::new()),
+            "-JAEGER_BAGGAGE OT_BAGGAGE_OLD=1 UBERCTX_NEW=1 -UBERCTX_OLD -UBERCTX_USER -UBER_TRACE_ID",
+        );
+        check(
+            Propagators::none().with_propagator(OtTracePropagator::new()),
+            "-OT_BAGGAGE_OLD -OT_BAGGAGE_USER -OT_TRACER_SAMPLED -OT_TRACER_SPANID -OT_TRACER_TRACEID UBERCTX_OLD=1",
         );
     }
 

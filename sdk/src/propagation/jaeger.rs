@@ -12,10 +12,10 @@ use super::entries;
 use crate::text::{hex, percent};
 use crate::unsampled;
 
-const TRACE_ID: &str = "uber-trace-id";
-const BAGGAGE_PREFIX: &str = "uberctx-";
+pub(super) const TRACE_ID: &str = "uber-trace-id";
+pub(super) const BAGGAGE_PREFIX: &str = "uberctx-";
 /// A list of entries that people add to a request by hand.
-const BAGGAGE: &str = "jaeger-baggage";
+pub(super) const BAGGAGE: &str = "jaeger-baggage";
 
 const SAMPLED: u8 = 0x01;
 const DEBUG: u8 = 0x02;

@@ -11,10 +11,10 @@ use super::entries;
 use crate::text::hex;
 use crate::unsampled;
 
-const TRACE_ID: &str = "ot-tracer-traceid";
+pub(super) const TRACE_ID: &str = "ot-tracer-traceid";
 const SPAN_ID: &str = "ot-tracer-spanid";
 const SAMPLED: &str = "ot-tracer-sampled";
-const BAGGAGE_PREFIX: &str = "ot-baggage-";
+pub(super) const BAGGAGE_PREFIX: &str = "ot-baggage-";
 
 /// Extracts and injects the span context in the `ot-tracer-*` headers and the baggage in an `ot-baggage-*` header for each entry.
 ///

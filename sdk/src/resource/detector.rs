@@ -48,7 +48,8 @@ impl Detector {
     }
 
     /// Creates a detector that asks other programs. `detect` runs on a thread of its own, beside other detectors, and with telemetry
-    /// suppressed. What it returns after the deadline is dropped.
+    /// suppressed. Its deadline is a little before that of the program, so that what it returns then is still received. What it returns
+    /// later is dropped.
     pub const fn for_network(name: &'static str, detect: fn(&Env, Deadline) -> Resource) -> Self {
         Detector { name, detect: Detect::Apart(detect) }
     }
@@ -170,8 +171,10 @@ fn start(detector: &Detector, env: &Env, deadline: Deadline) -> Option<Pending> 
     let Detect::Apart(detect) = detector.detect else { return None };
     let (sender, receiver) = mpsc::sync_channel(1);
     let env = env.copy();
+    // Leaves time to receive what the detector returns at its deadline, such as what it knows without the other program.
+    let own = deadline.remaining().map_or(Deadline::NEVER, |left| Deadline::after(left - left / 10));
     let work = move || {
-        if let Ok(resource) = catch(|| runtime::apart(|| detect(&env, deadline))) {
+        if let Ok(resource) = catch(|| runtime::apart(|| detect(&env, own))) {
             // Nobody receives it after the deadline.
             drop(sender.try_send((resource, env.take_warnings())));
         }
@@ -277,6 +280,22 @@ mod tests {
         let pair = [Detector::for_network("a", meet), Detector::for_network("b", meet)];
         let resource = detect(&pair, &env(""), Deadline::after(Duration::from_secs(60)));
         assert!(resource.get("met").is_some());
+    }
+
+    #[test]
+    fn what_is_found_at_the_deadline_of_a_detector_is_received() {
+        // Waits in vain for as long as it may, and falls back on what it knows.
+        let silent = Detector::for_network("silent", |_, deadline| {
+            let (lock, condvar) = (Mutex::new(()), Condvar::new());
+            while let Some(left) = deadline.remaining().filter(|left| !left.is_zero()) {
+                drop(condvar.wait_timeout(lock.lock().unwrap(), left).unwrap());
+            }
+            Resource::new([KeyValue::new("cloud.platform", "aws_eks")])
+        });
+        let env = env("");
+        let resource = detect(&[silent], &env, Deadline::after(Duration::from_secs(3)));
+        assert_eq!(format!("{resource:?}"), r#"{"cloud.platform": "aws_eks"}"#);
+        assert!(env.take_warnings().is_empty());
     }
 
     #[test]

@@ -34,7 +34,7 @@ static SHARED: PerProcess<Shared> = PerProcess::new([const { Mutex::new(Weak::ne
 
 type Shared = Mutex<Weak<InProcess>>;
 
-/// Returns the link to the page of the viewer of this process, or `None` if there is none.
+/// Returns the link to the page of the viewer of this process, with the token if there is one, or `None` if there is no viewer.
 pub fn link() -> Option<String> {
     lock().upgrade().map(|viewer| viewer.link())
 }
@@ -45,7 +45,7 @@ fn lock() -> MutexGuard<'static, Weak<InProcess>> {
 
 impl InProcess {
     /// Returns the viewer of this process. If there is none, starts it with the settings in the environment, and logs the link to its
-    /// page with the SDK's own messages.
+    /// page, without the token, with the SDK's own messages.
     ///
     /// # Errors
     /// Fails if the address cannot be listened on, or requires a token.
@@ -58,7 +58,7 @@ impl InProcess {
         *shared = Arc::downgrade(&viewer);
         drop(shared);
         // Outside of the lock: a slow reader of the messages must not hold up `link`.
-        diag::log(Level::Info, "viewer", format_args!("the viewer is at {}", viewer.link()));
+        diag::log(Level::Info, "viewer", format_args!("the viewer is at {}", viewer.viewer.page()));
         Ok(viewer)
     }
 
@@ -71,7 +71,7 @@ impl InProcess {
         Ok(InProcess { viewer: builder.start(settings.bind()?)?, store })
     }
 
-    /// Returns the link to the page.
+    /// Returns the link to the page, with the token if there is one.
     pub fn link(&self) -> String {
         self.viewer.link()
     }
