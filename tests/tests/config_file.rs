@@ -95,7 +95,7 @@ fn the_example_is_a_valid_file_and_so_is_the_effective_configuration() {
         "value: shop # line 12, OTEL_SERVICE_NAME\n",
         "schedule_delay: 1000 # line 30\n",
         "export_timeout: 30000 # default\n",
-        "headers_list: ${OTEL_EXPORTER_OTLP_HEADERS} # line 34, OTEL_EXPORTER_OTLP_HEADERS\n",
+        "headers_list: \"${OTEL_EXPORTER_OTLP_HEADERS}\" # line 34, OTEL_EXPORTER_OTLP_HEADERS\n",
     ] {
         assert!(printed.contains(line), "{line}{printed}");
     }
