@@ -105,8 +105,10 @@ fn inject_over(env: &Env, context: &Context, command: &mut Command) {
     active::inject(context, &mut EnvironmentInjector::new(command));
 }
 
+type IsOfBaggage = fn(&str) -> bool;
+
 /// Propagators whose baggage is in fields that they cannot list: a field that they list, and whether a variable is of their baggage.
-const BAGGAGE: [(&str, fn(&str) -> bool); 2] = [
+const BAGGAGE: [(&str, IsOfBaggage); 2] = [
     (jaeger::TRACE_ID, |name| {
         name.starts_with(&*variable_name(jaeger::BAGGAGE_PREFIX)) || name == variable_name(jaeger::BAGGAGE)
     }),
