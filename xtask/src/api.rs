@@ -4,14 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::step::{Failure, Step, root};
-use crate::test::PUBLISHED;
+use crate::test::{PROGRAMS, PUBLISHED};
 
 /// Fails with the changed lines if a crate's public API differs from its list. With `bless`, rewrites the lists instead.
 ///
 /// Reads rustdoc's JSON, whose format is unstable, so the compiler must match the version of the crate `public-api`.
 pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     let mut arguments = "doc --no-deps --lib --all-features --target-dir target/api".to_owned();
-    for package in PUBLISHED {
+    let libraries = || PUBLISHED.iter().filter(|package| !PROGRAMS.contains(package));
+    for package in libraries() {
         arguments += &format!(" --package {package}");
     }
     Step::cargo("public API", &arguments)
@@ -19,7 +20,7 @@ pub(crate) fn run(bless: bool) -> Result<(), Failure> {
         .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow")
         .run()?;
     let mut changed = Vec::new();
-    for package in PUBLISHED {
+    for package in libraries() {
         let current = list(package)?;
         let path = root().join(format!("docs/api/{package}.txt"));
         if bless {

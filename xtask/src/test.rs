@@ -39,6 +39,9 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-cli",
 ];
 
+/// The published crates that are programs without a library.
+pub(crate) const PROGRAMS: &[&str] = &["telemark-cli"];
+
 pub(crate) fn run() -> Result<(), Failure> {
     // The services run until this function returns, so that the tests that need receivers run together with all other
     // tests.
