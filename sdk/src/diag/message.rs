@@ -159,11 +159,11 @@ pub(crate) fn guard_is_gone(lost: &str) {
 
 /// Prints a message without a rate limit. Used for messages that are printed only once, and for those whose caller limits them.
 pub(crate) fn log_always(level: Level, message: fmt::Arguments<'_>) {
-    if is_shown(level)
-        && let Ok(message) = catch(|| message.to_string())
-    {
-        write(level, &message);
+    if !is_shown(level) {
+        return;
     }
+    let Ok(message) = catch(|| message.to_string()) else { return };
+    write(level, &message);
 }
 
 /// Writes a line of a text that the user has asked for, whatever the level. It goes to the sink if the program has set one.
