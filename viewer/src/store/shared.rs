@@ -128,6 +128,7 @@ impl Store {
     }
 
     /// Removes the names, resources and scopes that no item uses, if there are many.
+    #[cfg(feature = "program")]
     pub(crate) fn sweep_names(&self) {
         self.sweep(0);
     }
@@ -154,6 +155,7 @@ impl Store {
     }
 
     /// Counts items that were refused.
+    #[cfg(feature = "program")]
     pub(crate) fn refuse(&self, items: u64) {
         self.refused.fetch_add(items, Ordering::Relaxed);
     }
