@@ -98,7 +98,10 @@ fn print(times: &Times) {
     for (target, times) in times {
         println!("{target}: {} requests", times.len());
         line("time", times.iter().map(|(time, _)| *time).collect());
-        line("processor time", times.iter().map(|(_, cpu)| *cpu).collect());
+        // That of another process is not known.
+        if times.iter().any(|(_, cpu)| !cpu.is_zero()) {
+            line("processor time", times.iter().map(|(_, cpu)| *cpu).collect());
+        }
     }
 }
 
@@ -132,7 +135,8 @@ mod program {
         let mut address =
             || lines.next().unwrap().rsplit_once(" at ").unwrap().1.replace("http://", "").replace('/', "");
         let (otlp, page) = (address(), address().parse().unwrap());
-        let exporter = OtlpExporter::<Traces>::builder().with_endpoint(format!("http://{otlp}")).build().unwrap();
+        let exporter =
+            OtlpExporter::<Traces>::builder().with_endpoint(format!("http://{otlp}/v1/traces")).build().unwrap();
         let env = Env::from_pairs([
             ("OTEL_SERVICE_NAME", "load"),
             ("OTEL_BSP_SCHEDULE_DELAY", "100"),
