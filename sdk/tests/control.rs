@@ -225,6 +225,44 @@ impl Drop for Panics {
     }
 }
 
+/// Fails to shut down with an error that cannot be shown.
+#[derive(Debug)]
+struct FailsUnshown;
+
+impl Sampler for FailsUnshown {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::RecordAndSample)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        "fails".into()
+    }
+
+    fn shutdown(&self, _: Deadline) -> Result<(), ExportError> {
+        Err(ExportError::other("the sampler cannot end").with_source(Unshown))
+    }
+}
+
+#[derive(Debug)]
+struct Unshown;
+
+impl std::fmt::Display for Unshown {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("shown")
+    }
+}
+
+impl std::error::Error for Unshown {}
+
+#[test]
+fn an_error_that_panics_when_it_is_shown_reaches_no_caller() {
+    let telemetry = builder(&InMemoryExporter::<Traces>::new()).build().unwrap();
+    let control = telemetry.control();
+    control.set_sampler(FailsUnshown);
+    control.set_sampler(FailsUnshown);
+    drop(telemetry);
+}
+
 /// Changes the sampler and starts a span while it decides.
 #[derive(Debug)]
 struct Nested(Mutex<Option<Telemetry>>);

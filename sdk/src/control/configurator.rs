@@ -8,6 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use opentelemetry::InstrumentationScope;
 
+use super::switches::{Flags, Switches};
 use crate::error::{Contained, catch};
 use crate::process::unless_stuck;
 use crate::sync::unpoisoned;
@@ -167,6 +168,21 @@ impl<C: ScopeConfig> Configs<C> {
         let mut current = unpoisoned(self.current.write());
         self.version.store(version, Ordering::Relaxed);
         Replaced(std::mem::replace(&mut *current, configurator))
+    }
+
+    /// Like [`Self::replace`], for a provider that looks at the configs only while `flag` is set. Changes must not run side by side.
+    pub(crate) fn replace_behind(
+        &self,
+        switches: &Switches,
+        flag: Flags,
+        configurator: Configurator<C>,
+    ) -> Replaced<C> {
+        switches.set_flags(flag, flag);
+        let before = self.replace(configurator);
+        if self.are_default() {
+            switches.set_flags(flag, Flags(0));
+        }
+        before
     }
 
     /// Returns true if every scope has the default config.

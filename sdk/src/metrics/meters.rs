@@ -38,12 +38,7 @@ impl Meters {
 
     pub(crate) fn set_configurator(&self, configurator: Configurator<MeterConfig>) {
         let turn = unpoisoned(self.changes.lock());
-        // Without this flag, nothing looks at the configs.
-        self.switches.set_flags(HAS_CONFIGS, HAS_CONFIGS);
-        let before = self.configs.replace(configurator);
-        if self.configs.are_default() {
-            self.switches.set_flags(HAS_CONFIGS, Flags(0));
-        }
+        let before = self.configs.replace_behind(&self.switches, HAS_CONFIGS, configurator);
         drop(turn);
         before.dispose();
     }

@@ -98,8 +98,10 @@ impl<T: Kept> Live<T> {
         before
     }
 
-    /// Drops the values that have been replaced and that no thread keeps any more. Waits for no lock in a forked child.
+    /// Drops the values that have been replaced and that no other thread keeps any more. Waits for no lock in a forked child.
     pub(crate) fn free(&self) {
+        // The thread that has replaced a value must not be the one that keeps it.
+        drop(T::slot().try_with(Cell::take));
         let lock = unless_stuck(self.replaced.try_lock(), || self.replaced.lock());
         let Some(mut replaced) = lock else { return };
         let all = std::mem::take(&mut *replaced);

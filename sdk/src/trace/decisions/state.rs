@@ -65,12 +65,7 @@ impl Decisions {
     /// Replaces the configurator.
     pub(in crate::trace) fn set_configurator(&self, configurator: Configurator<TracerConfig>) {
         let Some(turn) = unless_stuck(self.changes.try_lock(), || self.changes.lock()) else { return };
-        // Without this flag, nothing looks at the configs.
-        self.switches.set_flags(HAS_CONFIGS, HAS_CONFIGS);
-        let before = self.configs.replace(configurator);
-        if self.configs.are_default() {
-            self.switches.set_flags(HAS_CONFIGS, Flags(0));
-        }
+        let before = self.configs.replace_behind(&self.switches, HAS_CONFIGS, configurator);
         drop(turn);
         before.dispose();
     }
