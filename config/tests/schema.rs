@@ -337,7 +337,7 @@ fn secrets_are_printed_as_references_or_not_at_all() {
 #[test]
 fn secrets_of_any_type_and_in_any_block_are_hidden() {
     let text = "instrumentation/development:\n  general: {http: {client: {request_captured_headers: [x-shown]}}}\n  rust: {http: {server: {response_captured_headers: [y-shown]}}}\n  \
-                java:\n    token: s3cret\n    headers: [4711, \"${PIN}\", true, ~]\n    secret: [\"${TOKEN}\", x]\n    password: 47.11\n    api_key: ${PIN}\n    identity:\n      - ${PIN}\n      - 1\n    \
+                java:\n    token: s3cret\n    headers: [4711, \"${PIN}\", true, ~]\n    secret: [\"${TOKEN}\", x]\n    password: 47.11\n    key: s3cret\n    api_key: ${PIN}\n    identity:\n      - ${PIN}\n      - 1\n    \
                 general.http.headers: s3cret\n";
     let env = Env::from_pairs([("TOKEN", "s3cret"), ("PIN", "4711")]);
     let tree = parse("file", text, &env).unwrap();

@@ -236,7 +236,9 @@ fn place(item: &Item) -> (u32, u32) {
 pub(super) fn secrecy(path: &str, origin: &Origin) -> Secrecy {
     let plain = |part: &'_ str| part.strip_suffix("/development").unwrap_or(part).to_owned();
     let parts: Vec<_> = path.split(['.', '[', ']']).map(plain).collect();
-    let is_name = matches!(parts.last().map(String::as_str), Some("name" | "key"));
+    // A key is a name only in the conditions of a sampler; a component of the program may call a secret so.
+    let is_condition = parts.iter().any(|part| part.starts_with("attribute_"));
+    let is_name = parts.last().is_some_and(|last| last == "name" || last == "key" && is_condition);
     // The names of headers are no secrets: those that an integration captures, and those that an exporter sends. Other languages may
     // have headers with values.
     let captures = ["general.", "rust."].map(|block| format!("instrumentation/development.{block}"));
