@@ -1,13 +1,15 @@
 //! `OTEL_CONFIG_FILE` in a whole program: what it builds, what it says about mistakes, and who follows it.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use telemark::Builder;
-use telemark::config::{Env, Printed};
+use telemark::config::{Env, Item, Origin, Printed, VARIABLES};
+use telemark_sdk::config::schema::{self, Kind, Type};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -146,4 +148,101 @@ fn integrations_follow_the_installed_file_and_its_effect_is_printed() {
             && stderr.contains("excluded_urls: [\"/health\", \"/static/*\"] # line 2\n"),
         "{stderr}"
     );
+}
+
+/// Values of which at least one is valid for each variable.
+const VALUES: &[&str] = &[
+    "true",
+    "1",
+    "0.5",
+    "a=b",
+    "a",
+    "127.0.0.1:1",
+    "debug",
+    "b3",
+    "none",
+    "traceidratio",
+    "http/json",
+    "http://localhost:1",
+    "gzip",
+    "delta",
+    "base2_exponential_bucket_histogram",
+    "always_on",
+    "logs",
+    "text",
+    "sanitized",
+    "sqlite",
+    "1MiB",
+];
+
+/// Variables that are listed beside a setting, and that no value of the file comes from.
+const WITHOUT_VALUE: &[&str] = &[
+    // They decide which mappings the file has.
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_LOGS_EXPORTER",
+    "OTEL_RUST_RESOURCE_DETECTORS",
+    // `config_of_variables` writes them as limits of each signal.
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+];
+
+/// Adds the variables of all values, each with those that the schema lists on the way to the value.
+fn variables<'a>(
+    item: &'a Item,
+    of: Option<&'static Type>,
+    above: &[&'static str],
+    found: &mut BTreeSet<(&'a str, String)>,
+) {
+    if let Origin::Variable(name) = &item.origin {
+        found.insert((name, above.join(" ")));
+    }
+    item.items().iter().for_each(|item| variables(item, of, above, found));
+    for (key, value) in item.entries() {
+        let property = of.and_then(|of| of.property(key));
+        let listed = property.map_or([None, None], |one| [one.variable, one.counterpart]);
+        let above: Vec<_> = above.iter().copied().chain(listed.into_iter().flatten()).collect();
+        let of = property.and_then(|one| match one.kind {
+            Kind::Object(of) | Kind::List(&Kind::Object(of), _) => Some(of),
+            _ => None,
+        });
+        variables(value, of, &above, found);
+    }
+}
+
+/// docs/CONFIGURATION.md names the variable of each setting. The file of the variables has the value of each at that setting.
+#[test]
+fn each_variable_sets_what_the_schema_says() {
+    let bases: [&[(&str, &str)]; 3] = [
+        &[("OTEL_TRACES_SAMPLER", "traceidratio")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+        &[("OTEL_METRICS_EXPORTER", "prometheus")],
+    ];
+    let listed =
+        || schema::types().into_iter().flat_map(|of| of.properties).flat_map(|one| [one.variable, one.counterpart]);
+    let mut seen = BTreeSet::new();
+    for variable in VARIABLES.iter().map(|variable| variable.name) {
+        for (base, value) in bases.iter().flat_map(|base| VALUES.iter().map(move |value| (base, *value))) {
+            let env =
+                Env::from_pairs(base.iter().copied().filter(|(name, _)| *name != variable).chain([(variable, value)]));
+            let tree = telemark::builder().with_env(env).config_of_variables();
+            let mut found = BTreeSet::new();
+            variables(tree.root(), Some(schema::types()[0]), &[], &mut found);
+            for (name, above) in
+                found.into_iter().filter(|(name, _)| *name == variable && !WITHOUT_VALUE.contains(name))
+            {
+                let of_all = ["_TRACES_", "_METRICS_", "_LOGS_"].map(|signal| name.replacen(signal, "_", 1));
+                let is_listed =
+                    above.split(' ').any(|known| known == name || of_all.iter().any(|of_all| of_all == known));
+                assert!(
+                    is_listed,
+                    "{name} is at the settings of {above:?}: add .counterpart({name:?}) to its row in the schema"
+                );
+                seen.insert(name.to_owned());
+            }
+        }
+    }
+    let missing: Vec<_> =
+        listed().flatten().filter(|name| !seen.contains(*name) && !WITHOUT_VALUE.contains(name)).collect();
+    assert_eq!(missing, [""; 0], "no value of the file comes from these variables, which the schema lists");
 }

@@ -10,29 +10,59 @@ pub(super) static INCLUDE_EXCLUDE: Type = Type::new("IncludeExclude", &[texts("i
 static NAME_STRING_VALUE_PAIR: Type =
     Type::new("NameStringValuePair", &[text("name").required(), text("value").required_or_null()]);
 
-static HTTP_TLS: Type = Type::new("HttpTls", &[text("ca_file"), text("key_file"), text("cert_file")]);
-static GRPC_TLS: Type =
-    Type::new("GrpcTls", &[text("ca_file"), text("key_file"), text("cert_file"), boolean("insecure").or("false")]);
+static HTTP_TLS: Type = Type::new("HttpTls", &[CA_FILE, KEY_FILE, CERT_FILE]);
+static GRPC_TLS: Type = Type::new(
+    "GrpcTls",
+    &[CA_FILE, KEY_FILE, CERT_FILE, boolean("insecure").or("false").counterpart("OTEL_EXPORTER_OTLP_INSECURE")],
+);
+
+const CA_FILE: Property =
+    text("ca_file").counterpart("OTEL_EXPORTER_OTLP_CERTIFICATE").code("OtlpBuilder::with_certificate");
+const KEY_FILE: Property =
+    text("key_file").counterpart("OTEL_EXPORTER_OTLP_CLIENT_KEY").code("OtlpBuilder::with_client_key");
+const CERT_FILE: Property =
+    text("cert_file").counterpart("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE").code("OtlpBuilder::with_client_certificate");
 
 static HEADER: Kind = Kind::Object(&NAME_STRING_VALUE_PAIR);
 
-const HEADERS: Property = list("headers", &HEADER);
-const COMPRESSION: Property = choice("compression", &["none", "gzip"]).or("none");
-const MAX_REQUEST: Property = integer("max_request_size", 0).or("67108864");
-const MAX_RESPONSE: Property = integer("max_response_size", 1).or("4194304");
-const TIMEOUT: Property = integer("timeout", 0).or("10000");
-const ENCODING: Property = choice("encoding", &["protobuf", "json"]).or("protobuf");
-const TEMPORALITY: Property = choice("temporality_preference", TEMPORALITIES).or("cumulative");
-const HISTOGRAM: Property = choice("default_histogram_aggregation", HISTOGRAMS).or("explicit_bucket_histogram");
+const HEADERS: Property = list("headers", &HEADER).code("OtlpBuilder::with_header");
+const HEADERS_LIST: Property =
+    text("headers_list").counterpart("OTEL_EXPORTER_OTLP_HEADERS").code("OtlpBuilder::with_header");
+const HTTP_ENDPOINT: Property =
+    text("endpoint").counterpart(ENDPOINT).code("OtlpBuilder::with_endpoint, OtlpBuilder::with_base_endpoint");
+const GRPC_ENDPOINT: Property =
+    text("endpoint").or("http://localhost:4317").counterpart(ENDPOINT).code("OtlpBuilder::with_endpoint");
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const COMPRESSION: Property = choice("compression", &["none", "gzip"])
+    .or("none")
+    .counterpart("OTEL_EXPORTER_OTLP_COMPRESSION")
+    .code("OtlpBuilder::with_compression");
+const MAX_REQUEST: Property = integer("max_request_size", 0).or("67108864").code("OtlpBuilder::with_max_request_size");
+const MAX_RESPONSE: Property =
+    integer("max_response_size", 1).or("4194304").code("OtlpBuilder::with_max_response_size");
+const TIMEOUT: Property =
+    integer("timeout", 0).or("10000").counterpart("OTEL_EXPORTER_OTLP_TIMEOUT").code("OtlpBuilder::with_timeout");
+const ENCODING: Property = choice("encoding", &["protobuf", "json"])
+    .or("protobuf")
+    .counterpart("OTEL_EXPORTER_OTLP_PROTOCOL")
+    .code("OtlpBuilder::with_protocol");
+const TEMPORALITY: Property = choice("temporality_preference", TEMPORALITIES)
+    .or("cumulative")
+    .counterpart("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
+    .code("ReaderConfig::with_temporality, OtlpBuilder::with_temporality_preference");
+const HISTOGRAM: Property = choice("default_histogram_aggregation", HISTOGRAMS)
+    .or("explicit_bucket_histogram")
+    .counterpart("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
+    .code("ReaderConfig::with_aggregation, OtlpBuilder::with_default_histogram_aggregation");
 const OUTPUT_STREAM: Property = text("output_stream").or("stdout");
 
 static OTLP_HTTP: Type = Type::new(
     "OtlpHttpExporter",
     &[
-        text("endpoint").or("http://localhost:4318/v1/{signal}"),
+        HTTP_ENDPOINT.or("http://localhost:4318/v1/{signal}"),
         object("tls", &HTTP_TLS),
         HEADERS,
-        text("headers_list"),
+        HEADERS_LIST,
         COMPRESSION,
         MAX_REQUEST,
         MAX_RESPONSE,
@@ -42,16 +72,7 @@ static OTLP_HTTP: Type = Type::new(
 );
 static OTLP_GRPC: Type = Type::new(
     "OtlpGrpcExporter",
-    &[
-        text("endpoint").or("http://localhost:4317"),
-        object("tls", &GRPC_TLS),
-        HEADERS,
-        text("headers_list"),
-        COMPRESSION,
-        MAX_REQUEST,
-        MAX_RESPONSE,
-        TIMEOUT,
-    ],
+    &[GRPC_ENDPOINT, object("tls", &GRPC_TLS), HEADERS, HEADERS_LIST, COMPRESSION, MAX_REQUEST, MAX_RESPONSE, TIMEOUT],
 );
 static OTLP_FILE: Type = Type::new("ExperimentalOtlpFileExporter", &[OUTPUT_STREAM]);
 
@@ -66,10 +87,10 @@ pub(super) const EXPORTERS: &[Property] = &[
 static OTLP_HTTP_METRICS: Type = Type::new(
     "OtlpHttpMetricExporter",
     &[
-        text("endpoint").or("http://localhost:4318/v1/metrics"),
+        HTTP_ENDPOINT.or("http://localhost:4318/v1/metrics"),
         object("tls", &HTTP_TLS),
         HEADERS,
-        text("headers_list"),
+        HEADERS_LIST,
         COMPRESSION,
         MAX_REQUEST,
         MAX_RESPONSE,
@@ -82,10 +103,10 @@ static OTLP_HTTP_METRICS: Type = Type::new(
 static OTLP_GRPC_METRICS: Type = Type::new(
     "OtlpGrpcMetricExporter",
     &[
-        text("endpoint").or("http://localhost:4317"),
+        GRPC_ENDPOINT,
         object("tls", &GRPC_TLS),
         HEADERS,
-        text("headers_list"),
+        HEADERS_LIST,
         COMPRESSION,
         MAX_REQUEST,
         MAX_RESPONSE,
@@ -106,7 +127,14 @@ pub(super) const METRIC_EXPORTERS: &[Property] = &[
     object("console", &CONSOLE_METRICS),
 ];
 
-pub(super) static ATTRIBUTE_LIMITS: Type = Type::new("AttributeLimits", &[LENGTH, DEPTH, COUNT]);
+pub(super) static ATTRIBUTE_LIMITS: Type = Type::new(
+    "AttributeLimits",
+    &[
+        LENGTH.counterpart("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT").code("AttributeLimits::new"),
+        DEPTH.code("LogRecordLimits::with_value_depth"),
+        COUNT.counterpart("OTEL_ATTRIBUTE_COUNT_LIMIT").code("AttributeLimits::new"),
+    ],
+);
 pub(super) const LENGTH: Property = integer("attribute_value_length_limit", 0);
 pub(super) const COUNT: Property = integer("attribute_count_limit", 0).or("128");
 /// Only log records have nested values, and their maximum depth is 64.

@@ -57,22 +57,31 @@ static HTTP: Type =
 static CLIENT: Type = Type::new(
     "ExperimentalHttpClientInstrumentation",
     &[
-        texts("request_captured_headers").variable("OTEL_RUST_HTTP_CLIENT_CAPTURE_REQUEST_HEADERS"),
-        texts("response_captured_headers").variable("OTEL_RUST_HTTP_CLIENT_CAPTURE_RESPONSE_HEADERS"),
+        texts("request_captured_headers")
+            .variable("OTEL_RUST_HTTP_CLIENT_CAPTURE_REQUEST_HEADERS")
+            .code("reqwest::ClientConfig::with_captured_request_headers"),
+        texts("response_captured_headers")
+            .variable("OTEL_RUST_HTTP_CLIENT_CAPTURE_RESPONSE_HEADERS")
+            .code("reqwest::ClientConfig::with_captured_response_headers"),
         KNOWN_METHODS,
     ],
 );
 static SERVER: Type = Type::new(
     "ExperimentalHttpServerInstrumentation",
     &[
-        texts("request_captured_headers").variable("OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS"),
-        texts("response_captured_headers").variable("OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS"),
+        texts("request_captured_headers")
+            .variable("OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS")
+            .code("ServerConfig::with_captured_request_headers"),
+        texts("response_captured_headers")
+            .variable("OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS")
+            .code("ServerConfig::with_captured_response_headers"),
         KNOWN_METHODS,
     ],
 );
 /// Clients and servers share one list.
-const KNOWN_METHODS: Property =
-    Property::new("known_methods", Kind::List(&Kind::Text, 0)).variable("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS");
+const KNOWN_METHODS: Property = Property::new("known_methods", Kind::List(&Kind::Text, 0))
+    .variable("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS")
+    .code("ServerConfig::with_known_methods, reqwest::ClientConfig::with_known_methods");
 
 static CODE: Type = Type::new("ExperimentalCodeInstrumentation", &[SEMCONV]);
 static DB: Type = Type::new("ExperimentalDbInstrumentation", &[SEMCONV]);
@@ -104,18 +113,18 @@ static RUST: Type = Type::new(
 );
 
 macro_rules! switches {
-    ($($name:ident $text:literal $variable:literal)*) => {
-        $(static $name: Type = Type::new($text, &[boolean("enabled").variable($variable)]);)*
+    ($($name:ident $text:literal $variable:literal $code:literal)*) => {
+        $(static $name: Type = Type::new($text, &[boolean("enabled").variable($variable).code($code)]);)*
     };
 }
 switches! {
-    AXUM "rust.axum" "OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED"
-    TOWER "rust.tower" "OTEL_RUST_INSTRUMENTATION_TOWER_ENABLED"
-    TONIC "rust.tonic" "OTEL_RUST_INSTRUMENTATION_TONIC_ENABLED"
-    HYPER "rust.hyper" "OTEL_RUST_INSTRUMENTATION_HYPER_ENABLED"
-    REQWEST "rust.reqwest" "OTEL_RUST_INSTRUMENTATION_REQWEST_ENABLED"
-    RUNTIME_METRICS "rust.runtime_metrics" "OTEL_RUST_INSTRUMENTATION_RUNTIME_METRICS_ENABLED"
-    SQLX "rust.sqlx" "OTEL_RUST_INSTRUMENTATION_SQLX_ENABLED"
+    AXUM "rust.axum" "OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED" "ServerConfig::with_enabled"
+    TOWER "rust.tower" "OTEL_RUST_INSTRUMENTATION_TOWER_ENABLED" "ServerConfig::with_enabled, reqwest::ClientConfig::with_enabled"
+    TONIC "rust.tonic" "OTEL_RUST_INSTRUMENTATION_TONIC_ENABLED" "GrpcConfig::with_enabled"
+    HYPER "rust.hyper" "OTEL_RUST_INSTRUMENTATION_HYPER_ENABLED" "ServerConfig::with_enabled, reqwest::ClientConfig::with_enabled"
+    REQWEST "rust.reqwest" "OTEL_RUST_INSTRUMENTATION_REQWEST_ENABLED" "reqwest::ClientConfig::with_enabled"
+    RUNTIME_METRICS "rust.runtime_metrics" "OTEL_RUST_INSTRUMENTATION_RUNTIME_METRICS_ENABLED" "with_instrumentation"
+    SQLX "rust.sqlx" "OTEL_RUST_INSTRUMENTATION_SQLX_ENABLED" "sqlx::ClientConfig::with_enabled"
 }
 
 static RUST_HTTP: Type =
@@ -123,28 +132,51 @@ static RUST_HTTP: Type =
 static RUST_HTTP_SERVER: Type = Type::new(
     "rust.http.server",
     &[
-        texts("excluded_urls").variable("OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS"),
-        boolean("forwarded_headers").or("false").variable("OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS"),
-        boolean("trace_response").or("false").variable("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE"),
-        texts("metrics").or("[duration]").variable("OTEL_RUST_HTTP_SERVER_METRICS"),
-        boolean("address_in_metrics").or("false").variable("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS"),
-        texts("opt_in_attributes").variable("OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES"),
-        texts("route_templates").variable("OTEL_RUST_HTTP_SERVER_ROUTE_TEMPLATES"),
-        boolean("guessed_routes").or("false").variable("OTEL_RUST_HTTP_SERVER_GUESSED_ROUTES"),
-        texts("client_service_names").variable("OTEL_RUST_HTTP_SERVER_CLIENT_SERVICE_NAMES"),
+        texts("excluded_urls")
+            .variable("OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS")
+            .code("ServerConfig::with_excluded_paths"),
+        boolean("forwarded_headers")
+            .or("false")
+            .variable("OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS")
+            .code("ServerConfig::with_forwarded_headers"),
+        boolean("trace_response")
+            .or("false")
+            .variable("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE")
+            .code("ServerConfig::with_trace_response"),
+        texts("metrics")
+            .or("[duration]")
+            .variable("OTEL_RUST_HTTP_SERVER_METRICS")
+            .code("ServerConfig::without_duration, ServerConfig::with_active_requests, ServerConfig::with_body_sizes"),
+        boolean("address_in_metrics")
+            .or("false")
+            .variable("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS")
+            .code("ServerConfig::with_server_address_in_metrics"),
+        texts("opt_in_attributes")
+            .variable("OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES")
+            .code("ServerConfig::with_opt_in_attributes"),
+        texts("route_templates")
+            .variable("OTEL_RUST_HTTP_SERVER_ROUTE_TEMPLATES")
+            .code("ServerConfig::with_route_templates"),
+        boolean("guessed_routes")
+            .or("false")
+            .variable("OTEL_RUST_HTTP_SERVER_GUESSED_ROUTES")
+            .code("ServerConfig::with_guessed_routes"),
+        texts("client_service_names")
+            .variable("OTEL_RUST_HTTP_SERVER_CLIENT_SERVICE_NAMES")
+            .code("ServerConfig::with_client_service_name"),
     ],
 );
 static RUST_HTTP_CLIENT: Type = Type::new(
     "rust.http.client",
     &[
-        texts("excluded_urls").variable("OTEL_RUST_HTTP_CLIENT_EXCLUDED_URLS"),
-        texts("propagation_hosts").variable("OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS"),
-        texts("service_names").variable("OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES"),
-        texts("url_templates").variable("OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES"),
-        texts("metrics").or("[duration]").variable("OTEL_RUST_HTTP_CLIENT_METRICS"),
-        texts("opt_in_attributes").variable("OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES"),
-        texts("opt_in_metric_attributes").variable("OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES"),
-        boolean("connection_phases").or("false").variable("OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES"),
+        texts("excluded_urls").variable("OTEL_RUST_HTTP_CLIENT_EXCLUDED_URLS").code("reqwest::ClientConfig::with_excluded_urls"),
+        texts("propagation_hosts").variable("OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS").code("reqwest::ClientConfig::with_propagation_hosts"),
+        texts("service_names").variable("OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES").code("reqwest::ClientConfig::with_server_service_name"),
+        texts("url_templates").variable("OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES").code("reqwest::ClientConfig::with_url_templates"),
+        texts("metrics").or("[duration]").variable("OTEL_RUST_HTTP_CLIENT_METRICS").code("reqwest::ClientConfig::without_duration, reqwest::ClientConfig::with_active_requests, reqwest::ClientConfig::with_body_sizes, reqwest::ClientConfig::with_connection_metrics"),
+        texts("opt_in_attributes").variable("OTEL_RUST_HTTP_CLIENT_OPT_IN_ATTRIBUTES").code("reqwest::ClientConfig::with_opt_in_attributes"),
+        texts("opt_in_metric_attributes").variable("OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES").code("reqwest::ClientConfig::with_opt_in_metric_attributes"),
+        boolean("connection_phases").or("false").variable("OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES").code("reqwest::ClientConfig::with_connection_phases"),
     ],
 );
 
@@ -152,35 +184,54 @@ static GRPC: Type = Type::new("rust.grpc", &[object("server", &GRPC_SERVER), obj
 static GRPC_SERVER: Type = Type::new(
     "rust.grpc.server",
     &[
-        texts("excluded_methods").variable("OTEL_RUST_GRPC_SERVER_EXCLUDED_METHODS"),
-        texts("known_methods").variable("OTEL_RUST_GRPC_SERVER_KNOWN_METHODS"),
-        texts("request_captured_headers").variable("OTEL_RUST_GRPC_SERVER_CAPTURE_REQUEST_HEADERS"),
-        texts("response_captured_headers").variable("OTEL_RUST_GRPC_SERVER_CAPTURE_RESPONSE_HEADERS"),
-        texts("response_captured_trailers").variable("OTEL_RUST_GRPC_SERVER_CAPTURE_RESPONSE_TRAILERS"),
-        texts("metrics").or("[duration]").variable("OTEL_RUST_GRPC_SERVER_METRICS"),
-        boolean("address_in_metrics").or("false").variable("OTEL_RUST_GRPC_SERVER_ADDRESS_IN_METRICS"),
+        texts("excluded_methods")
+            .variable("OTEL_RUST_GRPC_SERVER_EXCLUDED_METHODS")
+            .code("GrpcConfig::with_excluded_methods"),
+        texts("known_methods").variable("OTEL_RUST_GRPC_SERVER_KNOWN_METHODS").code("GrpcConfig::with_known_methods"),
+        texts("request_captured_headers")
+            .variable("OTEL_RUST_GRPC_SERVER_CAPTURE_REQUEST_HEADERS")
+            .code("GrpcConfig::with_captured_request_headers"),
+        texts("response_captured_headers")
+            .variable("OTEL_RUST_GRPC_SERVER_CAPTURE_RESPONSE_HEADERS")
+            .code("GrpcConfig::with_captured_response_headers"),
+        texts("response_captured_trailers")
+            .variable("OTEL_RUST_GRPC_SERVER_CAPTURE_RESPONSE_TRAILERS")
+            .code("GrpcConfig::with_captured_response_trailers"),
+        texts("metrics").or("[duration]").variable("OTEL_RUST_GRPC_SERVER_METRICS").code("GrpcConfig::without_metrics"),
+        boolean("address_in_metrics")
+            .or("false")
+            .variable("OTEL_RUST_GRPC_SERVER_ADDRESS_IN_METRICS")
+            .code("GrpcConfig::with_server_address_in_metrics"),
     ],
 );
 static GRPC_CLIENT: Type = Type::new(
     "rust.grpc.client",
     &[
-        texts("excluded_methods").variable("OTEL_RUST_GRPC_CLIENT_EXCLUDED_METHODS"),
-        texts("request_captured_headers").variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_REQUEST_HEADERS"),
-        texts("response_captured_headers").variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_HEADERS"),
-        texts("response_captured_trailers").variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_TRAILERS"),
-        texts("metrics").or("[duration]").variable("OTEL_RUST_GRPC_CLIENT_METRICS"),
+        texts("excluded_methods")
+            .variable("OTEL_RUST_GRPC_CLIENT_EXCLUDED_METHODS")
+            .code("GrpcConfig::with_excluded_methods"),
+        texts("request_captured_headers")
+            .variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_REQUEST_HEADERS")
+            .code("GrpcConfig::with_captured_request_headers"),
+        texts("response_captured_headers")
+            .variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_HEADERS")
+            .code("GrpcConfig::with_captured_response_headers"),
+        texts("response_captured_trailers")
+            .variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_TRAILERS")
+            .code("GrpcConfig::with_captured_response_trailers"),
+        texts("metrics").or("[duration]").variable("OTEL_RUST_GRPC_CLIENT_METRICS").code("GrpcConfig::without_metrics"),
     ],
 );
 
 static RUST_DB: Type = Type::new(
     "rust.db",
     &[
-        choice("query_text", &["safe", "sanitized", "none"]).or("safe").variable("OTEL_RUST_DB_CLIENT_QUERY_TEXT"),
-        texts("metrics").or("[duration, returned_rows, pool]").variable("OTEL_RUST_DB_CLIENT_METRICS"),
-        texts("opt_in_attributes").variable("OTEL_RUST_DB_CLIENT_OPT_IN_ATTRIBUTES"),
-        boolean("error_messages").or("false").variable("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES"),
-        boolean("sqlcommenter").or("false").variable("OTEL_RUST_DB_CLIENT_SQLCOMMENTER"),
+        choice("query_text", &["safe", "sanitized", "none"]).or("safe").variable("OTEL_RUST_DB_CLIENT_QUERY_TEXT").code("sqlx::ClientConfig::with_query_text"),
+        texts("metrics").or("[duration, returned_rows, pool]").variable("OTEL_RUST_DB_CLIENT_METRICS").code("sqlx::ClientConfig::without_metrics, sqlx::ClientConfig::without_returned_rows, sqlx::ClientConfig::without_pool_metrics"),
+        texts("opt_in_attributes").variable("OTEL_RUST_DB_CLIENT_OPT_IN_ATTRIBUTES").code("sqlx::ClientConfig::with_opt_in_attributes"),
+        boolean("error_messages").or("false").variable("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES").code("sqlx::ClientConfig::with_error_messages"),
+        boolean("sqlcommenter").or("false").variable("OTEL_RUST_DB_CLIENT_SQLCOMMENTER").code("sqlx::ClientConfig::with_commenter"),
         choice("system", &["postgresql", "mysql", "mariadb", "sqlite", "other_sql"])
-            .variable("OTEL_RUST_DB_CLIENT_SYSTEM"),
+            .variable("OTEL_RUST_DB_CLIENT_SYSTEM").code("PoolOptions::with_system"),
     ],
 );

@@ -7,16 +7,18 @@ pub(super) static LOGGER_PROVIDER: Type = Type::new(
     "LoggerProvider",
     &[
         list("processors", &Kind::Object(&LOG_RECORD_PROCESSOR)).required(),
-        object("limits", &LOG_RECORD_LIMITS),
-        object("logger_configurator/development", &LOGGER_CONFIGURATOR),
+        object("limits", &LOG_RECORD_LIMITS).code("with_log_limits"),
+        object("logger_configurator/development", &LOGGER_CONFIGURATOR)
+            .code("with_logger_config")
+            .control("set_logger_config"),
     ],
 );
 
 static LOG_RECORD_PROCESSOR: Type = Type::new(
     "LogRecordProcessor",
     &[
-        object("batch", &BATCH_LOG_RECORD_PROCESSOR),
-        object("simple", &SIMPLE_LOG_RECORD_PROCESSOR),
+        object("batch", &BATCH_LOG_RECORD_PROCESSOR).code("with_log_batch"),
+        object("simple", &SIMPLE_LOG_RECORD_PROCESSOR).code("with_log_processor"),
         object("event_to_span_event_bridge/development", &EMPTY)
             .refused("no processor turns log records into span events"),
     ],
@@ -26,24 +28,49 @@ static LOG_RECORD_PROCESSOR: Type = Type::new(
 static BATCH_LOG_RECORD_PROCESSOR: Type = Type::new(
     "BatchLogRecordProcessor",
     &[
-        integer("schedule_delay", 0).or("1000"),
-        integer("export_timeout", 0).or("30000"),
-        integer("max_queue_size", 1).or("2048"),
-        integer("max_export_batch_size", 1).or("512"),
-        object("exporter", &LOG_RECORD_EXPORTER).required(),
+        integer("schedule_delay", 0)
+            .or("1000")
+            .counterpart("OTEL_BLRP_SCHEDULE_DELAY")
+            .code("BatchConfig::with_schedule_delay")
+            .control("set_log_batch_delay"),
+        integer("export_timeout", 0)
+            .or("30000")
+            .counterpart("OTEL_BLRP_EXPORT_TIMEOUT")
+            .code("BatchConfig::with_export_timeout"),
+        integer("max_queue_size", 1)
+            .or("2048")
+            .counterpart("OTEL_BLRP_MAX_QUEUE_SIZE")
+            .code("BatchConfig::with_max_queue_size"),
+        integer("max_export_batch_size", 1)
+            .or("512")
+            .counterpart("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")
+            .code("BatchConfig::with_max_batch_size"),
+        object("exporter", &LOG_RECORD_EXPORTER).required().counterpart("OTEL_LOGS_EXPORTER").code("with_log_exporter"),
     ],
 );
 
-static SIMPLE_LOG_RECORD_PROCESSOR: Type =
-    Type::new("SimpleLogRecordProcessor", &[object("exporter", &LOG_RECORD_EXPORTER).required()]);
+static SIMPLE_LOG_RECORD_PROCESSOR: Type = Type::new(
+    "SimpleLogRecordProcessor",
+    &[object("exporter", &LOG_RECORD_EXPORTER).required().code("with_log_exporter")],
+);
 
 static LOG_RECORD_EXPORTER: Type = Type::new("LogRecordExporter", EXPORTERS).at(Point::LogRecordExporter);
 
-static LOG_RECORD_LIMITS: Type = Type::new("LogRecordLimits", &[LENGTH, DEPTH, COUNT]);
+static LOG_RECORD_LIMITS: Type = Type::new(
+    "LogRecordLimits",
+    &[
+        LENGTH.counterpart("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT").code("AttributeLimits::new"),
+        DEPTH.code("LogRecordLimits::with_value_depth"),
+        COUNT.counterpart("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT").code("AttributeLimits::new"),
+    ],
+);
 
 static LOGGER_CONFIGURATOR: Type = Type::new(
     "ExperimentalLoggerConfigurator",
-    &[object("default_config", &LOGGER_CONFIG), list("loggers", &Kind::Object(&LOGGER_MATCHER))],
+    &[
+        object("default_config", &LOGGER_CONFIG).code("Configurator::new"),
+        list("loggers", &Kind::Object(&LOGGER_MATCHER)).code("Configurator::with_scopes"),
+    ],
 );
 static LOGGER_MATCHER: Type = Type::new(
     "ExperimentalLoggerMatcherAndConfig",
@@ -51,5 +78,9 @@ static LOGGER_MATCHER: Type = Type::new(
 );
 static LOGGER_CONFIG: Type = Type::new(
     "ExperimentalLoggerConfig",
-    &[boolean("enabled").or("true"), choice("minimum_severity", SEVERITIES), boolean("trace_based").or("false")],
+    &[
+        boolean("enabled").or("true").code("LoggerConfig::with_enabled"),
+        choice("minimum_severity", SEVERITIES).code("LoggerConfig::with_minimum_severity"),
+        boolean("trace_based").or("false").code("LoggerConfig::with_trace_based"),
+    ],
 );

@@ -7,23 +7,43 @@ pub(super) static METER_PROVIDER: Type = Type::new(
     "MeterProvider",
     &[
         list("readers", &Kind::Object(&METRIC_READER)).required(),
-        list("views", &Kind::Object(&VIEW)),
-        choice("exemplar_filter", &["always_on", "always_off", "trace_based"]).or("trace_based"),
-        object("meter_configurator/development", &METER_CONFIGURATOR),
+        list("views", &Kind::Object(&VIEW)).code("with_view"),
+        choice("exemplar_filter", &["always_on", "always_off", "trace_based"])
+            .or("trace_based")
+            .counterpart("OTEL_METRICS_EXEMPLAR_FILTER")
+            .code("with_exemplar_filter"),
+        object("meter_configurator/development", &METER_CONFIGURATOR)
+            .code("with_meter_config")
+            .control("set_meter_config"),
         choice("view_matching_mode/development", &["independent"]).or("independent"),
     ],
 );
 
-static METRIC_READER: Type =
-    Type::new("MetricReader", &[object("periodic", &PERIODIC_READER), object("pull", &PULL_READER)]).at(Point::Fixed);
+static METRIC_READER: Type = Type::new(
+    "MetricReader",
+    &[
+        object("periodic", &PERIODIC_READER).code("with_metric_periods, with_configured_metric_exporter"),
+        object("pull", &PULL_READER).code("with_metric_reader"),
+    ],
+)
+.at(Point::Fixed);
 
 static PERIODIC_READER: Type = Type::new(
     "PeriodicMetricReader",
     &[
-        integer("interval", 0).or("60000"),
-        integer("timeout", 0).or("30000"),
-        integer("max_export_batch_size/development", 1),
-        object("exporter", &PUSH_EXPORTER).required(),
+        integer("interval", 0)
+            .or("60000")
+            .counterpart("OTEL_METRIC_EXPORT_INTERVAL")
+            .code("PeriodicConfig::with_interval")
+            .control("set_metric_interval"),
+        integer("timeout", 0)
+            .or("30000")
+            .counterpart("OTEL_METRIC_EXPORT_TIMEOUT")
+            .code("PeriodicConfig::with_timeout"),
+        integer("max_export_batch_size/development", 1)
+            .counterpart("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE")
+            .code("PeriodicConfig::with_max_batch_size"),
+        object("exporter", &PUSH_EXPORTER).required().counterpart("OTEL_METRICS_EXPORTER").code("with_metric_exporter"),
         list("producers", &Kind::Object(&PRODUCER)).refused(NO_PRODUCER),
         object("cardinality_limits", &CARDINALITY_LIMITS),
     ],
@@ -51,11 +71,14 @@ static PRODUCER: Type =
 static PROMETHEUS: Type = Type::new(
     "ExperimentalPrometheusMetricExporter",
     &[
-        text("host").or("localhost"),
-        Property::new("port", Kind::Integer(0, 65535)).or("9464"),
-        boolean("scope_info_enabled").or("true"),
-        boolean("target_info_enabled/development").or("true"),
-        object("resource_constant_labels", &INCLUDE_EXCLUDE),
+        text("host").or("localhost").counterpart("OTEL_EXPORTER_PROMETHEUS_HOST").code("ServerBuilder::with_host"),
+        Property::new("port", Kind::Integer(0, 65535))
+            .or("9464")
+            .counterpart("OTEL_EXPORTER_PROMETHEUS_PORT")
+            .code("ServerBuilder::with_port"),
+        boolean("scope_info_enabled").or("true").code("Renderer::without_scope_labels"),
+        boolean("target_info_enabled/development").or("true").code("Renderer::without_target_info"),
+        object("resource_constant_labels", &INCLUDE_EXCLUDE).code("Renderer::with_resource_labels"),
         choice(
             "translation_strategy",
             &[
@@ -65,14 +88,15 @@ static PROMETHEUS: Type = Type::new(
                 "no_translation/development",
             ],
         )
-        .or("underscore_escaping_with_suffixes"),
+        .or("underscore_escaping_with_suffixes")
+        .code("Renderer::with_translation"),
     ],
 );
 
 static CARDINALITY_LIMITS: Type = Type::new(
     "CardinalityLimits",
     &[
-        integer("default", 1).or("2000"),
+        integer("default", 1).or("2000").code("ReaderConfig::with_cardinality_limit"),
         integer("counter", 1),
         integer("gauge", 1),
         integer("histogram", 1),
@@ -89,7 +113,7 @@ static VIEW: Type =
 static VIEW_SELECTOR: Type = Type::new(
     "ViewSelector",
     &[
-        text("instrument_name"),
+        text("instrument_name").code("View::of"),
         choice(
             "instrument_type",
             &[
@@ -101,34 +125,35 @@ static VIEW_SELECTOR: Type = Type::new(
                 "observable_up_down_counter",
                 "up_down_counter",
             ],
-        ),
-        text("unit"),
-        text("meter_name"),
-        text("meter_version"),
-        text("meter_schema_url"),
+        )
+        .code("View::of_kind"),
+        text("unit").code("View::of_unit"),
+        text("meter_name").code("View::of_meter"),
+        text("meter_version").code("View::of_meter_version"),
+        text("meter_schema_url").code("View::of_meter_schema_url"),
     ],
 );
 
 static VIEW_STREAM: Type = Type::new(
     "ViewStream",
     &[
-        text("name"),
-        text("description"),
-        object("aggregation", &AGGREGATION).or("default"),
-        integer("aggregation_cardinality_limit", 1),
-        object("attribute_keys", &INCLUDE_EXCLUDE),
+        text("name").code("View::with_name"),
+        text("description").code("View::with_description"),
+        object("aggregation", &AGGREGATION).or("default").code("View::with_aggregation"),
+        integer("aggregation_cardinality_limit", 1).code("View::with_cardinality_limit"),
+        object("attribute_keys", &INCLUDE_EXCLUDE).code("View::with_attribute_patterns"),
     ],
 );
 
 static AGGREGATION: Type = Type::new(
     "Aggregation",
     &[
-        object("default", &EMPTY),
-        object("drop", &EMPTY),
-        object("explicit_bucket_histogram", &EXPLICIT_BUCKETS),
-        object("base2_exponential_bucket_histogram", &EXPONENTIAL),
-        object("last_value", &EMPTY),
-        object("sum", &EMPTY),
+        object("default", &EMPTY).code("Aggregation::Default"),
+        object("drop", &EMPTY).code("Aggregation::Drop"),
+        object("explicit_bucket_histogram", &EXPLICIT_BUCKETS).code("Aggregation::explicit_buckets"),
+        object("base2_exponential_bucket_histogram", &EXPONENTIAL).code("Aggregation::exponential"),
+        object("last_value", &EMPTY).code("Aggregation::LastValue"),
+        object("sum", &EMPTY).code("Aggregation::Sum"),
     ],
 )
 .at(Point::Fixed);
@@ -153,10 +178,14 @@ static EXPONENTIAL: Type = Type::new(
 
 static METER_CONFIGURATOR: Type = Type::new(
     "ExperimentalMeterConfigurator",
-    &[object("default_config", &METER_CONFIG), list("meters", &Kind::Object(&METER_MATCHER))],
+    &[
+        object("default_config", &METER_CONFIG).code("Configurator::new"),
+        list("meters", &Kind::Object(&METER_MATCHER)).code("Configurator::with_scopes"),
+    ],
 );
 static METER_MATCHER: Type = Type::new(
     "ExperimentalMeterMatcherAndConfig",
     &[text("name").required(), object("config", &METER_CONFIG).required()],
 );
-static METER_CONFIG: Type = Type::new("ExperimentalMeterConfig", &[boolean("enabled").or("true")]);
+static METER_CONFIG: Type =
+    Type::new("ExperimentalMeterConfig", &[boolean("enabled").or("true").code("MeterConfig::with_enabled")]);

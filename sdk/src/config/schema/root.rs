@@ -15,11 +15,15 @@ pub(super) static ROOT: Type = Type::new(
     "the configuration",
     &[
         text("file_format").required(),
-        boolean("disabled").or("false"),
-        choice("log_level", SEVERITIES).or("info"),
+        boolean("disabled").or("false").counterpart("OTEL_SDK_DISABLED").control("disable"),
+        choice("log_level", SEVERITIES)
+            .or("info")
+            .counterpart("OTEL_LOG_LEVEL")
+            .code("diag::set_max_level")
+            .control("diag::set_max_level"),
         object("attribute_limits", &ATTRIBUTE_LIMITS),
-        object("resource", &RESOURCE),
-        object("propagator", &PROPAGATOR),
+        object("resource", &RESOURCE).code("with_resource"),
+        object("propagator", &PROPAGATOR).code("with_propagator"),
         object("tracer_provider", &TRACER_PROVIDER),
         object("meter_provider", &METER_PROVIDER),
         object("logger_provider", &LOGGER_PROVIDER),
@@ -34,15 +38,22 @@ static DISTRIBUTION: Type = Type::new("Distribution", &[object("telemark", &TELE
 static TELEMARK: Type = Type::new(
     "distribution.telemark",
     &[
-        text("spans").variable("OTEL_RUST_SPANS"),
-        object("logs", &LOGS),
+        text("spans").variable("OTEL_RUST_SPANS").code("with_span_filter").control("set_span_filter"),
+        object("logs", &LOGS).code("with_log_volume").control("set_log_volume"),
         object("max_queue_bytes", &MAX_QUEUE_BYTES),
-        texts("baggage_attributes").variable("OTEL_RUST_BAGGAGE_ATTRIBUTES"),
-        choice("exception_signal", &["logs", "logs/dup"]).variable("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"),
-        boolean("termination_handler_disabled").or("false").variable("OTEL_RUST_TERMINATION_HANDLER_DISABLED"),
-        boolean("panics").or("false").variable("OTEL_RUST_PANICS"),
-        boolean("self_metrics").or("false").variable("OTEL_RUST_SELF_METRICS"),
-        choice("log_format", &["json", "json_flat", "ecs", "text"]).variable("OTEL_RUST_LOG_FORMAT"),
+        texts("baggage_attributes").variable("OTEL_RUST_BAGGAGE_ATTRIBUTES").code("with_baggage_attributes"),
+        choice("exception_signal", &["logs", "logs/dup"])
+            .variable("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN")
+            .code("with_exception_signal"),
+        boolean("termination_handler_disabled")
+            .or("false")
+            .variable("OTEL_RUST_TERMINATION_HANDLER_DISABLED")
+            .code("with_termination_handler"),
+        boolean("panics").or("false").variable("OTEL_RUST_PANICS").code("with_panic_records"),
+        boolean("self_metrics").or("false").variable("OTEL_RUST_SELF_METRICS").code("with_self_metrics"),
+        choice("log_format", &["json", "json_flat", "ecs", "text"])
+            .variable("OTEL_RUST_LOG_FORMAT")
+            .code("LineLayer::new"),
         object("viewer", &VIEWER),
         texts("code").elsewhere(),
     ],
@@ -51,28 +62,39 @@ static TELEMARK: Type = Type::new(
 static LOGS: Type = Type::new(
     "distribution.telemark.logs",
     &[
-        text("filter").variable("OTEL_RUST_LOGS"),
-        integer("max_per_minute", 1).variable("OTEL_RUST_LOGS_MAX_PER_MINUTE"),
-        boolean("sampled_traces_only").or("false").variable("OTEL_RUST_LOGS_SAMPLED_TRACES_ONLY"),
-        text("sampling_attribute").variable("OTEL_RUST_LOGS_SAMPLING_ATTRIBUTE"),
-        Property::new("sampling_ratio", Kind::Number(0.0, 1.0)).variable("OTEL_RUST_LOGS_SAMPLING_RATIO"),
+        text("filter").variable("OTEL_RUST_LOGS").code("with_log_filter").control("set_log_filter"),
+        integer("max_per_minute", 1).variable("OTEL_RUST_LOGS_MAX_PER_MINUTE").code("LogVolume::with_max_per_minute"),
+        boolean("sampled_traces_only")
+            .or("false")
+            .variable("OTEL_RUST_LOGS_SAMPLED_TRACES_ONLY")
+            .code("LogVolume::with_sampled_traces_only"),
+        text("sampling_attribute").variable("OTEL_RUST_LOGS_SAMPLING_ATTRIBUTE").code("LogVolume::with_sampling_by"),
+        Property::new("sampling_ratio", Kind::Number(0.0, 1.0))
+            .variable("OTEL_RUST_LOGS_SAMPLING_RATIO")
+            .code("LogVolume::with_sampling_by"),
     ],
 );
 
 static MAX_QUEUE_BYTES: Type = Type::new(
     "distribution.telemark.max_queue_bytes",
     &[
-        integer("spans", 1).or("67108864").variable("OTEL_RUST_BSP_MAX_QUEUE_BYTES"),
-        integer("logs", 1).or("67108864").variable("OTEL_RUST_BLRP_MAX_QUEUE_BYTES"),
+        integer("spans", 1)
+            .or("67108864")
+            .variable("OTEL_RUST_BSP_MAX_QUEUE_BYTES")
+            .code("BatchConfig::with_max_queue_bytes"),
+        integer("logs", 1)
+            .or("67108864")
+            .variable("OTEL_RUST_BLRP_MAX_QUEUE_BYTES")
+            .code("BatchConfig::with_max_queue_bytes"),
     ],
 );
 
 static VIEWER: Type = Type::new(
     "distribution.telemark.viewer",
     &[
-        text("address").variable("OTEL_RUST_VIEWER_ADDRESS"),
-        text("max_memory").or("256MiB").variable("OTEL_RUST_VIEWER_MAX_MEMORY"),
-        text("token").variable("OTEL_RUST_VIEWER_TOKEN"),
-        texts("allowed_origins").variable("OTEL_RUST_VIEWER_ALLOWED_ORIGINS"),
+        text("address").variable("OTEL_RUST_VIEWER_ADDRESS").code("ViewerBuilder::start"),
+        text("max_memory").or("256MiB").variable("OTEL_RUST_VIEWER_MAX_MEMORY").code("Limits::with_bytes"),
+        text("token").variable("OTEL_RUST_VIEWER_TOKEN").code("ViewerBuilder::with_token"),
+        texts("allowed_origins").variable("OTEL_RUST_VIEWER_ALLOWED_ORIGINS").code("Receiver::with_allowed_origins"),
     ],
 );

@@ -7,42 +7,73 @@ pub(super) static TRACER_PROVIDER: Type = Type::new(
     "TracerProvider",
     &[
         list("processors", &Kind::Object(&SPAN_PROCESSOR)).required(),
-        object("limits", &SPAN_LIMITS),
-        object("sampler", &SAMPLER).or("parent_based"),
-        object("id_generator", &ID_GENERATOR).or("random"),
-        object("tracer_configurator/development", &TRACER_CONFIGURATOR),
+        object("limits", &SPAN_LIMITS).code("with_span_limits"),
+        object("sampler", &SAMPLER)
+            .or("parent_based")
+            .counterpart("OTEL_TRACES_SAMPLER")
+            .code("with_sampler")
+            .control("set_sampler"),
+        object("id_generator", &ID_GENERATOR).or("random").code("with_id_generator"),
+        object("tracer_configurator/development", &TRACER_CONFIGURATOR)
+            .code("with_tracer_config")
+            .control("set_tracer_config"),
     ],
 );
 
-static SPAN_PROCESSOR: Type =
-    Type::new("SpanProcessor", &[object("batch", &BATCH_SPAN_PROCESSOR), object("simple", &SIMPLE_SPAN_PROCESSOR)])
-        .at(Point::SpanProcessor);
+static SPAN_PROCESSOR: Type = Type::new(
+    "SpanProcessor",
+    &[
+        object("batch", &BATCH_SPAN_PROCESSOR).code("with_span_batch"),
+        object("simple", &SIMPLE_SPAN_PROCESSOR).code("with_span_processor"),
+    ],
+)
+.at(Point::SpanProcessor);
 
 static BATCH_SPAN_PROCESSOR: Type = Type::new(
     "BatchSpanProcessor",
     &[
-        integer("schedule_delay", 0).or("5000"),
-        integer("export_timeout", 0).or("30000"),
-        integer("max_queue_size", 1).or("2048"),
-        integer("max_export_batch_size", 1).or("512"),
-        object("exporter", &SPAN_EXPORTER).required(),
+        integer("schedule_delay", 0)
+            .or("5000")
+            .counterpart("OTEL_BSP_SCHEDULE_DELAY")
+            .code("BatchConfig::with_schedule_delay")
+            .control("set_span_batch_delay"),
+        integer("export_timeout", 0)
+            .or("30000")
+            .counterpart("OTEL_BSP_EXPORT_TIMEOUT")
+            .code("BatchConfig::with_export_timeout"),
+        integer("max_queue_size", 1)
+            .or("2048")
+            .counterpart("OTEL_BSP_MAX_QUEUE_SIZE")
+            .code("BatchConfig::with_max_queue_size"),
+        integer("max_export_batch_size", 1)
+            .or("512")
+            .counterpart("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
+            .code("BatchConfig::with_max_batch_size"),
+        object("exporter", &SPAN_EXPORTER).required().counterpart("OTEL_TRACES_EXPORTER").code("with_span_exporter"),
     ],
 );
 
-static SIMPLE_SPAN_PROCESSOR: Type = Type::new("SimpleSpanProcessor", &[object("exporter", &SPAN_EXPORTER).required()]);
+static SIMPLE_SPAN_PROCESSOR: Type =
+    Type::new("SimpleSpanProcessor", &[object("exporter", &SPAN_EXPORTER).required().code("with_span_exporter")]);
 
 static SPAN_EXPORTER: Type = Type::new("SpanExporter", EXPORTERS).at(Point::SpanExporter);
 
 static SPAN_LIMITS: Type = Type::new(
     "SpanLimits",
     &[
-        LENGTH,
+        LENGTH.counterpart("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").code("AttributeLimits::new"),
         DEPTH.without_effect("attributes of spans have no nested values"),
-        COUNT,
-        integer("event_count_limit", 0).or("128"),
-        integer("link_count_limit", 0).or("128"),
-        integer("event_attribute_count_limit", 0).or("128"),
-        integer("link_attribute_count_limit", 0).or("128"),
+        COUNT.counterpart("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT").code("AttributeLimits::new"),
+        integer("event_count_limit", 0).or("128").counterpart("OTEL_SPAN_EVENT_COUNT_LIMIT").code("SpanLimits::events"),
+        integer("link_count_limit", 0).or("128").counterpart("OTEL_SPAN_LINK_COUNT_LIMIT").code("SpanLimits::links"),
+        integer("event_attribute_count_limit", 0)
+            .or("128")
+            .counterpart("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")
+            .code("SpanLimits::attributes_per_event"),
+        integer("link_attribute_count_limit", 0)
+            .or("128")
+            .counterpart("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")
+            .code("SpanLimits::attributes_per_link"),
     ],
 );
 
@@ -76,16 +107,21 @@ static JAEGER_REMOTE: Type = Type::new(
 static PARENT_BASED: Type = Type::new(
     "ParentBasedSampler",
     &[
-        object("root", &SAMPLER).or("always_on"),
-        object("remote_parent_sampled", &SAMPLER).or("always_on"),
-        object("remote_parent_not_sampled", &SAMPLER).or("always_off"),
-        object("local_parent_sampled", &SAMPLER).or("always_on"),
-        object("local_parent_not_sampled", &SAMPLER).or("always_off"),
+        object("root", &SAMPLER).or("always_on").code("ParentBased::new"),
+        object("remote_parent_sampled", &SAMPLER).or("always_on").code("ParentBased::with_remote_parent_sampled"),
+        object("remote_parent_not_sampled", &SAMPLER)
+            .or("always_off")
+            .code("ParentBased::with_remote_parent_not_sampled"),
+        object("local_parent_sampled", &SAMPLER).or("always_on").code("ParentBased::with_local_parent_sampled"),
+        object("local_parent_not_sampled", &SAMPLER)
+            .or("always_off")
+            .code("ParentBased::with_local_parent_not_sampled"),
     ],
 );
 
 const RATIO: Property = Property::new("ratio", Kind::Number(0.0, 1.0)).or("1.0");
-static RATIO_TRACE_ID: Type = Type::new("TraceIdRatioBasedSampler", &[RATIO]);
+static RATIO_TRACE_ID: Type =
+    Type::new("TraceIdRatioBasedSampler", &[RATIO.counterpart("OTEL_TRACES_SAMPLER_ARG").code("TraceIdRatio::new")]);
 static RATIO_PROBABILITY: Type = Type::new("ExperimentalProbabilitySampler", &[RATIO]);
 
 static COMPOSABLE_SAMPLER: Type = Type::new(
@@ -126,10 +162,14 @@ static RULE_PATTERNS: Type = Type::new(
 
 static TRACER_CONFIGURATOR: Type = Type::new(
     "ExperimentalTracerConfigurator",
-    &[object("default_config", &TRACER_CONFIG), list("tracers", &Kind::Object(&TRACER_MATCHER))],
+    &[
+        object("default_config", &TRACER_CONFIG).code("Configurator::new"),
+        list("tracers", &Kind::Object(&TRACER_MATCHER)).code("Configurator::with_scopes"),
+    ],
 );
 static TRACER_MATCHER: Type = Type::new(
     "ExperimentalTracerMatcherAndConfig",
     &[text("name").required(), object("config", &TRACER_CONFIG).required()],
 );
-static TRACER_CONFIG: Type = Type::new("ExperimentalTracerConfig", &[boolean("enabled").or("true")]);
+static TRACER_CONFIG: Type =
+    Type::new("ExperimentalTracerConfig", &[boolean("enabled").or("true").code("TracerConfig::with_enabled")]);

@@ -58,6 +58,15 @@ pub struct Property {
     pub support: Support,
     /// The variable with the same effect, if the setting is in no other part of the file.
     pub variable: Option<&'static str>,
+    /// The variable that sets this if there is no file. Unlike [`Self::variable`], the file is not translated into it, because the sdk
+    /// reads both. That of one signal, such as `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, is not listed beside the one for all signals.
+    pub counterpart: Option<&'static str>,
+    /// What sets this in code, separated by `, `: a method of `telemark::builder()`, or a method, a field or a variant of a type, as in
+    /// `BatchConfig::with_max_queue_size`. Empty if there is none, or if that of the mapping which contains the setting sets it.
+    pub code: &'static str,
+    /// The method of `telemetry.control()` that changes this while the program runs. Empty if there is none, or if that of the mapping which
+    /// contains the setting changes it.
+    pub control: &'static str,
 }
 
 /// The values of a property.
@@ -127,6 +136,9 @@ impl Property {
             default: "",
             support: Support::Yes,
             variable: None,
+            counterpart: None,
+            code: "",
+            control: "",
         }
     }
 
@@ -162,6 +174,21 @@ impl Property {
 
     pub(super) const fn variable(mut self, variable: &'static str) -> Self {
         self.variable = Some(variable);
+        self
+    }
+
+    pub(super) const fn counterpart(mut self, variable: &'static str) -> Self {
+        self.counterpart = Some(variable);
+        self
+    }
+
+    pub(super) const fn code(mut self, methods: &'static str) -> Self {
+        self.code = methods;
+        self
+    }
+
+    pub(super) const fn control(mut self, method: &'static str) -> Self {
+        self.control = method;
         self
     }
 }
