@@ -6,6 +6,7 @@
 //!
 //! To turn a crash found by libFuzzer into a regression test, save the input as a file in `corpus/<target>/`.
 
+mod config_file;
 mod configuration;
 mod console;
 mod http_request;
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "b3", run: propagation::b3 },
     Target { name: "other_formats", run: propagation::other_formats },
     Target { name: "variables", run: configuration::variables },
+    Target { name: "config_file", run: config_file::file },
     Target { name: "http_request", run: http_request::server_span },
     Target { name: "macro_options", run: macro_options::expansion },
     Target { name: "prometheus_request", run: page::negotiation },

@@ -50,6 +50,13 @@ const TOKENS: &[&[u8]] = &[
     b"https://",
     b"[::1]:80",
     b"@",
+    b": ",
+    b"- ",
+    b"${",
+    b"&a ",
+    b"*a",
+    b"!!str ",
+    b"\n  ",
 ];
 
 impl Mutator {

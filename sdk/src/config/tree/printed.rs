@@ -6,6 +6,9 @@ use super::item::{Data, Item, Tree, push_key};
 use super::report::secrecy;
 use crate::text::Secrecy;
 
+/// The maximum length in characters of a key that YAML finds by the colon behind it.
+const MAX_SIMPLE_KEY: usize = 1000;
+
 /// A tree as a valid configuration file. A comment after each value names its origin. A secret that comes from a variable appears as
 /// a reference to that variable, and any other secret as `…`.
 #[derive(Clone, Debug)]
@@ -42,7 +45,12 @@ impl<'a> Printed<'a> {
             Data::Mapping(entries) => entries.iter().enumerate().try_for_each(|(index, (key, value))| {
                 push_key(path, key);
                 let margin = if index == 0 && is_entry { 0 } else { indent };
-                write!(f, "{:margin$}{}:", "", quoted(key, "$"))?;
+                let key = quoted(key, "$");
+                write!(f, "{:margin$}", "")?;
+                match key.chars().count() {
+                    ..=MAX_SIMPLE_KEY => write!(f, "{key}:")?,
+                    _ => write!(f, "? {key}\n{:indent$}:", "")?,
+                }
                 self.value(f, value, indent, path)?;
                 path.truncate(length);
                 Ok(())

@@ -54,7 +54,10 @@ impl<'a> Report<'a> {
         let path = self.path(item);
         let shown = match &item.data {
             Data::List(_) | Data::Mapping(_) | Data::Null => format!(" is {}", item.data),
-            scalar => format!("={:?}", text::foreign(&secrecy(&path, &item.origin).apply(scalar.to_string()))),
+            scalar => {
+                let whole = self.tree.path_of(item).unwrap_or_default();
+                format!("={:?}", text::foreign(&secrecy(&whole, &item.origin).apply(scalar.to_string())))
+            }
         };
         self.add(item, path.clone(), format!("{path}{shown} cannot be used: expected {accepted}"));
     }
@@ -100,7 +103,7 @@ impl<'a> Report<'a> {
             return;
         }
         let Some(value) = mapping.get(key) else { return };
-        let path = text::foreign(&self.path(value)).to_string();
+        let path = self.path(value);
         let meant = match nearest(key, accepted) {
             Some(meant) => format!(", is {meant} meant?"),
             None if accepted.is_empty() => ", which has no settings".to_owned(),
@@ -202,14 +205,16 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Returns the path as it may be shown: keys may be any text of any length.
     fn path(&self, item: &Item) -> String {
-        self.tree.path_of(item).filter(|path| !path.is_empty()).unwrap_or_else(|| "the file".to_owned())
+        let path = self.tree.path_of(item).filter(|path| !path.is_empty());
+        path.map_or_else(|| "the file".to_owned(), |path| text::foreign(&path).to_string())
     }
 
     fn key_path(&self, mapping: &Item, key: &str) -> String {
         let mut path = self.tree.path_of(mapping).unwrap_or_default();
         push_key(&mut path, key);
-        path
+        text::foreign(&path).to_string()
     }
 
     fn place_and_path(&self, item: &Item) -> String {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use super::Reading;
+use crate::config::schema::ATTRIBUTE_TYPES;
 use crate::config::{Data, Item, Settings, Tree};
 use crate::control::{Configurator, ScopeConfig};
 use crate::diag::Level;
@@ -153,6 +154,10 @@ fn attribute(settings: Settings<'_>) -> Option<KeyValue> {
     }
     let kind = settings.text("type").unwrap_or("string");
     let Some(converted) = typed(kind, &value.item().data) else {
+        // The schema refuses an unknown type, whose text may hold anything.
+        if !ATTRIBUTE_TYPES.contains(&kind) {
+            return None;
+        }
         let hint = if kind == "string" { "text, in quotes, or another type" } else { kind };
         value.reject(&format!("a value of the type {kind}: {hint}"));
         return None;
