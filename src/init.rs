@@ -1,9 +1,12 @@
 //! `telemark::init()` and `telemark::builder()`.
 
+mod auto;
+
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry as Guard, TelemetryBuilder as Builder};
 
+pub use self::auto::auto;
 use crate::components::COMPONENTS;
 
 /// Starts the program's telemetry, configured by the environment. Keep the guard in a named variable until the end of

@@ -77,6 +77,7 @@
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
 //! - **configure with a file**: enable the feature `config-file` and set `OTEL_CONFIG_FILE`.
+//! - **start it in a program that must run without it, too**: [`auto()`] reports an error instead of returning it.
 //! - **shut down**: drop the guard that [`init`] returns.
 //! - **test**: [`testing`] gives each test its own telemetry.
 //!
@@ -165,7 +166,7 @@ pub use headers::{extract, inject};
 pub use init::runtime_metrics;
 #[cfg(feature = "viewer")]
 pub use init::viewer;
-pub use init::{builder, init};
+pub use init::{auto, builder, init};
 pub use opentelemetry;
 #[cfg(feature = "axum")]
 pub use server::axum;

@@ -54,7 +54,9 @@ use telemark_macros_expand::{Error, expand};
 /// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records the return value as `return`; for a `Result`, the value in `Ok` | off |
 /// | `root` | starts a new trace, with the current baggage | |
 /// | `parent = expr` | a `&Context` or `SpanContext` to start in | the current context |
+/// | `below` | starts a span only if another one is current, see [Only below another span](#only-below-another-span); `below = off` excludes a function of a block | off |
 /// | `links = expr` | a list of `SpanContext`, `&Context` or `Link` | none |
+/// | `owner = "Type"` | the type in the names of a single method: `Type::function` | the type of a traced block |
 /// | `metrics` | measures every call, see below; `metrics = off` excludes a function of a block | off |
 /// | `future`, `stream`, `iterator` | extends the span over the life of the returned value, see below; `future = off` limits it to the call | `impl Future` and similar types are recognized |
 /// | `code = off` | omits `code.function.name`, `code.file.path` and `code.line.number` | included |
@@ -76,7 +78,7 @@ use telemark_macros_expand::{Error, expand};
 ///
 /// In a block, the span name starts with the type name, which distinguishes `Store::get` from `Cache::get`; if the type has no
 /// name, the trait name is used. On a single method, the macro cannot see the type, so the span for `get` is called `get` unless
-/// you write `#[traced(name = "Store::get")]`.
+/// you write `#[traced(owner = "Store")]`.
 ///
 /// ```
 /// # use telemark::traced;
@@ -152,6 +154,29 @@ use telemark_macros_expand::{Error, expand};
 ///     item * 7
 /// }
 /// # let _ = price(3);
+/// ```
+///
+/// # Only below another span
+///
+/// With `below`, a call starts a span only if a span is current, such as that of a request, recorded or not. Any other call runs as if
+/// it had no attribute, except that `metrics` still measures it, and evaluates no `fields`. Helpers that run everywhere then add detail
+/// to traces without starting traces of their own.
+///
+/// ```
+/// # use telemark::traced;
+/// #[traced]
+/// fn request() {
+///     load(); // a span below that of `request`
+/// }
+///
+/// #[traced(below)]
+/// fn load() {}
+/// # request();
+///
+/// fn warm_up() {
+///     load(); // no span
+/// }
+/// # warm_up();
 /// ```
 ///
 /// # Futures, streams and iterators

@@ -52,6 +52,11 @@ fn early(number: u32) -> u32 {
     return number;
 }
 
+#[traced(below, owner = "Lints", metrics)]
+fn below_another(number: u32) -> u32 {
+    return number;
+}
+
 #[traced(err(Debug), metrics)]
 fn failing(number: u32) -> Result<u32, Error> {
     let checked = number.checked_add(1).ok_or(Error)?;
@@ -210,7 +215,7 @@ mod natural {
 #[test]
 fn functions_under_every_lint_run() {
     let mut cart = Cart::empty();
-    let mut number = early(plain(1));
+    let mut number = early(below_another(plain(1)));
     nothing(&mut number);
     assert_eq!(failing(number), conditional(number), "the same");
     assert_eq!(aliased(1), Ok(2), "a result");

@@ -22,6 +22,8 @@ pub(crate) struct Function<'a> {
 /// Wraps the body of a function in a span.
 pub(crate) fn trace(options: &Options, function: Function<'_>, block: &mut Block) -> Result<()> {
     let Function { owner, attributes, signature } = function;
+    let given = options.owner.as_ref().map(syn::LitStr::value);
+    let owner = given.as_deref().or(owner);
     let shape = Shape::new(signature, block, options.lifetime.as_ref().map(|lifetime| lifetime.of));
     check::function(options, signature, &shape)?;
     let tracks_caller = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
@@ -208,11 +210,16 @@ impl Expansion<'_> {
         })
     }
 
-    /// Returns the call that starts the span, either to `function` or to its variant for a span in the current context.
+    /// Returns the call that starts the span: to `function`, or to its variant for a span in the current context or only below a
+    /// current span.
     fn begin(&self, function: &str) -> TokenStream {
         let (private, setup, attributes) = (&self.private, self.setup(), self.attributes());
-        let has_origin = self.options.root.is_some() || self.options.parent.is_some();
-        let function = format_ident!("{function}{}", if has_origin { "" } else { "_here" });
+        let variant = match self.options.root.is_some() || self.options.parent.is_some() {
+            true => "",
+            false if self.options.below == Some(true) => "_below",
+            false => "_here",
+        };
+        let function = format_ident!("{function}{variant}");
         let switch = self.switch();
         quote!(#private::#function(#switch, #setup, #attributes))
     }

@@ -68,6 +68,10 @@ pub(crate) fn block(options: &Options) -> Result<()> {
         let message = "`name` belongs on one function: in a block, every span would have the same name";
         return Err(Error::new_spanned(name, message));
     }
+    if let Some(owner) = &options.owner {
+        let message = "`owner` belongs on one method: a block knows its type";
+        return Err(Error::new(owner.span(), message));
+    }
     if let Some(err_if) = &options.err_if {
         let message = "`err_if` belongs on one function: it takes the type of error that the function returns";
         return Err(Error::new_spanned(err_if, message));
@@ -88,8 +92,16 @@ fn returns_something(record: Option<Record>) -> bool {
 }
 
 fn origin(options: &Options) -> Result<()> {
+    let is_below = options.below == Some(true);
     match (options.root, &options.parent) {
         (Some(root), Some(_)) => Err(Error::new(root, "a `root` span has no `parent`: give one of them")),
+        (Some(root), None) if is_below => {
+            Err(Error::new(root, "a `root` span is below no other: give `root` or `below`"))
+        }
+        (None, Some(parent)) if is_below => {
+            let message = "`below` looks for the parent in the current context: give `parent` or `below`";
+            Err(Error::new_spanned(parent, message))
+        }
         _ => Ok(()),
     }
 }

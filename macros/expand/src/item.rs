@@ -201,8 +201,10 @@ mod tests {
         "mod cart { #[traced(root)] fn kept(a: u32) {} struct Cart; }",
         "struct kept { a: u32 }",
     ];
-    const PIECES: [&str; 32] = [
+    const PIECES: [&str; 34] = [
         "name",
+        "below",
+        "owner",
         "err_if",
         "future",
         "stream",

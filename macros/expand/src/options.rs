@@ -21,7 +21,11 @@ pub(crate) struct Options {
     pub(crate) err: Option<Record>,
     pub(crate) err_if: Option<Expr>,
     pub(crate) ret: Option<Record>,
+    /// The type in the names of a method, for a method outside of a traced block.
+    pub(crate) owner: Option<LitStr>,
     pub(crate) root: Option<Span>,
+    /// True if the span needs a current span to be its parent.
+    pub(crate) below: Option<bool>,
     pub(crate) parent: Option<Expr>,
     pub(crate) links: Option<Expr>,
     pub(crate) code_off: Option<Span>,
@@ -59,8 +63,8 @@ pub(crate) enum Lives {
     Iterator,
 }
 
-const ACCEPTED: &str = "`name`, `kind`, `level`, `target`, `fields`, `ret`, `err`, `err_if`, `root`, `parent`, `links`, \
-                        `metrics`, `future`, `stream`, `iterator`, `code`, `crate` or `skip`";
+const ACCEPTED: &str = "`name`, `kind`, `level`, `target`, `fields`, `ret`, `err`, `err_if`, `root`, `parent`, `below`, `links`, \
+                        `owner`, `metrics`, `future`, `stream`, `iterator`, `code`, `crate` or `skip`";
 const KINDS: [(&str, &str); 5] = [
     ("server", "Server"),
     ("client", "Client"),
@@ -75,8 +79,8 @@ const LEVELS: [(&str, &str); 5] =
 impl Options {
     /// Fills in missing options from those of the surrounding block.
     pub(crate) fn or(self, outer: &Options) -> Options {
-        // A `parent` on the item overrides a `root` on the block, and vice versa.
-        let decides_origin = self.root.is_some() || self.parent.is_some();
+        // A `parent` on the item overrides a `root` or a `below` on the block, and vice versa.
+        let decides_origin = self.root.is_some() || self.parent.is_some() || self.below.is_some();
         let outer_origin = (!decides_origin).then_some(outer);
         Options {
             name: self.name,
@@ -87,8 +91,10 @@ impl Options {
             err: self.err.or(outer.err),
             err_if: self.err_if,
             ret: self.ret.or(outer.ret),
+            owner: self.owner,
             root: self.root.or_else(|| outer_origin?.root),
             parent: self.parent.or_else(|| outer_origin?.parent.clone()),
+            below: self.below.or_else(|| outer_origin?.below),
             links: self.links.or_else(|| outer.links.clone()),
             code_off: self.code_off.or(outer.code_off),
             metrics: self.metrics.or(outer.metrics),
@@ -123,7 +129,9 @@ impl Options {
             "root" => once(&mut self.root, &option, flag(input, &option)?),
             "parent" => once(&mut self.parent, &option, value(input, &option)?),
             "links" => once(&mut self.links, &option, value(input, &option)?),
-            "metrics" => once(&mut self.metrics, &option, metrics(input, &option)?),
+            "owner" => once(&mut self.owner, &option, owner(input, &option)?),
+            "below" => once(&mut self.below, &option, on_or_off(input, &option)?),
+            "metrics" => once(&mut self.metrics, &option, on_or_off(input, &option)?),
             "code" => once(&mut self.code_off, &option, off(input, &option)?),
             "future" | "stream" | "iterator" => self.lives_as_long_as(input, option),
             "skip" => once(&mut self.skip, &option, flag(input, &option)?),
@@ -204,12 +212,24 @@ fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
     Ok(fields.into_iter().collect())
 }
 
-/// Parses the rest of `metrics`: nothing, or `= off`, which excludes a single function from a block.
-fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
+/// Parses `= "Type"`.
+fn owner(input: ParseStream<'_>, option: &Ident) -> Result<LitStr> {
+    equals(input, option)?;
+    let expected = "expected `owner = \"Type\"`, the name of the type to which the method belongs";
+    let owner: LitStr = input.parse().map_err(|error| Error::new(error.span(), expected))?;
+    match owner.value().trim().is_empty() {
+        false => Ok(owner),
+        true => Err(Error::new(owner.span(), expected)),
+    }
+}
+
+/// Parses the rest of `metrics` or `below`: nothing, or `= off`, which excludes a single function of a block.
+fn on_or_off(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(true);
     }
-    let expected = |_| Error::new(option.span(), "expected `metrics` or `metrics = off`; it has no further options");
+    let expected =
+        |_| Error::new(option.span(), format!("expected `{option}` or `{option} = off`; it has no further options"));
     off(input, option).map(|_| false).map_err(expected)
 }
 

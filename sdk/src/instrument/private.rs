@@ -24,9 +24,12 @@ pub use crate::value::ToValue;
 
 use super::shield;
 use super::spans::call_duration::CallEnd;
+use super::spans::current::is_in_span;
+use super::spans::open::State;
 use super::spans::outcome::text;
 use super::spans::start;
 use super::spans::stopwatch::{Stopwatch, Watch};
+use crate::trace::active;
 
 /// The attributes of a span about to start.
 pub type Attributes = Vec<KeyValue>;
@@ -80,6 +83,30 @@ pub fn enter_here(
     attributes: impl FnOnce(&mut Attributes),
 ) -> Entered {
     start::enter_here(switch, setup, attributes)
+}
+
+/// Starts a span below the current span, unless the filter rejects it. Without a current span, starts none.
+#[inline]
+pub fn start_below(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> StartedSpan {
+    // The filter and the tracer come first, each of which costs one relaxed load.
+    if !switch.is_on() || !active::is_installed() || !is_in_span() {
+        return StartedSpan(State::Off);
+    }
+    start::start_here(Some(switch), setup, attributes)
+}
+
+/// Starts a span like [`start_below`] and makes it current.
+#[inline]
+pub fn enter_below(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> Entered {
+    Entered::new(start_below(switch, setup, attributes))
 }
 
 /// Adds an attribute and preserves the type of its value.

@@ -14,6 +14,11 @@ use crate::trace::{Source, active, is_recording};
 use crate::unsampled;
 use crate::value::ToValue;
 
+/// Returns true if a span is current, recorded or not.
+pub(crate) fn is_in_span() -> bool {
+    look(|current| current.span().span_context().is_valid()).unwrap_or(false)
+}
+
 /// Sets an attribute on the current span. Does nothing if that span is not recording.
 ///
 /// ```

@@ -19,7 +19,7 @@
 
 mod builder;
 pub(super) mod call_duration;
-mod current;
+pub(super) mod current;
 pub(super) mod entered;
 pub(super) mod future;
 pub(super) mod open;
