@@ -10,7 +10,7 @@
 //! | `span_counts` | counts of started and ended spans, striped by thread |
 //! | `durations` | durations of exports and collections, measured only if there is a listener |
 //!
-//! [`SelfMetrics`](crate::self_metrics::SelfMetrics) exposes these counts as the `otel.sdk.*` metrics.
+//! [`SelfMetrics`](crate::self_metrics::SelfMetrics) exposes these counts as metrics.
 
 mod counters;
 mod durations;

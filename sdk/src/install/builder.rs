@@ -172,7 +172,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds the SDK's own metrics, `otel.sdk.*`, to the program's metrics, as `OTEL_RUST_SELF_METRICS=true` does. See
+    /// Adds the SDK's own metrics, `otel.sdk.*` and `telemark.sdk.*`, to the program's metrics, as `OTEL_RUST_SELF_METRICS=true` does. See
     /// [`SelfMetrics`].
     pub fn with_self_metrics(mut self) -> Self {
         self.model.self_metrics = Some(true);

@@ -49,6 +49,7 @@ pub use reader::{
     DEFAULT_CARDINALITY_LIMIT, INSTRUMENT_LIMIT, MetricProducer, MetricReader, PeriodicConfig, PeriodicReader,
     PullReader, ReaderConfig,
 };
+pub(crate) use reader::{MetricSeries, SeriesSource};
 
 use std::ops::Range;
 

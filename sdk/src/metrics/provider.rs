@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
+use opentelemetry::{InstrumentationScope, KeyValue};
 
 use crate::attributes;
 use crate::control::Configurator;
@@ -15,7 +16,8 @@ use crate::metrics::config::{MeterConfig, View};
 use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::instrument::{SdkMeter, Shared};
 use crate::metrics::meters::Meters;
-use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
+use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, SeriesSource, Source};
+use crate::metrics::series::Stream;
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
@@ -93,6 +95,32 @@ impl SdkMeterProvider {
     /// export replaces.
     pub fn lost_delta_points(&self) -> u64 {
         self.0.shared.pipelines.iter().map(|pipeline| pipeline.lost_deltas()).sum()
+    }
+
+    /// Returns the number of series that have expired because nothing was recorded into them, summed over all readers.
+    pub fn expired_series(&self) -> u64 {
+        self.streams().map(|stream| stream.expired()).sum()
+    }
+
+    /// Removes the series of the metric `name` whose attributes contain all of these, from all readers: all series without attributes, or those
+    /// of a tenant that is gone. Ignores the case of the name, which is that of the view if a view renames the metric. Returns the number
+    /// of removed series.
+    ///
+    /// What was measured and not exported is gone as well. The next measurement begins a new series, with a start time of its own.
+    /// Stays: the series to which an instrument is bound, and what callbacks observe.
+    pub fn remove_series(&self, name: &str, attributes: &[KeyValue]) -> usize {
+        let of_name = self.streams().filter(|stream| stream.config.name.eq_ignore_ascii_case(name));
+        of_name.map(|stream| stream.remove(attributes)).sum()
+    }
+
+    /// Returns what counts the series of each reader, in the order of [`Self::components`].
+    pub(crate) fn series_sources(&self) -> impl Iterator<Item = SeriesSource> {
+        self.0.shared.pipelines.iter().cloned().map(SeriesSource)
+    }
+
+    fn streams(&self) -> impl Iterator<Item = Arc<Stream>> {
+        let scopes = self.0.shared.pipelines.iter().flat_map(|pipeline| pipeline.registry.scopes());
+        scopes.flat_map(|scope| scope.streams)
     }
 
     /// Returns the number of instruments and callbacks rejected because a reader already had
@@ -185,6 +213,7 @@ pub struct MeterProviderBuilder {
     views: Vec<View>,
     readers: Vec<Box<dyn MetricReader>>,
     exemplars: ExemplarFilter,
+    expiry: Option<Duration>,
     configurator: Configurator<MeterConfig>,
 }
 
@@ -196,6 +225,7 @@ impl Default for MeterProviderBuilder {
             views: Vec::new(),
             readers: Vec::new(),
             exemplars: ExemplarFilter::TraceBased,
+            expiry: None,
             configurator: Configurator::default(),
         }
     }
@@ -242,6 +272,23 @@ impl MeterProviderBuilder {
         self
     }
 
+    /// Lets the series expire into which nothing was recorded for this time, such as those of a peer that is gone. By default, a series
+    /// without deltas is exported until the end of the program. A [reader](crate::metrics::ReaderConfig::with_series_expiry) or a
+    /// [view](View::with_series_expiry) can set another time.
+    ///
+    /// Collections notice what is recorded, so a series expires in a collection at least this time after the one that contained its
+    /// last measurement. From then on it is not exported, and [counted](SdkMeterProvider::expired_series). Its next measurement begins a
+    /// new series, with a start time of its own. While a bound instrument or a thread that uses the instrument holds the series, it takes up
+    /// its place in the cardinality limit, and its next measurement continues it, with its total and its start time. A thread lets go when
+    /// it records into another series of the instrument.
+    ///
+    /// Has no effect on deltas, which contain only what was recorded, or on observed totals and values, which are exported
+    /// whenever a callback reports them.
+    pub fn with_series_expiry(mut self, unused_for: Duration) -> Self {
+        self.expiry = Some(unused_for);
+        self
+    }
+
     /// Sets the configs of meters. By default, every meter is enabled.
     pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
         self.configurator = configurator;
@@ -258,7 +305,8 @@ impl MeterProviderBuilder {
         let (callbacks, meters) = (Arc::new(Callbacks::default()), Arc::new(Meters::new(self.configurator)));
         let mut pipelines = Vec::new();
         for (index, reader) in self.readers.iter_mut().enumerate() {
-            let (config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());
+            let (mut config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());
+            config.expiry = config.expiry.or(self.expiry);
             let pipeline = Pipeline::new(index, config, resource, clock, (callbacks.clone(), meters.clone()));
             let pipeline = Arc::new(pipeline);
             reader.connect(Source(pipeline.clone()));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::{KeyValue, global};
 
 use super::provider::named;
 use super::{Foundation, Provider};
@@ -224,6 +224,14 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Lets the series expire into which nothing was recorded for this time, such as those of a peer that is gone. Off by default; see
+    /// [`MeterProviderBuilder::with_series_expiry`].
+    pub fn with_series_expiry(mut self, unused_for: Duration) -> Self {
+        let metrics = self.metrics();
+        metrics.provider = std::mem::take(&mut metrics.provider).with_series_expiry(unused_for);
+        self
+    }
+
     /// Sets the configs of meters, which are selected by the names of their scopes. By default, every meter is enabled.
     pub fn with_meter_config(mut self, configurator: Configurator<MeterConfig>) -> Self {
         let metrics = self.metrics();
@@ -256,6 +264,12 @@ impl Control {
         if !self.0.home.is_past() {
             self.0.providers.metrics.set_configurator(configurator);
         }
+    }
+
+    /// Removes the series of the metric `name` whose attributes contain all of these, such as those of a tenant that is gone, and returns
+    /// their number; see [`SdkMeterProvider::remove_series`].
+    pub fn remove_series(&self, name: &str, attributes: &[KeyValue]) -> usize {
+        self.0.providers.metrics.remove_series(name, attributes)
     }
 
     /// Enables or disables metrics. While they are disabled, measurements are dropped, callbacks are not called, and collections are

@@ -61,6 +61,11 @@ impl ExponentialCell {
             exemplars.add(reservoir.take(left, is_delta));
         }
     }
+
+    /// Returns the number of measurements.
+    pub(crate) fn progress(&self) -> u64 {
+        lock(&self.0).total.count()
+    }
 }
 
 impl State {
@@ -167,6 +172,10 @@ impl ExponentialTotal {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.min > self.max
+    }
+
+    fn count(&self) -> u64 {
+        self.positive.counts.iter().chain(&self.negative.counts).fold(self.zeros, |sum, count| sum.wrapping_add(*count))
     }
 
     /// Moves the counts into a point.

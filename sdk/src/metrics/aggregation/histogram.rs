@@ -135,6 +135,14 @@ impl HistogramCell {
         self.add_to(total, is_delta);
     }
 
+    /// Returns a number that differs after each measurement. Does not lock the cell, so a concurrent measurement may be counted
+    /// in part.
+    pub(crate) fn progress(&self) -> u64 {
+        let far = self.rare.get().and_then(|rare| rare.far.get()).into_iter().flatten();
+        let near = self.near.iter().map(|count| u64::from(count.load(Ordering::Relaxed)));
+        near.chain(far.map(|count| count.load(Ordering::Relaxed))).fold(0, u64::wrapping_add)
+    }
+
     /// Locks the cell until the returned value is dropped.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn locked(&self) -> impl Sized + '_ {

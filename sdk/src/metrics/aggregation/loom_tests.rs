@@ -1,5 +1,7 @@
 //! Loom tests: every interleaving of threads that record into a series with collections that read it.
 
+use std::time::Duration;
+
 use loom::sync::Arc;
 use loom::thread;
 
@@ -109,6 +111,7 @@ fn deltas() -> StreamConfig {
         temporality: Temporality::Delta,
         attributes: AttributeFilter::All,
         limit: 10,
+        expiry: None,
         reservoir: None,
         clock: Clock::from_source(Still),
         resets_sums: false,
@@ -178,5 +181,61 @@ fn a_bound_series_loses_nothing() {
         assert_eq!(sum, 1);
         series.record::<Sums, _>(&config, 0, 1u64, &[], false);
         assert_eq!(collected(&config, &store), 1, "it is still there");
+    });
+}
+
+/// Each series that is created has a start of its own.
+#[derive(Default)]
+struct Ticking(std::sync::atomic::AtomicU64);
+
+impl TimeSource for Ticking {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+/// A thread records into a series that it already holds, while collections find the series unused and give it up. The last totals of all its
+/// lives, which their starts tell apart, are complete.
+#[test]
+fn a_series_that_expires_loses_nothing() {
+    model(2, || {
+        let clock = Clock::from_source(Ticking::default());
+        let config = Arc::new(StreamConfig {
+            temporality: Temporality::Cumulative,
+            expiry: Some(Duration::ZERO),
+            clock,
+            ..deltas()
+        });
+        let store = Arc::new(Store::new(Timestamp::default()));
+        let recorder = {
+            let (config, store) = (config.clone(), store.clone());
+            thread::spawn(move || {
+                let mut known: Option<(u64, Arc<Series>)> = None;
+                for _ in 0..2 {
+                    let epoch = store.epoch();
+                    known = known.filter(|(of, _)| *of == epoch);
+                    let (_, series) = known.get_or_insert_with(|| (epoch, store.series(&config, &[], 0)));
+                    series.record::<Sums, _>(&config, 0, 1u64, &[], false);
+                }
+            })
+        };
+        let mut lives = std::collections::BTreeMap::new();
+        let mut collect = || {
+            let now = Timestamp::default();
+            let mut harvest = store.harvest(false, now);
+            store.skip_unused(&config, Duration::ZERO, &mut harvest.series, now);
+            let MetricData::Sum { points, .. } = points::data(&config, harvest, now) else { unreachable!() };
+            for point in points {
+                let Number::U64(total) = point.value else { unreachable!() };
+                lives.insert(point.start.as_nanos(), total);
+            }
+            store.give_up_expired(&config, Duration::ZERO, now);
+        };
+        collect();
+        collect();
+        recorder.join().unwrap();
+        collect();
+        collect();
+        assert_eq!(lives.values().sum::<u64>(), 2);
     });
 }

@@ -15,6 +15,6 @@ mod exponential_tests;
 mod loom_tests;
 
 pub(crate) use cell::{Aggregate, Any, Cell, Histograms, Outcome, Sums, TakenSums};
-pub(crate) use exponential::ExponentialTotal;
-pub(crate) use histogram::HistogramTotal;
+pub(crate) use exponential::{ExponentialCell, ExponentialTotal};
+pub(crate) use histogram::{HistogramCell, HistogramTotal};
 pub(crate) use sum::SumCell;

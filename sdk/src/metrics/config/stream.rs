@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::{Key, KeyValue};
 
@@ -27,6 +28,8 @@ pub(crate) struct StreamConfig {
     pub(crate) attributes: AttributeFilter,
     /// Maximum number of series, not counting the overflow series.
     pub(crate) limit: usize,
+    /// The time after which a series that is no longer recorded into expires. Without effect on deltas.
+    pub(crate) expiry: Option<Duration>,
     pub(crate) reservoir: Option<ReservoirFactory>,
     pub(crate) clock: Clock,
     /// True if collections reset the sums, because subtracting float sums is inexact.
@@ -37,6 +40,11 @@ pub(crate) struct StreamConfig {
 impl StreamConfig {
     pub(crate) fn is_delta(&self) -> bool {
         self.temporality == Temporality::Delta
+    }
+
+    /// Returns the time after which an unused series expires, if any does.
+    pub(crate) fn expiry(&self) -> Option<Duration> {
+        self.expiry.filter(|_| !self.is_delta())
     }
 
     /// Returns true if both produce the same metric.
@@ -50,6 +58,7 @@ impl StreamConfig {
             && self.temporality == other.temporality
             && self.attributes == other.attributes
             && self.limit == other.limit
+            && self.expiry == other.expiry
     }
 
     /// Hashes the stream's identity, consistent with [`Self::is_same_stream`]. Omits properties that only views

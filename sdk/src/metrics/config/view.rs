@@ -1,6 +1,7 @@
 //! Views: they select instruments and change the resulting metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::{InstrumentationScope, Key};
 
@@ -34,6 +35,7 @@ pub struct View {
     pub(crate) attributes: AttributeFilter,
     pub(crate) aggregation: Option<Aggregation>,
     pub(crate) limit: Option<usize>,
+    pub(crate) expiry: Option<Duration>,
     pub(crate) reservoir: Option<ReservoirFactory>,
     pub(crate) drops_stale_values: bool,
 }
@@ -133,6 +135,13 @@ impl View {
         self
     }
 
+    /// Lets series that are no longer recorded into expire, for these instruments instead of [those of the
+    /// provider](crate::metrics::MeterProviderBuilder::with_series_expiry), which has the details. [`Duration::MAX`] keeps them.
+    pub fn with_series_expiry(mut self, unused_for: Duration) -> Self {
+        self.expiry = Some(unused_for);
+        self
+    }
+
     /// Sets the factory for exemplar reservoirs, called once per series.
     pub fn with_exemplar_reservoir<R: ExemplarReservoir>(
         mut self,
@@ -187,6 +196,7 @@ impl std::fmt::Debug for View {
             .field("attributes", &self.attributes)
             .field("aggregation", &self.aggregation)
             .field("limit", &self.limit)
+            .field("expiry", &self.expiry)
             .field("drops_stale_values", &self.drops_stale_values)
             .finish_non_exhaustive()
     }

@@ -41,6 +41,11 @@ impl Secrets {
         ])
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_seed(seed: u64) -> Secrets {
+        Secrets(std::array::from_fn(|at| mix(seed ^ 0x9e37_79b9_7f4a_7c15, (at as u64 + 1) ^ 0xd6e8_feb8_6659_fd93)))
+    }
+
     /// Returns the fingerprint of an attribute set.
     #[inline(always)]
     pub(crate) fn fingerprint<'a>(&self, attributes: impl IntoIterator<Item = &'a KeyValue>) -> Fingerprint {

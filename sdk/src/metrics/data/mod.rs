@@ -3,6 +3,7 @@
 
 mod attributes;
 mod buckets;
+mod distinct;
 mod exemplars;
 mod fingerprint;
 mod metric;
@@ -17,5 +18,6 @@ pub use point::{Buckets, ExponentialHistogramPoint, HistogramPoint, NumberPoint}
 
 pub(crate) use attributes::bytes;
 pub(crate) use buckets::bucket_of;
+pub(crate) use distinct::DistinctValues;
 pub(crate) use fingerprint::{Fingerprint, Secrets, is_same_set, is_same_value};
 pub(crate) use number::{Measured, NumberType, limited};

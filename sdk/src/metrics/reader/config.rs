@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::producer::MetricProducer;
 use crate::config::Settings;
@@ -17,6 +18,7 @@ pub struct ReaderConfig {
     pub(crate) temporality: PerKind<Temporality>,
     pub(crate) aggregation: PerKind<Aggregation>,
     pub(crate) limit: PerKind<usize>,
+    pub(crate) expiry: Option<Duration>,
     pub(crate) producers: Vec<Arc<Contained<Box<dyn MetricProducer>>>>,
     pub(crate) component_type: Option<&'static str>,
 }
@@ -32,6 +34,7 @@ impl Default for ReaderConfig {
             temporality: PerKind::new(|_| Temporality::Cumulative),
             aggregation: PerKind::new(|_| Aggregation::Default),
             limit: PerKind::new(|_| DEFAULT_CARDINALITY_LIMIT),
+            expiry: None,
             producers: Vec::new(),
             component_type: None,
         }
@@ -95,6 +98,13 @@ impl ReaderConfig {
     /// overflow series.
     pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize) -> Self {
         self.limit = PerKind::new(limit);
+        self
+    }
+
+    /// Lets series that are no longer recorded into expire, for this reader instead of [those of the
+    /// provider](crate::metrics::MeterProviderBuilder::with_series_expiry), which has the details.
+    pub fn with_series_expiry(mut self, unused_for: Duration) -> Self {
+        self.expiry = Some(unused_for);
         self
     }
 

@@ -11,6 +11,7 @@ mod producer;
 mod pull;
 mod registry;
 mod resolve;
+mod source;
 mod split;
 
 pub use config::{DEFAULT_CARDINALITY_LIMIT, ReaderConfig};
@@ -22,3 +23,4 @@ pub use registry::INSTRUMENT_LIMIT;
 
 pub(crate) use contract::{Begin, Source};
 pub(crate) use pipeline::{Callback, Callbacks, Pipeline};
+pub(crate) use source::{MetricSeries, SeriesSource};

@@ -31,6 +31,7 @@ pub(crate) fn config(
         // spec: metrics/sdk.md#cardinality-limits — the view takes precedence over the reader, whose default is
         // 2000.
         limit: view.limit.unwrap_or_else(|| reader.limit.of(kind)),
+        expiry: view.expiry.or(reader.expiry),
         reservoir: view.reservoir.clone(),
         clock: clock.clone(),
         resets_sums: shape == Shape::Sum && temporality == Temporality::Delta && instrument.number == NumberType::F64,

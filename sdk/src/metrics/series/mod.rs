@@ -6,10 +6,12 @@
 //! | `store` | all series of a stream, limited in number |
 //! | `local`, `table` | the series that each thread has recorded into, for lookup without a lock |
 //! | `known_lists` | the attribute lists that each thread passes repeatedly, to skip computing their fingerprints |
+//! | `idle` | which series nothing records into any more |
 //! | `one`, `striped` | one series and its cells, one per recording thread |
 //! | `observed` | the totals reported by callbacks |
 //! | `points` | combines the cells of each series into a point |
 
+mod idle;
 mod known_lists;
 pub(crate) mod local;
 mod observed;
@@ -24,4 +26,4 @@ mod table;
 pub(crate) use one::Series;
 #[cfg(all(test, loom))]
 pub(crate) use store::{Harvest, Store};
-pub(crate) use stream::{BoundSeries, Stream};
+pub(crate) use stream::{BoundSeries, Cardinality, Stream};

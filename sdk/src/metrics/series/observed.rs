@@ -77,6 +77,19 @@ impl ObservedTotals {
         lock(&self.0).pending.push(observation);
     }
 
+    /// Returns the number of series in the previous collection, without that of the overflow, and true if there was an overflow.
+    pub(super) fn len(&self, config: &StreamConfig) -> (usize, bool) {
+        let overflow = Set::new(config, Attributes::overflow());
+        let state = lock(&self.0);
+        let is_full = state.reported.contains_key(&overflow);
+        (state.reported.len() - usize::from(is_full), is_full)
+    }
+
+    /// Returns the attributes of the series in the previous collection.
+    pub(super) fn attributes(&self) -> Vec<Attributes> {
+        lock(&self.0).reported.keys().map(|Set(_, attributes)| attributes.clone()).collect()
+    }
+
     /// Returns one point for each series that was observed since the last call.
     pub(crate) fn collect(&self, config: &StreamConfig, now: Timestamp) -> MetricData {
         let mut state = lock(&self.0);

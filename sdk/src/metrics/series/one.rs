@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 
 use super::striped::{Owner, Striped};
 use crate::error::catch;
-use crate::metrics::aggregation::{Aggregate, Any, Cell, Outcome};
+use crate::metrics::aggregation::{Aggregate, Any, Cell, ExponentialCell, HistogramCell, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Attributes, Exemplars, Measured, Number};
 use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
@@ -219,9 +219,32 @@ impl Series {
         })
     }
 
+    /// Returns a number that changes whenever the point of this series does, and true if anything was measured since the last
+    /// call, also if the point stayed the same. Use it only without deltas, and in one thread at a time.
+    pub(crate) fn progress(&self, config: &StreamConfig) -> (u64, bool) {
+        match &self.first {
+            Cell::Sum(first) => {
+                // Do not short-circuit, because every cell must reset its flag.
+                let touched = self.cells(Cell::sum).fold(false, |any, cell| cell.take_touched() | any);
+                // The point is there from the first measurement on, whose flag is no longer in its cell.
+                first.ever_touched(touched);
+                let number = config.number;
+                let sums = self.cells(Cell::sum).map(|cell| cell.total(number));
+                (sums.fold(number.subtract(0, 0), |sum, cell| number.add(sum, cell)), touched)
+            }
+            Cell::LastValue(cell) => (cell.value(), cell.take_touched()),
+            Cell::Histogram(_) => (counts(self.cells(Cell::histogram).map(HistogramCell::progress)), false),
+            Cell::Exponential(_) => (counts(self.cells(Cell::exponential).map(ExponentialCell::progress)), false),
+        }
+    }
+
     pub(crate) fn is_bound(&self) -> bool {
         self.bound.load(Ordering::Relaxed) > 0
     }
+}
+
+fn counts(cells: impl Iterator<Item = u64>) -> u64 {
+    cells.fold(0, u64::wrapping_add)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -247,6 +270,7 @@ mod tests {
             temporality: Temporality::Cumulative,
             attributes: AttributeFilter::All,
             limit: 10,
+            expiry: None,
             reservoir: None,
             clock: Clock::system(),
             resets_sums: false,

@@ -1,19 +1,23 @@
-//! All series of a stream. Series are created until the limit is reached and, under delta temporality, evicted when
-//! they are no longer used.
+//! All series of a stream. Series are created until the limit is reached. Under delta temporality, they are evicted when
+//! they are no longer used, and otherwise they expire if the stream says so (`idle`).
 //!
 //! A thread that already holds a series bypasses the store. Each delta collection starts a new epoch, after which
 //! every thread has to look up its series in the store again; series that no thread looks up are evicted. A thread may
 //! still be recording into an evicted series, so the store keeps collecting the series until no thread can hold it.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use opentelemetry::KeyValue;
 
+use super::idle::{Idle, Look};
 use super::local;
 use super::local::Slot;
 use super::one::Series;
 use super::striped::Owner;
 use super::table::Table;
 use crate::metrics::config::StreamConfig;
-use crate::metrics::data::{Attributes, Fingerprint, bytes, is_same_set};
+use crate::metrics::data::{Attributes, Fingerprint, bytes, is_same_set, is_same_value};
 use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
@@ -35,7 +39,11 @@ pub(crate) struct Store {
     pub(crate) slot: Slot,
     epoch: AtomicU64,
     maps: Mutex<Maps>,
-    /// A forked child must not take the lock, which may be held forever.
+    /// Used by collections of a stream whose series expire. Taken before `maps`.
+    idle: Mutex<Idle>,
+    /// Number of series that have expired so far.
+    expired: AtomicU64,
+    /// A forked child must not take the locks, which may be held forever.
     home: Generation,
 }
 
@@ -73,6 +81,8 @@ impl Store {
                 overflow: None,
                 since: created,
             }),
+            idle: Mutex::new(Idle::default()),
+            expired: AtomicU64::new(0),
             home: Generation::current(),
         }
     }
@@ -142,14 +152,6 @@ impl Store {
         let attributes = Attributes::overflow();
         let check = config.secrets.fingerprint(&*attributes).check;
         let made = Arc::new(Series::new(config, attributes, check, Owner::EVERYBODY));
-        crate::__warn!(
-            "metrics.overflow",
-            "{} has more than {} series, or their attributes take more than {} KiB; further ones are counted as one, with \
-             otel.metric.overflow=true",
-            config.name,
-            config.limit,
-            max_bytes(config) >> 10
-        );
         let kept = lock(&self.maps).overflow.get_or_insert_with(|| made.clone()).clone();
         // If another thread has been faster, what was made is dropped here, without the lock: its reservoir is code of the program.
         drop(made);
@@ -184,6 +186,114 @@ impl Store {
         Harvest { series, since }
     }
 
+    /// Removes the series that have not changed for the `expiry` of the stream from those that a collection reads.
+    pub(crate) fn skip_unused(
+        &self,
+        config: &StreamConfig,
+        expiry: Duration,
+        series: &mut Vec<Arc<Series>>,
+        now: Timestamp,
+    ) {
+        let mut idle = lock(&self.idle);
+        series.retain(|series| match idle.look(series, config, expiry, now) {
+            Look::Used => true,
+            Look::Expired => false,
+            Look::Expires => {
+                self.expired.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+        });
+    }
+
+    /// Gives up the expired series that nothing holds. Call this when the collection no longer holds any.
+    pub(crate) fn give_up_expired(&self, config: &StreamConfig, expiry: Duration, now: Timestamp) {
+        let mut idle = lock(&self.idle);
+        if !idle.has_expired() {
+            return;
+        }
+        let mut is_held = false;
+        let gone = {
+            let mut maps = lock(&self.maps);
+            let gone = maps.current.extract(|series| {
+                if !idle.is_expired(series, config, now) {
+                    return false;
+                }
+                // Whoever held the series cannot record into it any more, so the look that follows is the last one.
+                let is_free = Arc::get_mut(series).is_some();
+                is_held |= !is_free;
+                is_free && idle.is_expired(series, config, now)
+            });
+            maps.give_back(&gone);
+            if is_held && idle.is_turn_due(expiry, now) {
+                self.forget_known(&mut maps);
+            }
+            gone
+        };
+        gone.iter().for_each(|series| idle.forget(series));
+        // The destructor of a reservoir is code of the program.
+        drop(idle);
+    }
+
+    /// Removes the series whose attributes contain all the `given` ones, with what was measured since the last collection. Series to which an
+    /// instrument is bound stay. Returns the number of removed series.
+    pub(crate) fn remove(&self, given: &[KeyValue]) -> usize {
+        if self.home.is_past() {
+            return 0;
+        }
+        let has_given = |series: &Series| {
+            let is = |one: &KeyValue, own: &KeyValue| own.key == one.key && is_same_value(&own.value, &one.value);
+            !series.is_bound() && given.iter().all(|one| series.attributes.iter().any(|own| is(one, own)))
+        };
+        let is_given = |series: &mut Arc<Series>| has_given(series);
+        let mut idle = lock(&self.idle);
+        let (gone, retired): (_, Vec<_>) = {
+            let mut maps = lock(&self.maps);
+            let mut gone = maps.current.extract(is_given);
+            maps.give_back(&gone);
+            // A series of this epoch may also be in the table of the previous one.
+            let older = maps.previous.extract(is_given);
+            let known: HashSet<_> = gone.iter().map(Arc::as_ptr).collect();
+            let only_older = older.into_iter().filter(|series| !known.contains(&Arc::as_ptr(series)));
+            gone.extend(only_older.collect::<Vec<_>>());
+            gone.extend(maps.overflow.take_if(is_given));
+            if !gone.is_empty() {
+                self.forget_known(&mut maps);
+            }
+            // What they may still hold goes as well.
+            let (retired, left) =
+                std::mem::take(&mut maps.retired).into_iter().partition(|series: &Arc<Series>| has_given(series));
+            maps.retired = left;
+            (gone, retired)
+        };
+        gone.iter().for_each(|series| idle.forget(series));
+        drop(idle);
+        drop(retired);
+        gone.len()
+    }
+
+    /// Makes every thread look up its series again, without ending the interval of a delta stream.
+    fn forget_known(&self, maps: &mut Maps) {
+        let begun = local::next_epoch();
+        self.epoch.store(begun, Ordering::Relaxed);
+        maps.current.iter().for_each(|(_, series)| series.epoch.store(begun, Ordering::Relaxed));
+    }
+
+    /// Returns the number of series, without that of the overflow, and true if there is an overflow.
+    pub(super) fn len(&self) -> (usize, bool) {
+        let maps = lock(&self.maps);
+        (maps.current.len(), maps.overflow.is_some())
+    }
+
+    /// Returns the attributes of all series.
+    pub(super) fn attributes(&self) -> Vec<Attributes> {
+        lock(&self.maps).current.iter().map(|(_, series)| series.attributes.clone()).collect()
+    }
+
+    /// Returns the number of series that have expired so far.
+    pub(super) fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+
     /// Starts a new epoch and returns every series that may hold measurements from the old one.
     fn turn(&self, maps: &mut Maps) -> Vec<Arc<Series>> {
         let ended = self.epoch();
@@ -211,13 +321,18 @@ impl Store {
 }
 
 /// Returns the number of bytes that the attributes of all series together may take.
-fn max_bytes(config: &StreamConfig) -> usize {
+pub(super) fn max_bytes(config: &StreamConfig) -> usize {
     config.limit.saturating_mul(BYTES_OF_A_SERIES).max(MIN_BYTES)
 }
 
 impl Maps {
     fn is_full(&self, config: &StreamConfig) -> bool {
         self.current.len() >= config.limit || self.bytes >= max_bytes(config)
+    }
+
+    /// Makes room for as many bytes as the attributes of these series take.
+    fn give_back(&mut self, gone: &[Arc<Series>]) {
+        self.bytes = gone.iter().fold(self.bytes, |left, series| left.saturating_sub(bytes(&series.attributes)));
     }
 
     fn insert(&mut self, place: u64, series: Arc<Series>) {

@@ -1,18 +1,22 @@
 //! A metric stream: one instrument as seen by one reader through one view.
 
 use std::sync::Arc;
+// Counters of messages, which no test needs to interleave.
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use opentelemetry::KeyValue;
+use opentelemetry::{Key, KeyValue};
 
 use super::local;
 use super::observed::ObservedTotals;
 use super::one::Series;
 use super::points;
-use super::store::Store;
+use super::store::{Store, max_bytes};
+use crate::diag::{Level, is_shown, log_always};
 use crate::metrics::aggregation::{Aggregate, Any, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::{Fingerprint, Measured, Metric, MetricData};
+use crate::metrics::data::{DistinctValues, Fingerprint, Measured, Metric, MetricData};
 use crate::sync::{Ordering, thread_index};
+use crate::text;
 use crate::time::Timestamp;
 
 pub(crate) struct Stream {
@@ -20,13 +24,35 @@ pub(crate) struct Stream {
     pub(crate) store: Store,
     /// `Some` for observable instruments that report sums or last values.
     observed: Option<ObservedTotals>,
+    /// True once a message has said that the stream is full.
+    is_reported: AtomicBool,
 }
+
+/// The series of a stream, and the distinct values of their attributes.
+#[derive(Debug)]
+pub(crate) struct Cardinality {
+    /// Number of series, without that of the overflow.
+    pub(crate) series: usize,
+    /// The estimated number of values of each key, beginning with the largest. Empty for a few series.
+    pub(crate) values: Vec<(Key, u64)>,
+}
+
+/// Number of series below which distinct values are not counted.
+const FEW: usize = 32;
+
+/// Number of full streams reported individually. Any further ones share one rate-limited message per minute.
+const REPORTED: u64 = 10;
 
 impl Stream {
     pub(crate) fn new(config: StreamConfig) -> Self {
         let created = config.clock.now();
         let is_observed = config.kind.is_observable() && matches!(config.shape, Shape::Sum | Shape::LastValue);
-        Stream { store: Store::new(created), observed: is_observed.then(|| ObservedTotals::new(created)), config }
+        Stream {
+            store: Store::new(created),
+            observed: is_observed.then(|| ObservedTotals::new(created)),
+            is_reported: AtomicBool::new(false),
+            config,
+        }
     }
 
     /// Adds a measurement.
@@ -67,14 +93,83 @@ impl Stream {
     pub(crate) fn collect(&self, now: Timestamp) -> Option<Metric> {
         let data = match &self.observed {
             Some(observed) => observed.collect(&self.config, now),
-            None => points::data(&self.config, self.store.harvest(self.config.is_delta(), now), now),
+            None => self.collect_recorded(now),
         };
+        if !self.is_reported.load(Relaxed) && self.len().1 {
+            self.is_reported.store(true, Relaxed);
+            self.report_full();
+        }
         let config = &self.config;
         (!MetricData::is_empty(&data)).then(|| {
             Metric::new(config.name.clone(), data)
                 .with_description(config.description.clone())
                 .with_unit(config.unit.clone())
         })
+    }
+}
+
+impl Stream {
+    fn collect_recorded(&self, now: Timestamp) -> MetricData {
+        let (config, store) = (&self.config, &self.store);
+        let mut harvest = store.harvest(config.is_delta(), now);
+        let Some(expiry) = config.expiry() else { return points::data(config, harvest, now) };
+        store.skip_unused(config, expiry, &mut harvest.series, now);
+        let data = points::data(config, harvest, now);
+        store.give_up_expired(config, expiry, now);
+        data
+    }
+
+    /// Removes the series whose attributes contain all the `given` ones. Returns their number.
+    pub(crate) fn remove(&self, given: &[KeyValue]) -> usize {
+        self.store.remove(given)
+    }
+
+    /// Returns the number of series that have expired so far.
+    pub(crate) fn expired(&self) -> u64 {
+        self.store.expired()
+    }
+
+    /// Returns the number of series, without that of the overflow, and true if there is an overflow.
+    fn len(&self) -> (usize, bool) {
+        self.observed.as_ref().map_or_else(|| self.store.len(), |observed| observed.len(&self.config))
+    }
+
+    /// Counts the series and the distinct values of their attributes. Recording continues meanwhile.
+    pub(crate) fn cardinality(&self) -> Cardinality {
+        let (series, _) = self.len();
+        let mut values = DistinctValues::default();
+        if series >= FEW {
+            let attributes = self.observed.as_ref().map_or_else(|| self.store.attributes(), ObservedTotals::attributes);
+            attributes.iter().for_each(|one| values.add(self.config.secrets, one));
+        }
+        Cardinality { series, values: values.counts() }
+    }
+
+    /// Says that the stream is full, and which attribute has the most values.
+    #[cold]
+    fn report_full(&self) {
+        static SO_FAR: AtomicU64 = AtomicU64::new(0);
+        if !is_shown(Level::Warn) {
+            return;
+        }
+        let StreamConfig { name, limit, .. } = &self.config;
+        let Cardinality { series, values, .. } = self.cardinality();
+        let reached = match series < *limit {
+            true => format!("attributes of {} KiB in its series, which is their limit", max_bytes(&self.config) >> 10),
+            false => format!("{limit} series, which is its limit"),
+        };
+        let cause = values.first().map_or_else(String::new, |(key, count)| {
+            let key = text::foreign(key.as_str()).cut_at(128);
+            format!("; the attribute {key:?} has the most distinct values, about {count}, and a view can leave it out")
+        });
+        let name = text::foreign(&**name);
+        let message = format_args!(
+            "the metric {name:?} has {reached}: further ones share a series with otel.metric.overflow=true{cause}"
+        );
+        match SO_FAR.fetch_add(1, Relaxed) < REPORTED {
+            true => log_always(Level::Warn, message),
+            false => crate::__warn!("metrics.overflow", "{message}"),
+        }
     }
 }
 

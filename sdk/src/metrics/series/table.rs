@@ -1,4 +1,4 @@
-//! It can grow and be cleared, but single entries are never removed.
+//! It can grow and be cleared. Removing entries costs as much as building it anew.
 
 use super::one::Series;
 use crate::sync::Arc;
@@ -55,6 +55,19 @@ impl Table {
         for (hash, series) in old.into_iter().flatten() {
             self.place(hash, series);
         }
+    }
+
+    /// Removes the series for which `is_removed` returns true, and returns them.
+    pub(crate) fn extract(&mut self, mut is_removed: impl FnMut(&mut Arc<Series>) -> bool) -> Vec<Arc<Series>> {
+        let mut removed = Vec::new();
+        let old = std::mem::take(self);
+        for (hash, mut series) in old.slots.into_iter().flatten() {
+            match is_removed(&mut series) {
+                true => removed.push(series),
+                false => self.insert(hash, series),
+            }
+        }
+        removed
     }
 
     /// Iterates over the hashes and their series.

@@ -1,0 +1,20 @@
+//! The SDK's own metrics, which expose the counters of [`diag`](crate::diag) and the series of the meter provider.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `observe` | the callback that reports everything |
+//! | `registrar` | the names of components, and the durations of their operations |
+//! | `spans` | `otel.sdk.span.*` and `otel.sdk.log.created` |
+//! | `pipelines` | `otel.sdk.processor.*` and `otel.sdk.exporter.*` |
+//! | `series` | `telemark.sdk.metric.*`, the number of series of each metric |
+//! | `words` | the terms for a signal's items |
+
+mod observe;
+mod pipelines;
+mod registrar;
+mod series;
+mod spans;
+mod words;
+
+pub use observe::SelfMetrics;
+pub(crate) use words::Words;

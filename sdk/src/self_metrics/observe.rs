@@ -1,0 +1,94 @@
+//! The callback that reports the SDK's own metrics.
+
+use std::sync::Arc;
+
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::{Context, InstrumentationScope};
+
+use super::pipelines::SignalInstruments;
+use super::registrar::Registrar;
+use super::series::SeriesInstruments;
+use super::spans::{Records, Spans};
+use super::words::Words;
+use crate::diag::{Counters, Listener};
+use crate::logs::SdkLoggerProvider;
+use crate::metrics::{CallbackHandle, SdkMeterProvider};
+use crate::trace::SdkTracerProvider;
+
+/// The scope of these metrics.
+pub(super) const SCOPE: &str = "telemark.sdk";
+
+/// Exposes the SDK's work as metrics in the scope `telemark.sdk`, until dropped: started and live spans, emitted
+/// log records, processor queues, items in flight and exported, and the durations of exports and collections, as `otel.sdk.*`.
+///
+/// Telemark adds what the conventions do not have:
+///
+/// | metric | attributes | value |
+/// |---|---|---|
+/// | `telemark.sdk.metric.series` | reader (`otel.component.*`), `telemark.metric.name` | series of a metric, without that of the overflow |
+/// | `telemark.sdk.metric.series.limit` | the same | their maximum number |
+/// | `telemark.sdk.metric.series.expired` | the same | series that [expired](crate::metrics::MeterProviderBuilder::with_series_expiry) so far |
+/// | `telemark.sdk.metric.attribute.values` | the same, `telemark.attribute.key` | distinct values of an attribute, from 32 on, estimated within about 7 % |
+///
+/// Metrics of several scopes that have the same name are added up. The scope `telemark.sdk` is not counted.
+///
+/// The semantic conventions for these metrics are still in development, so they are off by default. Enable them with
+/// [`TelemetryBuilder::with_self_metrics`](crate::install::TelemetryBuilder::with_self_metrics) or
+/// `OTEL_RUST_SELF_METRICS=true`. Spans are counted only if their provider was built [with span
+/// counts](crate::trace::TracerProviderBuilder::with_span_counts).
+///
+/// The SDK's work itself records only one duration per export or collection; all the counters are read by a callback.
+/// Exporting these metrics therefore creates no additional telemetry, but only changes the values of the next export.
+///
+/// spec: self-observability.md, semconv otel/sdk-metrics.md
+#[derive(Debug)]
+#[must_use = "the metrics end when this is dropped"]
+pub struct SelfMetrics {
+    _callback: CallbackHandle,
+    _listeners: Vec<Arc<Listener>>,
+}
+
+impl SelfMetrics {
+    /// Exposes the work of these providers as metrics, to the readers of `meters`. If two `SelfMetrics` observe the
+    /// same providers, only the later one receives the durations.
+    pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
+        let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
+        SelfMetrics::of_pipelines(tracers, None, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
+    }
+
+    /// Like [`Self::observe`], but for the given pipelines of any signal.
+    pub(crate) fn of_pipelines(
+        tracers: &SdkTracerProvider,
+        loggers: Option<&SdkLoggerProvider>,
+        meters: &SdkMeterProvider,
+        signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
+    ) -> Self {
+        let scope = InstrumentationScope::builder(SCOPE)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(crate::resource::SCHEMA_URL)
+            .build();
+        let mut registrar = Registrar::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
+        let meter = meters.sdk_meter(scope);
+        let spans = Spans::new(&meter, tracers.span_counts());
+        let records = Records::new(&meter, loggers.and_then(SdkLoggerProvider::log_count));
+        let signals = signals.into_iter();
+        let instruments: Vec<_> = signals
+            .map(|(words, counters)| SignalInstruments::new(&meter, words, registrar.add(words, counters)))
+            .collect();
+        let readers = meters.components().zip(meters.series_sources());
+        let readers = readers
+            .map(|((reader, durations, _), source)| (source, registrar.time_collections(reader, durations)))
+            .collect();
+        let series = SeriesInstruments::new(&meter, readers);
+        let callback = meter.register_callback(move |observer| {
+            // The counts are unrelated to the span that is current during a collection, so that span must not become
+            // part of an exemplar.
+            let _outside = Context::new().attach();
+            spans.observe(observer);
+            records.observe(observer);
+            instruments.iter().for_each(|signal| signal.observe(observer));
+            series.observe(observer);
+        });
+        SelfMetrics { _callback: callback, _listeners: registrar.listeners }
+    }
+}
