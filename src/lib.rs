@@ -225,7 +225,7 @@ pub mod log_filter {
 
 /// The SDK's own log messages, and counts of exported and dropped telemetry.
 pub mod diag {
-    pub use telemark_sdk::diag::{Level, SignalHealth, set_max_level, set_sink};
+    pub use telemark_sdk::diag::{DecisionCount, Level, SignalHealth, TailHealth, set_max_level, set_sink};
 }
 
 /// Custom exporters, and their names in `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER`.
@@ -331,6 +331,26 @@ pub mod trace {
         Attention, Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData,
         SpanEvent, SpanProcessor, SpanRecord, SpanView, TracerConfig, TracerProviderBuilder,
     };
+}
+
+/// Tail sampling in the process: which traces are exported once they have ended.
+///
+/// ```
+/// use telemark::tail_sampling::{Policy, TailSampling};
+///
+/// // All errors, the slowest hundredth of each route, and one of twenty others.
+/// let tail = TailSampling::new()
+///     .keep(Policy::errors())
+///     .keep(Policy::slowest(0.99))
+///     .keep(Policy::probability(0.05).named("rest"));
+/// let builder = telemark::builder().with_tail_sampling(tail);
+/// # drop(builder);
+/// ```
+///
+/// A file has the same under `distribution.telemark.tail_sampling`. [The module of the SDK](telemark_sdk::stages::tail) describes what is
+/// decided when, what happens to the sampler, and the weights of kept traces.
+pub mod tail_sampling {
+    pub use telemark_sdk::stages::tail::{Budget, HeldTrace, Policy, TailSampling};
 }
 
 /// Logs configured in code: rules, limits and processors for [`builder()`], and the records that exporters see.

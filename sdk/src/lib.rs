@@ -6,12 +6,12 @@
 //! A module may use only the layers below its own. The sibling modules of layer 3 do not depend on each other:
 //!
 //! ```text
-//! L4  instrument  testing  install  self_metrics
+//! L4  instrument  testing  install  self_metrics  stages
 //! L3  trace | metrics | logs | propagation
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
-//!     control
+//!     control  decided
 //! L0  sync  time  process  context  value  text  id  error  attributes  instrumentation_scope  limits  signal
 //! ```
 
@@ -21,6 +21,7 @@ pub mod batch;
 pub mod config;
 mod context;
 pub mod control;
+mod decided;
 pub mod diag;
 pub mod error;
 pub mod export;
@@ -39,6 +40,7 @@ pub mod sampling;
 pub mod self_metrics;
 pub mod signal;
 pub mod span_filter;
+pub mod stages;
 mod sync;
 pub mod testing;
 pub mod text;

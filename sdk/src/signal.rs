@@ -43,6 +43,11 @@ pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + S
     /// Appends an item, whose [`Signal::size`] is `size`.
     fn push(&mut self, item: S::Item, size: usize);
 
+    /// Makes room for `item` in small steps, for a chunk that holds few items for a while. By default, does nothing.
+    fn make_room(&mut self, item: &S::Item) {
+        let _ = item;
+    }
+
     /// Returns true if no more items should be added to this chunk.
     fn is_full(&self) -> bool;
 

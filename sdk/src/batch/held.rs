@@ -1,4 +1,4 @@
-//! An item that a stage holds until it reaches a verdict.
+//! Items that a stage holds until it reaches a verdict: one by one, or together in less memory.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::queue::Queue;
 use super::stage::Outlets;
-use crate::diag::Counters;
-use crate::signal::Signal;
+use crate::signal::{Chunk, Signal};
 
 /// An item that a [`Stage`](super::Stage) holds until it reaches a verdict. Until it is passed on, its bytes still
 /// count in the queue in front of the stages. Dropping this value drops the item, and every exporter counts the item as
@@ -15,16 +14,22 @@ use crate::signal::Signal;
 pub struct Held<S: Signal> {
     /// `None` only after the item has been passed on.
     item: Option<S::Item>,
+    /// The bytes that count in the queue; zero for an item that was held in a group.
     bytes: usize,
-    queue: Arc<Queue<S>>,
-    outlets: Arc<Outlets<S>>,
+    home: Arc<Home<S>>,
+}
+
+/// What a held item belongs to: the queue in which its bytes count, and the exporters that count it.
+pub(super) struct Home<S: Signal> {
+    pub(super) queue: Arc<Queue<S>>,
+    pub(super) outlets: Arc<Outlets<S>>,
 }
 
 impl<S: Signal> Held<S> {
-    pub(super) fn new(item: S::Item, queue: &Arc<Queue<S>>, outlets: &Arc<Outlets<S>>) -> Self {
+    pub(super) fn new(item: S::Item, home: &Arc<Home<S>>) -> Self {
         let bytes = S::size(&item) + S::OWNED_SIZE;
-        queue.bytes().charge(bytes);
-        Held { item: Some(item), bytes, queue: queue.clone(), outlets: outlets.clone() }
+        home.queue.bytes().charge(bytes);
+        Held { item: Some(item), bytes, home: home.clone() }
     }
 
     /// Takes the item, whose bytes then no longer count here.
@@ -56,14 +61,94 @@ impl<S: Signal> DerefMut for Held<S> {
 impl<S: Signal> Drop for Held<S> {
     fn drop(&mut self) {
         if self.item.take().is_some() {
-            self.outlets.count(Counters::dropped_by_stage);
+            self.home.outlets.count(|counters| counters.dropped_by_stage(1));
         }
-        self.queue.bytes().release(self.bytes);
+        if self.bytes > 0 {
+            self.home.queue.bytes().release(self.bytes);
+        }
     }
 }
 
 impl<S: Signal> fmt::Debug for Held<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held").field("signal", &S::NAME).field("bytes", &self.bytes).finish()
+    }
+}
+
+/// Items that a stage holds together, such as those of one trace, in the compact form in which they wait in a queue.
+///
+/// Their bytes do not count in the queue in front of the stages, so the stage must bound them itself. Dropping this value drops the
+/// items, and every exporter counts them as dropped by a stage.
+pub(crate) struct HeldGroup<S: Signal> {
+    items: S::Chunk,
+    /// `None` while there are no items.
+    home: Option<Arc<Home<S>>>,
+}
+
+impl<S: Signal> HeldGroup<S> {
+    /// Creates a group in the memory of `spare`, which is an empty chunk.
+    pub(crate) fn in_memory_of(spare: S::Chunk) -> Self {
+        HeldGroup { items: spare, home: None }
+    }
+
+    /// Adds an item.
+    pub(crate) fn push(&mut self, mut held: Held<S>) {
+        let Some(item) = held.item.take() else { return };
+        let size = S::size(&item);
+        self.items.make_room(&item);
+        self.items.push(item, size);
+        if self.home.is_none() {
+            self.home = Some(held.home.clone());
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Returns the number of bytes that the items occupy, with unused memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.items.bytes()
+    }
+
+    /// Returns the items, in the order in which they were added.
+    pub(crate) fn views(&self) -> impl Iterator<Item = S::View<'_>> + Clone {
+        self.items.views(0..self.items.len())
+    }
+
+    /// Passes all items on, after `edit` has seen them.
+    pub(crate) fn pass_on(&mut self, mut edit: impl FnMut(&mut S::Item), pass_on: &mut dyn FnMut(Held<S>)) {
+        let Some(home) = self.home.take() else { return };
+        for mut item in self.items.drain() {
+            edit(&mut item);
+            pass_on(Held { item: Some(item), bytes: 0, home: home.clone() });
+        }
+    }
+
+    /// Drops the items and returns the empty chunk, for another group.
+    pub(crate) fn clear(mut self) -> S::Chunk {
+        self.count_dropped();
+        let mut chunk = std::mem::take(&mut self.items);
+        chunk.clear();
+        chunk
+    }
+
+    fn count_dropped(&mut self) {
+        let items = self.items.len() as u64;
+        if let Some(home) = self.home.take().filter(|_| items > 0) {
+            home.outlets.count(|counters| counters.dropped_by_stage(items));
+        }
+    }
+}
+
+impl<S: Signal> Drop for HeldGroup<S> {
+    fn drop(&mut self) {
+        self.count_dropped();
+    }
+}
+
+impl<S: Signal> fmt::Debug for HeldGroup<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldGroup").field("signal", &S::NAME).field("items", &self.len()).finish()
     }
 }

@@ -51,6 +51,11 @@ impl<S: Signal> Inlet<S> {
         self.queue.len()
     }
 
+    /// Returns true if at least half of the queue is in use.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.queue.is_half_full()
+    }
+
     /// Closes the queue, then shuts the worker down. A second call does nothing.
     ///
     /// # Errors

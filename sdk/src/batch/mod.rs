@@ -9,7 +9,7 @@
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
 //! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages in front of all exporters |
-//! | `held` | [`Held`]: an item that a stage holds until it reaches a verdict |
+//! | `held` | [`Held`] and `HeldGroup`: items that a stage holds until it reaches a verdict |
 
 mod budget;
 mod config;
@@ -22,5 +22,6 @@ mod worker;
 
 pub use config::BatchConfig;
 pub use held::Held;
+pub(crate) use held::HeldGroup;
 pub use processor::{BatchProcessor, ExportProcessor, Processor, SimpleProcessor};
 pub use stage::{Stage, StagedProcessor, Verdict};

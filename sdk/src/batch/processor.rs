@@ -38,6 +38,18 @@ pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the counters of each exporter behind the processor.
     fn all_counters(&self) -> Vec<Arc<Counters>>;
+
+    /// Waits until the processor has room for many items, but not beyond `deadline`. Called on the thread of a
+    /// [`StagedProcessor`](super::StagedProcessor) whose stages pass on many held items at once. By default, does nothing.
+    fn make_room(&self, deadline: Deadline) {
+        let _ = deadline;
+    }
+
+    /// Returns true if items whose trace is not sampled are to be added as well, because a stage decides about them.
+    #[inline]
+    fn takes_unsampled(&self) -> bool {
+        false
+    }
 }
 
 /// Collects finished items and exports them in batches on its own thread. Use it in production.
@@ -158,6 +170,13 @@ impl<S: Signal> Processor<S> for BatchProcessor<S> {
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         vec![self.counters()]
+    }
+
+    fn make_room(&self, deadline: Deadline) {
+        if self.inlet.is_half_full() {
+            // A failed export is counted, and leaves room as well.
+            let _ = self.inlet.worker().run(deadline);
+        }
     }
 }
 
@@ -302,6 +321,12 @@ impl<S: Signal> Processor<S> for ExportProcessor<S> {
         match self {
             ExportProcessor::Batch(batch) => vec![batch.counters()],
             ExportProcessor::Simple(simple) => vec![simple.counters()],
+        }
+    }
+
+    fn make_room(&self, deadline: Deadline) {
+        if let ExportProcessor::Batch(batch) = self {
+            batch.make_room(deadline);
         }
     }
 }

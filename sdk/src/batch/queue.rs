@@ -243,6 +243,11 @@ impl<S: Signal> Queue<S> {
         self.items.taken().saturating_sub(in_hand)
     }
 
+    /// Returns true if at least half of the items or of the bytes is in use.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.items.taken() >= self.items.capacity() / 2 || self.bytes.taken() >= self.bytes.capacity() / 2
+    }
+
     /// Refuses all later pushes. Waiting items stay until they are drained.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|shard| lock(&shard.0).closed = true);

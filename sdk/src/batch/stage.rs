@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{BatchConfig, MIN_DELAY};
+use super::held::Home;
 use super::inlet::Inlet;
 use super::queue::{Pushed, Queue};
 use super::{Held, Processor};
@@ -60,6 +61,12 @@ pub trait Stage<S: Signal>: Send + 'static {
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<S>)) {
         let _ = (ends, pass_on);
     }
+
+    /// Returns true if the stage also takes items whose trace is not sampled, and then decides about them. Called once, when
+    /// the processor starts.
+    fn takes_unsampled(&self) -> bool {
+        false
+    }
 }
 
 impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
@@ -73,6 +80,10 @@ impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
 
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<S>)) {
         (**self).release(ends, pass_on);
+    }
+
+    fn takes_unsampled(&self) -> bool {
+        (**self).takes_unsampled()
     }
 }
 
@@ -98,6 +109,7 @@ pub enum Verdict {
 pub struct StagedProcessor<S: Signal> {
     inlet: Inlet<S>,
     outlets: Arc<Outlets<S>>,
+    takes_unsampled: bool,
 }
 
 impl<S: Signal> StagedProcessor<S>
@@ -118,15 +130,20 @@ where
         let counters = processors.iter().flat_map(|processor| processor.all_counters()).collect();
         let processors = processors.into_iter().map(Contained::new).collect();
         let outlets = Arc::new(Outlets { processors, counters });
+        let takes = |stage: &Box<dyn Stage<S>>| catch(|| stage.takes_unsampled()).unwrap_or(false);
+        let takes_unsampled = stages.iter().any(takes);
+        let home = Arc::new(Home { queue: queue.clone(), outlets: outlets.clone() });
         let worker = Worker {
             queue: queue.clone(),
+            home,
             stages: stages.into_iter().map(Contained::new).collect(),
             outlets: outlets.clone(),
+            portion: config.max_batch_size(),
             delay: (config.schedule_delay() / 5).max(MIN_DELAY),
             drained: Vec::new(),
         };
         let inlet = Inlet::start(queue, worker, &format!("telemark-{}-stages", S::NAME), runtime)?;
-        Ok(StagedProcessor { inlet, outlets })
+        Ok(StagedProcessor { inlet, outlets, takes_unsampled })
     }
 }
 
@@ -157,6 +174,11 @@ impl<S: Signal> Processor<S> for StagedProcessor<S> {
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.outlets.counters.clone()
     }
+
+    #[inline]
+    fn takes_unsampled(&self) -> bool {
+        self.takes_unsampled
+    }
 }
 
 impl<S: Signal> fmt::Debug for StagedProcessor<S> {
@@ -184,13 +206,28 @@ impl<S: Signal> Outlets<S> {
         }
         result
     }
+
+    /// Waits until the queues of the processors have room for many items again.
+    fn make_room(&self, deadline: Deadline) {
+        for processor in &self.processors {
+            if catch(|| processor.make_room(deadline)).is_err() {
+                crate::__warn!("stage.processor_panic", "a processor panicked when it was to make room");
+            }
+        }
+    }
 }
+
+/// The time for which a run waits for the exporters, in total, while it passes on many held items.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 struct Worker<S: Signal> {
     queue: Arc<Queue<S>>,
+    home: Arc<Home<S>>,
     stages: Vec<Contained<Box<dyn Stage<S>>>>,
     outlets: Arc<Outlets<S>>,
     delay: Duration,
+    /// The number of held items that are passed on at a time.
+    portion: usize,
     /// Empty between two runs. Kept to reuse its memory.
     drained: Vec<S::Chunk>,
 }
@@ -246,7 +283,12 @@ where
             if catch(|| stage.release(ends, &mut |held| released.push(held))).is_err() {
                 crate::__warn!("stage.panic", "a stage panicked when it was to release what it holds");
             }
-            for item in released.into_iter().filter_map(Held::into_item) {
+            // A stage may release more than the queues of the exporters can hold.
+            let deadline = (released.len() > self.portion).then(|| Deadline::after(MAX_WAIT));
+            for (number, item) in released.into_iter().filter_map(Held::into_item).enumerate() {
+                if let Some(deadline) = deadline.filter(|_| number % self.portion == 0) {
+                    self.outlets.make_room(deadline);
+                }
                 self.advance(index + 1, item);
             }
         }
@@ -259,9 +301,9 @@ where
         for stage in self.stages.iter_mut().skip(from) {
             match verdict(&mut ***stage, &mut item) {
                 Verdict::Keep => {}
-                Verdict::Drop => return self.outlets.count(Counters::dropped_by_stage),
+                Verdict::Drop => return self.outlets.count(|counters| counters.dropped_by_stage(1)),
                 Verdict::Hold => {
-                    let held = Held::new(item, &self.queue, &self.outlets);
+                    let held = Held::new(item, &self.home);
                     if catch(|| stage.hold(held)).is_err() {
                         crate::__warn!("stage.panic", "a stage panicked when it was to hold an item");
                     }
@@ -274,7 +316,7 @@ where
                 others.iter().for_each(|processor| add(&***processor, item.clone()));
                 add(&***last, item);
             }
-            None => self.outlets.count(Counters::dropped_by_stage),
+            None => self.outlets.count(|counters| counters.dropped_by_stage(1)),
         }
     }
 }

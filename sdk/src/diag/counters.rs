@@ -138,9 +138,9 @@ impl Counters {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts an item that a stage dropped.
-    pub(crate) fn dropped_by_stage(&self) {
-        self.by_stage.fetch_add(1, Ordering::Relaxed);
+    /// Counts items that a stage dropped.
+    pub(crate) fn dropped_by_stage(&self, items: u64) {
+        self.by_stage.fetch_add(items, Ordering::Relaxed);
     }
 
     /// Sets the source of the number of suppressed items, which the first caller determines.

@@ -8,11 +8,13 @@
 //! | `tally` | lost items that no message has reported yet |
 //! | `log_count` | the count of emitted log records, striped by thread |
 //! | `span_counts` | counts of started and ended spans, striped by thread |
+//! | `decisions` | counts of what tail sampling kept and dropped |
 //! | `durations` | durations of exports and collections, measured only if there is a listener |
 //!
 //! [`SelfMetrics`](crate::self_metrics::SelfMetrics) exposes these counts as metrics.
 
 mod counters;
+mod decisions;
 mod durations;
 mod log_count;
 mod losses;
@@ -22,6 +24,8 @@ mod tally;
 
 pub(crate) use counters::Queue;
 pub use counters::{Counters, SignalHealth};
+pub use decisions::{DecisionCount, TailHealth};
+pub(crate) use decisions::{Decisions, Unkept};
 pub(crate) use durations::{Durations, Listener};
 pub(crate) use log_count::LogCount;
 pub(crate) use losses::Total;

@@ -222,6 +222,8 @@ impl TelemetryBuilder {
             self_metrics: model.self_metrics == Some(true),
             companions: Vec::new(),
             pacers: Pacers::default(),
+            logs_stage: None,
+            decided: None,
         };
         let providers = model.signals.build(&mut foundation)?;
         let mut companions = foundation.companions;

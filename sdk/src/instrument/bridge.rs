@@ -106,7 +106,7 @@ impl BridgedSpan {
         {
             match context::look(|current| tracer.begin_child(current))? {
                 Glance::Silent => return None,
-                Glance::Sampled(data) => {
+                Glance::Recorded(data) => {
                     let span = tracer.record_bridged(site.call_site, site.code_attributes, data, fill);
                     let context = context::look(|current| span.in_context(current))?;
                     return Some(BridgedSpan { context, clock: tracer.clock(), unrecorded: None });

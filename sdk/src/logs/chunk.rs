@@ -82,6 +82,13 @@ impl Chunk<Logs> for LogChunk {
         }
     }
 
+    fn make_room(&mut self, _: &SdkLogRecord) {
+        let records = &mut self.records;
+        if records.len() == records.capacity() {
+            records.reserve_exact((records.len() / 2).max(1));
+        }
+    }
+
     #[inline]
     fn is_full(&self) -> bool {
         self.records.len() >= RECORDS

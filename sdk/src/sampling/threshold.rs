@@ -96,6 +96,16 @@ impl Threshold {
         self.max(target)
     }
 
+    /// Returns the threshold as a number of 56 bits.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the threshold that is the lower 56 bits of a number.
+    pub(crate) const fn from_bits(bits: u64) -> Threshold {
+        Threshold(bits & (RANDOM_VALUES - 1))
+    }
+
     /// Parses 1 to 14 lower-case digits, to which zeros are appended.
     pub(super) fn from_hex(digits: &str) -> Option<Threshold> {
         let value = parse(digits)?;

@@ -62,7 +62,7 @@ impl SdkTracer {
                 let context = unsampled::child(parent.span().span_context(), self.span_id());
                 return Some(Bridged::Span(SdkSpan::not_recording(context)));
             }
-            Glance::Sampled(data) => (data, true),
+            Glance::Recorded(data) => (data, true),
             Glance::Unknown => (SpanData::blank(), false),
         };
         let start = self.provider.clock.now();
@@ -130,7 +130,7 @@ impl SdkTracer {
                 let context = unsampled::child(parent.span().span_context(), self.span_id());
                 return Some(Bridged::Span(SdkSpan::not_recording(context)));
             }
-            Glance::Sampled(fresh) => {
+            Glance::Recorded(fresh) => {
                 identify(&mut data, &fresh);
                 Vec::new()
             }
@@ -249,6 +249,7 @@ pub(super) fn apply(recording: &mut Option<Recording>) -> bool {
         (Change::SetKind(kind), Some(recording)) => recording.data.kind = kind,
         (Change::Fail, Some(recording)) if recording.data.status == Status::Unset => {
             recording.data.status = Status::error("");
+            recording.note_failure();
         }
         (Change::Note(message), Some(recording)) => {
             let appears = exceptions::appears(&message, &message, recording);
@@ -257,6 +258,9 @@ pub(super) fn apply(recording: &mut Option<Recording>) -> bool {
         }
         (Change::Take, place) => {
             if let Some(Recording { mut data, provider, .. }) = place.take() {
+                if let Some(tail) = provider.decisions.tail() {
+                    tail.gives_up(&data);
+                }
                 data.end = Timestamp::default();
                 data.parent_span_id = SpanId::INVALID;
                 let tracer = SdkTracer { provider, scope: data.scope.clone(), config: ConfigOf::new() };

@@ -125,6 +125,7 @@ impl Failure {
         let is_described = matches!(&record.status, Status::Error { description } if !description.is_empty());
         if !(is_described && self.source != Source::Recorded) {
             record.status = Status::error(self.description);
+            recording.note_failure();
         }
     }
 }

@@ -19,6 +19,7 @@ pub use attention::Attention;
 pub use call_site::CallSite;
 pub(crate) use decisions::Glance;
 pub use decisions::TracerConfig;
+pub(crate) use decisions::{Asks, Tail};
 pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;

@@ -95,6 +95,12 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Waits until the processor has room for many spans, but not beyond `deadline`. Called on an SDK thread by stages that pass
+    /// on many spans at once. By default, does nothing.
+    fn make_room(&self, deadline: Deadline) {
+        let _ = deadline;
+    }
+
     /// Returns the counters of all exporters behind this processor, if there are several.
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.counters().into_iter().collect()
@@ -112,7 +118,7 @@ impl<P: Processor<Traces>> SpanProcessor for P {
 
     #[inline]
     fn on_end(&self, span: SpanData) {
-        if span.context.is_sampled() {
+        if span.context.is_sampled() || self.takes_unsampled() {
             self.add(span);
         }
     }
@@ -132,6 +138,10 @@ impl<P: Processor<Traces>> SpanProcessor for P {
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         Processor::all_counters(self)
+    }
+
+    fn make_room(&self, deadline: Deadline) {
+        Processor::make_room(self, deadline);
     }
 }
 
@@ -174,6 +184,10 @@ impl Processor<Traces> for Behind {
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.0.all_counters()
+    }
+
+    fn make_room(&self, deadline: Deadline) {
+        self.0.make_room(deadline);
     }
 }
 

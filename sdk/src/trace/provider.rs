@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::attention::Wanted;
-use super::decisions::Decisions;
+use super::decisions::{Decisions, Tail};
 use super::processor::{Processors, staged};
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord, TracerConfig};
 use crate::baggage_attributes::BaggageAttributes;
@@ -89,6 +89,11 @@ impl SdkTracerProvider {
         self.0.counts.clone()
     }
 
+    /// Returns the counts of the tail sampler, if there is one.
+    pub(crate) fn tail_counts(&self) -> Option<&Arc<diag::Decisions>> {
+        self.0.decisions.tail().map(|tail| &tail.counts)
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
@@ -146,6 +151,7 @@ pub struct TracerProviderBuilder {
     pub(super) exceptions: ExceptionSignal,
     baggage: BaggageAttributes,
     processors: Vec<Box<dyn SpanProcessor>>,
+    tail: Option<Tail>,
     counts_spans: bool,
     is_disabled: bool,
 }
@@ -162,6 +168,7 @@ impl Default for TracerProviderBuilder {
             exceptions: ExceptionSignal::default(),
             baggage: BaggageAttributes::default(),
             processors: Vec::new(),
+            tail: None,
             counts_spans: false,
             is_disabled: false,
         }
@@ -251,6 +258,12 @@ impl TracerProviderBuilder {
         Ok(self)
     }
 
+    /// Records every span and announces local roots, for a tail sampler among the stages.
+    pub(crate) fn with_tail(mut self, tail: Tail) -> Self {
+        self.tail = Some(tail);
+        self
+    }
+
     /// Enables the counting of started and ended spans, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
     pub fn with_span_counts(mut self) -> Self {
         self.counts_spans = true;
@@ -271,11 +284,12 @@ impl TracerProviderBuilder {
         // according to the specification, a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Contained::new(Box::new(ParentBased::default())));
+        let tail = self.tail.filter(|_| !self.processors.is_empty());
         let processors = Processors::new(self.processors);
         let mut wants_start = processors.wanted(|processor| processor.wants_start());
         wants_start.always |= !self.baggage.is_empty();
         let inner = ProviderInner {
-            decisions: Decisions::new(sampler, self.configurator, self.is_disabled),
+            decisions: Decisions::new(sampler, self.configurator, tail, self.is_disabled),
             wants_start,
             wants_ending: processors.wanted(|processor| processor.wants_ending()),
             note: AtomicU8::new(Note::None as u8),

@@ -84,6 +84,15 @@ impl Recording {
             }
         } else if self.data.status != Status::Ok {
             self.data.status = status;
+            self.note_failure();
+        }
+    }
+
+    /// Tells the tail sampler that the span has failed, if it has.
+    #[inline]
+    pub(super) fn note_failure(&self) {
+        if let (Some(tail), Status::Error { .. }) = (self.provider.decisions.tail(), &self.data.status) {
+            tail.fails(&self.data.context);
         }
     }
 

@@ -114,7 +114,7 @@ impl SdkTracer {
                 let span = if self.has_own_ids() { span.with_id(self.span_id()) } else { span };
                 return Err(Started::Inherit(span));
             }
-            Glance::Sampled(data) => return Ok((data, Vec::new())),
+            Glance::Recorded(data) => return Ok((data, Vec::new())),
             Glance::Unknown => {}
         }
         let parent_span = parent.span();
@@ -156,10 +156,19 @@ impl SdkTracer {
         let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
         let SamplingResult { decision, attributes: added, trace_state } = self.provider.decisions.sample(&request);
         let trace_state = trace_state.unwrap_or_else(|| parent_context.trace_state().clone());
+        let tail = self.provider.decisions.tail();
+        let decision = match tail.filter(|_| decision == Decision::Drop) {
+            Some(tail) if tail.samples_below(parent_context) => Decision::RecordAndSample,
+            Some(_) => Decision::RecordOnly,
+            None => decision,
+        };
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
         if decision == Decision::Drop {
             return Err(context);
+        }
+        if let Some(tail) = tail {
+            tail.starts(parent, parent_context, &context);
         }
         let mut data = SpanData::blank();
         let record = &mut *data;
@@ -256,7 +265,7 @@ impl SdkTracer {
         let mut attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
         let (mut data, added) = match self.begin_in(scope, config, parent) {
-            Glance::Sampled(data) => (data, Vec::new()),
+            Glance::Recorded(data) => (data, Vec::new()),
             // A span created through the API has its own id even if it is dropped.
             Glance::Dropped(_) => {
                 let parent = parent.span();

@@ -36,13 +36,14 @@ const LAYERS: &[Layer] = &[
             "span_filter",
             "baggage_attributes",
             "control",
+            "decided",
         ],
         are_strangers: false,
     },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
-    Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
+    Layer { modules: &["instrument", "testing", "install", "self_metrics", "stages"], are_strangers: false },
 ];
 
 /// The folders in sdk/src/metrics, in the order in which a measurement passes through them.

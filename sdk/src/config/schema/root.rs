@@ -5,7 +5,7 @@ use super::instrumentation::INSTRUMENTATION;
 use super::logs::LOGGER_PROVIDER;
 use super::metrics::METER_PROVIDER;
 use super::resource::{PROPAGATOR, RESOURCE};
-use super::traces::TRACER_PROVIDER;
+use super::traces::{TAIL_SAMPLING, TRACER_PROVIDER};
 use super::types::{Kind, Property, Type, boolean, choice, integer, object, text, texts};
 
 /// The version of the schema: its major and its minor part.
@@ -54,6 +54,7 @@ static TELEMARK: Type = Type::new(
         choice("log_format", &["json", "json_flat", "ecs", "text"])
             .variable("OTEL_RUST_LOG_FORMAT")
             .code("LineLayer::new"),
+        object("tail_sampling", &TAIL_SAMPLING).code("with_tail_sampling"),
         object("viewer", &VIEWER),
         texts("code").elsewhere(),
     ],

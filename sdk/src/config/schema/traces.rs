@@ -1,4 +1,4 @@
-//! The types of `tracer_provider`.
+//! The types of `tracer_provider`, and those of tail sampling.
 
 use super::common::{COUNT, DEPTH, EXPORTERS, LENGTH};
 use super::types::{EMPTY, Kind, Point, Property, Type, boolean, integer, list, object, text, texts};
@@ -173,3 +173,63 @@ static TRACER_MATCHER: Type = Type::new(
 );
 static TRACER_CONFIG: Type =
     Type::new("ExperimentalTracerConfig", &[boolean("enabled").or("true").code("TracerConfig::with_enabled")]);
+
+pub(super) static TAIL_SAMPLING: Type = Type::new(
+    "distribution.telemark.tail_sampling",
+    &[
+        list("policies", &Kind::Object(&TAIL_POLICY)).required().code("TailSampling::keep"),
+        list("budgets", &Kind::Object(&TAIL_BUDGET)).code("Budget::per_second"),
+        integer("max_traces", 1).or("50000").code("TailSampling::with_max_traces"),
+        integer("max_spans", 1).or("500000").code("TailSampling::with_max_spans"),
+        integer("max_bytes", 1).or("100663296").code("TailSampling::with_max_bytes"),
+        integer("deadline", 0).or("30000").code("TailSampling::with_deadline"),
+        integer("grace", 0).or("500").code("TailSampling::with_grace"),
+        boolean("hold_logs").or("false").code("TailSampling::with_logs_held"),
+        boolean("tell_errors").or("false").code("TailSampling::with_errors_told"),
+    ],
+);
+
+static TAIL_BUDGET: Type =
+    Type::new("TailSamplingBudget", &[text("name").required(), number("traces_per_second").required()]);
+
+static TAIL_POLICY: Type = Type::new(
+    "TailSamplingPolicy",
+    &[
+        object("always", &TAIL_PLAIN).code("Policy::always"),
+        object("all", &TAIL_ALL).code("Policy::all"),
+        object("attribute", &TAIL_VALUES).code("Policy::attribute"),
+        object("baggage", &TAIL_VALUES).code("Policy::baggage"),
+        object("errors", &TAIL_PLAIN).code("Policy::errors"),
+        object("head_sampled", &TAIL_PLAIN).code("Policy::head_sampled"),
+        object("more_spans_than", &TAIL_SPANS).code("Policy::more_spans_than"),
+        object("not", &TAIL_NOT).code("Policy::not"),
+        object("per_second", &TAIL_RATE).code("Policy::per_second"),
+        object("probability", &TAIL_PROBABILITY).code("Policy::probability"),
+        object("root_name", &TAIL_NAMES).code("Policy::root_name"),
+        object("slower_than", &TAIL_SLOWER).code("Policy::slower_than"),
+        object("slowest", &TAIL_SLOWEST).code("Policy::slowest"),
+    ],
+)
+.at(Point::Fixed);
+
+/// The name of a policy, and the budget within which it keeps traces.
+const NAME: Property = text("name").code("Policy::named");
+const BUDGET: Property = text("budget").code("Policy::within");
+
+const fn number(name: &'static str) -> Property {
+    Property::new(name, Kind::Number(0.0, f64::MAX))
+}
+
+static TAIL_PLAIN: Type = Type::new("TailSamplingPlain", &[NAME, BUDGET]);
+static TAIL_ALL: Type =
+    Type::new("TailSamplingAll", &[list("policies", &Kind::Object(&TAIL_POLICY)).required(), NAME, BUDGET]);
+static TAIL_NOT: Type = Type::new("TailSamplingNot", &[object("policy", &TAIL_POLICY).required(), NAME, BUDGET]);
+static TAIL_VALUES: Type = Type::new("TailSamplingValues", &[text("key").required(), texts("values"), NAME, BUDGET]);
+static TAIL_NAMES: Type = Type::new("TailSamplingNames", &[texts("patterns").required(), NAME, BUDGET]);
+static TAIL_SPANS: Type = Type::new("TailSamplingSpans", &[integer("spans", 0).required(), NAME, BUDGET]);
+static TAIL_SLOWER: Type = Type::new("TailSamplingSlower", &[integer("duration", 0).required(), NAME, BUDGET]);
+static TAIL_SLOWEST: Type =
+    Type::new("TailSamplingSlowest", &[Property::new("quantile", Kind::Number(0.0, 1.0)).required(), NAME, BUDGET]);
+static TAIL_PROBABILITY: Type =
+    Type::new("TailSamplingProbability", &[Property::new("ratio", Kind::Number(0.0, 1.0)).required(), NAME, BUDGET]);
+static TAIL_RATE: Type = Type::new("TailSamplingRate", &[number("traces").required(), NAME]);

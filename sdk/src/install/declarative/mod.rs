@@ -111,6 +111,9 @@ impl Model {
         let is_disabled = *self.is_disabled.get_or_insert(root.boolean("disabled").unwrap_or(false));
         // A disabled SDK starts nothing. Its providers are still checked by the schema.
         if !is_disabled {
+            let telemark = root.object("distribution").and_then(|distribution| distribution.object("telemark"));
+            let tail = telemark.and_then(|telemark| telemark.object("tail_sampling"));
+            self.signals.traces.read_tail(tail);
             self.signals.traces.complete_from_file(root.object("tracer_provider"), reading);
             self.signals.logs.complete_from_file(root.object("logger_provider"), reading);
             self.signals.metrics.complete_from_file(root.object("meter_provider"), reading);

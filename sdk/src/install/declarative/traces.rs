@@ -8,9 +8,22 @@ use crate::config::Settings;
 use crate::config::schema::Point;
 use crate::limits::{AttributeLimits, SpanLimits};
 use crate::span_filter::SpanFilter;
+use crate::stages::tail::TailSampling;
 use crate::trace::{ExceptionSignal, TracerConfig};
 
 impl Model {
+    /// Reads tail sampling, unless code has set it.
+    pub(super) fn read_tail(&mut self, settings: Option<Settings<'_>>) {
+        let read = |settings: Settings<'_>| {
+            let tail = TailSampling::from_settings(settings);
+            if let Err(error) = tail.check() {
+                settings.problem(&error.to_string());
+            }
+            tail
+        };
+        self.tail = self.tail.take().or_else(|| settings.map(read));
+    }
+
     pub(super) fn complete_from_file(&mut self, provider: Option<Settings<'_>>, reading: &Reading<'_>) {
         let env = reading.env;
         self.exceptions.get_or_insert_with(|| ExceptionSignal::from_env(env));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry::logs::LoggerProvider;
 
 use super::provider::named;
-use super::stages::Stages;
+use super::stages::{Place, Stages};
 use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, ExportProcessor, Processor, SimpleProcessor, Stage, StagedProcessor};
@@ -88,21 +88,27 @@ impl Model {
         self.pipelines.complete(env, factories)
     }
 
-    pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
-        if foundation.is_disabled {
+    pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
+        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, is_disabled, .. } = foundation;
+        if *is_disabled {
             return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
         provider = provider.with_limits(self.limits.unwrap_or_default());
-        provider = provider.with_volume(self.volume.unwrap_or_default());
+        let mut volume = self.volume.unwrap_or_default();
+        if let Some(stage) = logs_stage.take() {
+            self.stages.add(Place::Tail, stage);
+            // The stage drops the records of traces that the tail drops.
+            volume = volume.with_sampled_traces_only(false);
+        }
+        provider = provider.with_volume(volume);
         provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
         if let Some(filter) = self.filter {
             span_filter::records::set(Some(filter));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
         let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.logs)?.into_iter();
-        let Stages(stages) = self.stages;
+        let stages = self.stages.in_order();
         if stages.is_empty() || processors.len() == 0 {
             return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));
         }
@@ -188,7 +194,7 @@ impl TelemetryBuilder {
     /// Adds a stage, which edits or drops emitted log records before any exporter sees them. Stages run in the order in which they
     /// were added, on a separate thread. They do not see the log lines that a program writes to standard output.
     pub fn with_log_stage(mut self, stage: impl Stage<Logs>) -> Self {
-        self.logs().stages.0.push(Box::new(stage));
+        self.logs().stages.add(Place::Program, Box::new(stage));
         self
     }
 

@@ -10,14 +10,19 @@ pub(super) mod traces;
 pub(super) use self::provider::Provider;
 use super::components::Components;
 use super::pipeline::Companion;
+use std::sync::Arc;
+
 use super::registry::Node;
+use crate::batch::Stage;
 use crate::config::Env;
-use crate::diag::SignalHealth;
+use crate::decided::Decided;
+use crate::diag::{SignalHealth, TailHealth};
 use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::{Pacer, Runtime};
+use crate::signal::Logs;
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
@@ -67,6 +72,10 @@ pub(super) struct Foundation<'a> {
     pub(super) self_metrics: bool,
     pub(super) companions: Vec<Companion>,
     pub(super) pacers: Pacers,
+    /// The stage with which log records follow their traces. Made with the traces.
+    pub(super) logs_stage: Option<Box<dyn Stage<Logs>>>,
+    /// What tail sampling decides about traces. Made with the traces.
+    pub(super) decided: Option<Arc<Decided>>,
 }
 
 /// What changes the schedule of each signal.
@@ -99,7 +108,12 @@ impl Providers {
     }
 
     pub(super) fn health(&self) -> Health {
-        Health { traces: self.traces.health(), logs: self.logs.health(), metrics: self.metrics.health() }
+        Health {
+            traces: self.traces.health(),
+            logs: self.logs.health(),
+            metrics: self.metrics.health(),
+            tail: self.traces.tail_counts().map(|counts| counts.snapshot()),
+        }
     }
 }
 
@@ -114,4 +128,6 @@ pub struct Health {
     pub logs: Vec<SignalHealth>,
     /// Counts of metric points.
     pub metrics: Vec<SignalHealth>,
+    /// Counts of the decisions of tail sampling; `None` without it.
+    pub tail: Option<TailHealth>,
 }

@@ -8,7 +8,7 @@ use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
 use super::provider::named;
-use super::stages::Stages;
+use super::stages::{Place, Stages};
 use super::{Foundation, Provider};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, ExportProcessor, SimpleProcessor, Stage};
@@ -29,6 +29,7 @@ use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
 use crate::span_filter::{self, SpanFilter};
+use crate::stages::tail::TailSampling;
 use crate::time::Deadline;
 use crate::trace::{
     ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerConfig, TracerProviderBuilder, active,
@@ -104,6 +105,7 @@ pub(in crate::install) struct Model {
     pub(in crate::install) exceptions: Option<ExceptionSignal>,
     pub(in crate::install) baggage: Option<BaggageAttributes>,
     pub(in crate::install) filter: Option<SpanFilter>,
+    pub(in crate::install) tail: Option<TailSampling>,
     stages: Stages<Traces>,
     /// True if a configuration file has no `tracer_provider`.
     pub(in crate::install) is_off: bool,
@@ -122,8 +124,9 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
-        if foundation.is_disabled || self.is_off {
+        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, decided, is_disabled, .. } =
+            foundation;
+        if *is_disabled || self.is_off {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
@@ -141,8 +144,16 @@ impl Model {
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::SPANS);
         let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.traces)?.into_iter();
-        let processors = processors.map(|processor| Box::new(processor) as Box<dyn SpanProcessor>).collect();
-        provider.with_staged(self.stages.0, processors, config, runtime)
+        let processors: Vec<_> = processors.map(|processor| Box::new(processor) as Box<dyn SpanProcessor>).collect();
+        // Without an exporter, nothing is to be decided.
+        if let Some(tail) = self.tail.filter(|_| !processors.is_empty()) {
+            let started = tail.start(clock.clone())?;
+            self.stages.add(Place::Tail, started.spans);
+            provider = provider.with_tail(started.tail);
+            *logs_stage = started.logs;
+            *decided = Some(started.decided);
+        }
+        provider.with_staged(self.stages.in_order(), processors, config, runtime)
     }
 }
 
@@ -283,9 +294,29 @@ impl TelemetryBuilder {
     }
 
     /// Adds a stage, which edits or drops finished spans before any exporter sees them. Stages run in the order in which they
-    /// were added, on a separate thread.
+    /// were added, on a separate thread, and before [tail sampling](Self::with_tail_sampling).
     pub fn with_span_stage(mut self, stage: impl Stage<Traces>) -> Self {
-        self.traces().stages.0.push(Box::new(stage));
+        self.traces().stages.add(Place::Program, Box::new(stage));
+        self
+    }
+
+    /// Sets the tail sampling: which traces are exported once they have ended in this process. Overrides that of a configuration file.
+    ///
+    /// ```
+    /// use telemark_sdk::config::Env;
+    /// use telemark_sdk::install::Telemetry;
+    /// use telemark_sdk::stages::tail::{Policy, TailSampling};
+    ///
+    /// // All errors, the slowest hundredth of each route, and one of twenty others.
+    /// let tail = TailSampling::new()
+    ///     .keep(Policy::errors())
+    ///     .keep(Policy::slowest(0.99))
+    ///     .keep(Policy::probability(0.05).named("rest"));
+    /// let builder = Telemetry::builder(Env::process()).with_tail_sampling(tail);
+    /// # drop(builder);
+    /// ```
+    pub fn with_tail_sampling(mut self, tail: TailSampling) -> Self {
+        self.traces().tail = Some(tail);
         self
     }
 

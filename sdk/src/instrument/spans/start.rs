@@ -264,7 +264,7 @@ fn start_in_current(site: &mut dyn Site) -> State {
     match look_at_the_current() {
         Look::Off => State::Off,
         Look::Dropped(parent) => State::Unsampled(Unsampled::below(parent)),
-        Look::Sampled(data) => begun(|| record_below(data, site)),
+        Look::Recorded(data) => begun(|| record_below(data, site)),
         Look::Undecided => start_undecided(site),
     }
 }
@@ -305,7 +305,7 @@ fn left_out(context: Option<Context>) -> State {
     context.map_or(State::Off, |context| State::Open(OpenSpan::new(context, None)))
 }
 
-/// Records a span in the current context, whose span is sampled.
+/// Records a span in the current context, whose span is recorded.
 #[inline]
 fn record_below(data: SpanData, site: &mut dyn Site) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
@@ -374,7 +374,7 @@ enum Look {
     Dropped(unsampled::Parent),
     /// The installed tracer records the span, as it does the parent, and no processor needs the context. This is the
     /// common case and does not clone the context.
-    Sampled(SpanData),
+    Recorded(SpanData),
     /// The tracer decides, based on a clone of the context.
     Undecided,
 }
@@ -394,7 +394,7 @@ fn look_at_the_current() -> Look {
                 tracer.count_dropped(current);
                 Look::Dropped(parent)
             }
-            Glance::Sampled(data) if only.is_some() => Look::Sampled(data),
+            Glance::Recorded(data) if only.is_some() => Look::Recorded(data),
             _ => Look::Undecided,
         }
     };

@@ -19,8 +19,8 @@ pub(crate) enum Glance {
     Silent,
     /// The span is dropped, and its parent's context already reflects that.
     Dropped(unsampled::Parent),
-    /// The span is sampled, as its local parent is. Holds the span's data, including the span context.
-    Sampled(SpanData),
+    /// The span is recorded, and sampled if its local parent is. Holds the span's data, including the span context.
+    Recorded(SpanData),
     /// The sampler has to decide.
     Unknown,
 }
@@ -63,17 +63,21 @@ impl SdkTracer {
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
             (true, false, _) if state.drops_below_unsampled() => Glance::Dropped(unsampled::Parent::new(context)),
             (true, true, false) if state.samples_below_sampled() && provider.ids.is_none() => {
-                Glance::Sampled(child_of(context))
+                Glance::Recorded(child_of(context, true))
+            }
+            (true, false, false) if state.records_below_unsampled() && provider.ids.is_none() => {
+                let is_sampled = provider.decisions.tail().is_some_and(|tail| tail.samples_below(context));
+                Glance::Recorded(child_of(context, is_sampled))
             }
             _ => Glance::Unknown,
         }
     }
 }
 
-/// Creates the data of a span that is sampled because its local parent is sampled.
+/// Creates the data of a span below a local parent.
 #[inline]
-fn child_of(parent: &SpanContext) -> SpanData {
-    let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8());
+fn child_of(parent: &SpanContext, is_sampled: bool) -> SpanData {
+    let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG).with_sampled(is_sampled);
     let mut data = SpanData::blank();
     let record = &mut *data;
     let state = parent.trace_state().clone();

@@ -6,7 +6,7 @@ use std::thread::LocalKey;
 
 use opentelemetry::InstrumentationScope;
 
-use super::TracerConfig;
+use super::{Tail, TracerConfig};
 use crate::control::{ConfigOf, Configs, Configurator, Flags, State, Switch, Switches};
 use crate::error::{Contained, ExportError, catch};
 use crate::process::unless_stuck;
@@ -21,7 +21,9 @@ const DROPS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST);
 const SAMPLES_BELOW_SAMPLED: Flags = Flags(Flags::FIRST << 1);
 /// Some tracers may be disabled.
 const HAS_CONFIGS: Flags = Flags(Flags::FIRST << 2);
-const FACTS: Flags = Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0);
+/// The sampler drops every span whose parent is not sampled, and a tail sampler wants all spans.
+const RECORDS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST << 3);
+const FACTS: Flags = Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0 | RECORDS_BELOW_UNSAMPLED.0);
 
 /// The switches, the sampler and the configurator of a provider.
 #[derive(Debug)]
@@ -32,18 +34,31 @@ pub(in crate::trace) struct Decisions {
     /// Locked during changes. True once the sampler has been shut down.
     changes: Mutex<bool>,
     configs: Configs<TracerConfig>,
+    tail: Option<Tail>,
 }
 
 impl Decisions {
-    pub(in crate::trace) fn new(sampler: Own, configurator: Configurator<TracerConfig>, is_disabled: bool) -> Self {
+    pub(in crate::trace) fn new(
+        sampler: Own,
+        configurator: Configurator<TracerConfig>,
+        tail: Option<Tail>,
+        is_disabled: bool,
+    ) -> Self {
         let configs = Configs::new(configurator);
         let flags = if configs.are_default() { 0 } else { HAS_CONFIGS.0 };
         Decisions {
-            switches: Switches::new(is_disabled, Flags(facts(&**sampler).0 | flags)),
+            switches: Switches::new(is_disabled, Flags(facts(&**sampler, tail.is_some()).0 | flags)),
             sampler: Live::new(sampler),
             changes: Mutex::new(false),
             configs,
+            tail,
         }
+    }
+
+    /// Returns the tail sampling, if there is one: then, every span is recorded.
+    #[inline]
+    pub(in crate::trace) fn tail(&self) -> Option<&Tail> {
+        self.tail.as_ref()
     }
 
     /// Returns the state of the switches, with the facts about the sampler.
@@ -106,7 +121,7 @@ impl Decisions {
         sampler: Box<dyn Sampler>,
         deadline: Deadline,
     ) -> Result<(), ExportError> {
-        let (known, sampler) = (facts(&*sampler), Contained::new(sampler));
+        let (known, sampler) = (facts(&*sampler, self.tail.is_some()), Contained::new(sampler));
         let lock = unless_stuck(self.changes.try_lock(), || self.changes.lock());
         let Some(has_none) = lock.filter(|has_none| !**has_none) else { return shut_down(&**sampler, deadline) };
         // Until the end of the change, a span asks one of the samplers instead of relying on a fact.
@@ -162,6 +177,11 @@ impl State {
     }
 
     #[inline]
+    pub(in crate::trace) fn records_below_unsampled(self) -> bool {
+        self.has(RECORDS_BELOW_UNSAMPLED)
+    }
+
+    #[inline]
     pub(in crate::trace) fn samples_below_sampled(self) -> bool {
         self.has(SAMPLES_BELOW_SAMPLED)
     }
@@ -174,11 +194,12 @@ impl State {
 }
 
 /// Returns what is known about a sampler. One that panics is asked about each span.
-fn facts(sampler: &dyn Sampler) -> Flags {
+fn facts(sampler: &dyn Sampler, has_tail: bool) -> Flags {
     let flag = |is_set: bool, flag: Flags| if is_set { flag.0 } else { 0 };
     let drops = catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false);
     let samples = catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false);
-    Flags(flag(drops, DROPS_BELOW_UNSAMPLED) | flag(samples, SAMPLES_BELOW_SAMPLED))
+    let below_unsampled = if has_tail { RECORDS_BELOW_UNSAMPLED } else { DROPS_BELOW_UNSAMPLED };
+    Flags(flag(drops, below_unsampled) | flag(samples, SAMPLES_BELOW_SAMPLED))
 }
 
 /// A sampler of the program.

@@ -193,6 +193,11 @@ impl Chunk<Traces> for SpanChunk {
         stock::give_back(boxed);
     }
 
+    fn make_room(&mut self, span: &SpanData) {
+        make_room(&mut self.heads, 1);
+        make_room(&mut self.attributes, span.own_attributes.len());
+    }
+
     #[inline]
     fn is_full(&self) -> bool {
         self.heads.len() >= SPANS || self.attributes.len() >= ATTRIBUTES
@@ -224,6 +229,13 @@ impl Chunk<Traces> for SpanChunk {
         if self.attributes.capacity() > 2 * ATTRIBUTES {
             self.attributes = Vec::new();
         }
+    }
+}
+
+/// Makes room for `more` items. Grows by half of the list, but never by more than a small list needs.
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 2));
     }
 }
 

@@ -1,0 +1,257 @@
+//! The traces that wait for a decision, within limits.
+
+use std::collections::{HashMap, VecDeque};
+
+use opentelemetry::trace::TraceId;
+
+use super::rules::Head;
+use crate::batch::{Held, HeldGroup};
+use crate::decided::{Fate, Keys};
+use crate::sampling::Randomness;
+use crate::signal::Traces;
+use crate::time::Timestamp;
+use crate::trace::SpanChunk;
+
+/// The number of empty chunks that are kept for traces to come.
+const MAX_SPARES: usize = 64;
+/// Chunks larger than this, in bytes, are not kept.
+const MAX_SPARE: usize = 16 << 10;
+
+/// A trace that waits for a decision.
+pub(super) struct Waiting {
+    pub(super) trace: TraceId,
+    pub(super) spans: HeldGroup<Traces>,
+    /// The conditions that its spans have met.
+    pub(super) met: u64,
+    pub(super) randomness: Randomness,
+    pub(super) head: Head,
+    /// True if the head is that of a local root.
+    pub(super) has_root: bool,
+    /// True once all local roots have ended.
+    pub(super) is_complete: bool,
+    /// What was decided about an earlier part of the trace.
+    pub(super) earlier: Fate,
+    /// The number of traces that had been evicted when this one began.
+    pub(super) evicted_before: u64,
+    since: Timestamp,
+    serial: u64,
+    bytes: usize,
+}
+
+/// The maximum numbers of traces, spans and bytes.
+pub(super) type Limits = [usize; 3];
+
+/// The number of bytes of a trace beside its spans: its [`Waiting`], and its places in the lists and tables.
+const OVERHEAD: usize = size_of::<Waiting>() + 96;
+
+/// The waiting traces.
+pub(super) struct Buffer {
+    limits: Limits,
+    places: Vec<Option<Box<Waiting>>>,
+    free: Vec<u32>,
+    by_trace: HashMap<u128, u32, Keys>,
+    /// All traces, oldest first, by place and serial number. Traces that are gone are skipped.
+    by_age: VecDeque<(u32, u64)>,
+    /// The complete traces, in the order in which they became complete.
+    complete: VecDeque<(u32, u64, Timestamp)>,
+    spares: Vec<SpanChunk>,
+    /// The place of the span before, because spans of a trace often arrive together.
+    last: Option<(u128, u32)>,
+    next_serial: u64,
+    spans: usize,
+    bytes: usize,
+    /// The number of traces that were evicted.
+    pub(super) evicted: u64,
+}
+
+fn key(trace: TraceId) -> u128 {
+    u128::from_be_bytes(trace.to_bytes())
+}
+
+impl Buffer {
+    pub(super) fn new(limits: Limits) -> Self {
+        Buffer {
+            limits,
+            places: Vec::new(),
+            free: Vec::new(),
+            by_trace: HashMap::with_hasher(Keys::new()),
+            by_age: VecDeque::new(),
+            complete: VecDeque::new(),
+            spares: Vec::new(),
+            last: None,
+            next_serial: 0,
+            spans: 0,
+            bytes: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Returns the trace with this id.
+    #[inline]
+    pub(super) fn find(&mut self, trace: TraceId) -> Option<&mut Waiting> {
+        let place = self.place(trace)?;
+        self.places.get_mut(place as usize)?.as_deref_mut()
+    }
+
+    #[inline]
+    fn place(&mut self, trace: TraceId) -> Option<u32> {
+        let key = key(trace);
+        if let Some((_, place)) = self.last.filter(|(last, _)| *last == key) {
+            return Some(place);
+        }
+        let place = *self.by_trace.get(&key)?;
+        self.last = Some((key, place));
+        Some(place)
+    }
+
+    /// Adds a trace without spans.
+    pub(super) fn begin(
+        &mut self,
+        trace: TraceId,
+        head: Head,
+        randomness: Randomness,
+        earlier: Fate,
+        now: Timestamp,
+    ) -> Option<&mut Waiting> {
+        let spare = self.spares.pop().unwrap_or_default();
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let waiting = Waiting {
+            trace,
+            spans: HeldGroup::in_memory_of(spare),
+            met: 0,
+            randomness,
+            head,
+            has_root: false,
+            is_complete: false,
+            earlier,
+            evicted_before: self.evicted,
+            since: now,
+            serial,
+            bytes: OVERHEAD,
+        };
+        self.bytes += OVERHEAD;
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.places.push(None);
+                u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.by_trace.insert(key(trace), place);
+        self.last = Some((key(trace), place));
+        self.skip_gone();
+        self.by_age.push_back((place, serial));
+        let free = self.places.get_mut(place as usize)?;
+        Some(&mut **free.insert(Box::new(waiting)))
+    }
+
+    /// Adds a span to its trace, which must have begun.
+    pub(super) fn add(&mut self, held: Held<Traces>) {
+        let Some(place) = self.place(held.trace_id()) else { return };
+        let Some(Some(waiting)) = self.places.get_mut(place as usize) else { return };
+        let before = waiting.spans.bytes();
+        waiting.spans.push(held);
+        let grown = waiting.spans.bytes().saturating_sub(before);
+        waiting.bytes += grown;
+        self.bytes += grown;
+        self.spans += 1;
+    }
+
+    /// Notes that all local roots of a trace have ended.
+    pub(super) fn complete(&mut self, trace: TraceId, now: Timestamp) {
+        let Some(place) = self.place(trace) else { return };
+        let Some(Some(waiting)) = self.places.get_mut(place as usize) else { return };
+        if !std::mem::replace(&mut waiting.is_complete, true) {
+            self.complete.push_back((place, waiting.serial, now));
+        }
+    }
+
+    /// Takes the next trace that became complete before `before`.
+    pub(super) fn take_complete(&mut self, before: Timestamp) -> Option<Box<Waiting>> {
+        loop {
+            let (place, serial, _) = *self.complete.front().filter(|(.., since)| *since <= before)?;
+            self.complete.pop_front();
+            if let Some(waiting) = self.take(place, serial) {
+                return Some(waiting);
+            }
+        }
+    }
+
+    /// Puts a trace back that is not complete after all.
+    pub(super) fn put_back(&mut self, mut waiting: Box<Waiting>) {
+        waiting.is_complete = false;
+        let Some(place) = self.free.pop() else { return };
+        let Some(free) = self.places.get_mut(place as usize) else { return };
+        self.spans += waiting.spans.len();
+        self.bytes += waiting.bytes;
+        self.by_trace.insert(key(waiting.trace), place);
+        // Its age is that of its first span, so it is the oldest or nearly so.
+        self.by_age.push_front((place, waiting.serial));
+        *free = Some(waiting);
+    }
+
+    /// Takes the oldest trace if its first span arrived before `before`.
+    pub(super) fn take_older(&mut self, before: Timestamp) -> Option<Box<Waiting>> {
+        loop {
+            let (place, serial) = *self.by_age.front()?;
+            match self.places.get(place as usize) {
+                Some(Some(waiting)) if waiting.serial == serial => {
+                    if waiting.since > before {
+                        return None;
+                    }
+                    self.by_age.pop_front();
+                    return self.take(place, serial);
+                }
+                _ => drop(self.by_age.pop_front()),
+            }
+        }
+    }
+
+    /// Takes the oldest trace if there is more than the limits allow.
+    pub(super) fn take_surplus(&mut self) -> Option<Box<Waiting>> {
+        let [traces, spans, bytes] = self.limits;
+        if self.by_trace.len() <= traces && self.spans <= spans && self.bytes <= bytes {
+            return None;
+        }
+        self.take_older(Timestamp::from_nanos(u64::MAX)).inspect(|_| self.evicted += 1)
+    }
+
+    /// Returns the numbers of traces, spans and bytes.
+    pub(super) fn held(&self) -> [usize; 3] {
+        [self.by_trace.len(), self.spans, self.bytes]
+    }
+
+    /// Drops the spans of a trace, and keeps the memory of their list.
+    pub(super) fn recycle(&mut self, waiting: Waiting) {
+        let chunk = waiting.spans.clear();
+        if self.spares.len() < MAX_SPARES && crate::signal::Chunk::bytes(&chunk) <= MAX_SPARE {
+            self.spares.push(chunk);
+        }
+    }
+
+    fn take(&mut self, place: u32, serial: u64) -> Option<Box<Waiting>> {
+        let slot = self.places.get_mut(place as usize)?;
+        if slot.as_ref().is_none_or(|waiting| waiting.serial != serial) {
+            return None;
+        }
+        let waiting = slot.take()?;
+        self.free.push(place);
+        self.by_trace.remove(&key(waiting.trace));
+        self.last = None;
+        self.spans -= waiting.spans.len();
+        self.bytes -= waiting.bytes;
+        Some(waiting)
+    }
+
+    /// Removes the traces that are gone from the list by age, once they are the majority.
+    fn skip_gone(&mut self) {
+        if self.by_age.len() > 2 * self.by_trace.len() + 64 {
+            let places = &self.places;
+            self.by_age.retain(|(place, serial)| {
+                let waiting = places.get(*place as usize).and_then(Option::as_ref);
+                waiting.is_some_and(|waiting| waiting.serial == *serial)
+            });
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The stage that holds the spans of each trace until the trace is decided.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::trace::Status;
+
+use super::buffer::{Buffer, Limits, Waiting};
+use super::chance::Chance;
+use super::mark::Mark;
+use super::rules::{ERROR, Facts, Head, Rules};
+use super::{HeldTrace, is_local_root};
+use crate::batch::{Held, Stage, Verdict};
+use crate::decided::{Decided, Fate, Standing};
+use crate::diag::{Decisions, Unkept};
+use crate::sampling::Randomness;
+use crate::signal::Traces;
+use crate::time::{Clock, Timestamp};
+use crate::trace::SpanData;
+
+/// The times of the decisions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// The time after the first span at which a trace is decided though it is not complete.
+    pub(super) deadline: Duration,
+    /// The time after the end of the last local root for spans that end late.
+    pub(super) grace: Duration,
+}
+
+/// Tail sampling at work.
+pub(super) struct TailStage {
+    rules: Rules,
+    buffer: Buffer,
+    decided: Arc<Decided>,
+    counts: Arc<Decisions>,
+    clock: Clock,
+    waits: Waits,
+    /// The time of the last run. Read once for many spans.
+    now: Timestamp,
+    /// True if the trace of the span that is about to be held is complete with this span.
+    completes: bool,
+}
+
+impl TailStage {
+    pub(super) fn new(
+        rules: Rules,
+        limits: Limits,
+        waits: Waits,
+        decided: Arc<Decided>,
+        counts: Arc<Decisions>,
+        clock: Clock,
+    ) -> Self {
+        let now = clock.now();
+        TailStage { rules, buffer: Buffer::new(limits), decided, counts, clock, waits, now, completes: false }
+    }
+
+    /// Returns the verdict about a span that ended after the decision about its trace, or `None` if the span may be part of a new
+    /// decision.
+    fn late(&self, span: &mut SpanData, standing: Option<Standing>) -> Option<Verdict> {
+        let Some(Standing { fate, open: 0, .. }) = standing else { return None };
+        let is_kept = match fate {
+            Fate::Pending => return None,
+            Fate::Dropped => false,
+            Fate::Kept(mark) => {
+                Mark::from_bits(mark).write(span, None, false);
+                true
+            }
+        };
+        self.counts.late(is_kept, matches!(span.status, Status::Error { .. }));
+        Some(if is_kept { Verdict::Keep } else { Verdict::Drop })
+    }
+
+    /// Decides about a trace, and passes its spans on if it is kept.
+    fn decide(&mut self, mut waiting: Box<Waiting>, asked: u16, pass_on: &mut dyn FnMut(Held<Traces>)) {
+        let trace = HeldTrace::new(waiting.trace, &waiting.spans);
+        let Waiting { met, head, randomness, .. } = *waiting;
+        let facts = Facts { met, asked, head, randomness, trace: &trace, now: self.now };
+        let judged = self.rules.judge(&facts, &self.counts);
+        let (earlier, earlier_policy) = match waiting.earlier {
+            Fate::Kept(mark) => {
+                let mark = Mark::from_bits(mark);
+                (mark.threshold.map_or(Chance::Unknown { keeps: true }, Chance::Above), Some(mark.policy))
+            }
+            Fate::Pending | Fate::Dropped => (Chance::Never, None),
+        };
+        let chance = judged.chance.or(earlier, randomness);
+        let is_error = met & ERROR != 0;
+        let policy = judged.policy.and_then(|policy| u8::try_from(policy).ok()).or(earlier_policy);
+        if let Some(policy) = policy.filter(|_| chance.keeps(randomness)) {
+            // Traces of this kind were lost while this one waited, so it stands for an unknown number.
+            let is_weighed = waiting.evicted_before == self.buffer.evicted;
+            let mark = Mark { threshold: chance.threshold().filter(|_| is_weighed), policy };
+            let is_incomplete = waiting.earlier == Fate::Dropped;
+            let name = self.counts.policy(policy.into());
+            waiting.spans.pass_on(|span| mark.write(span, name, is_incomplete), pass_on);
+            self.counts.keep(policy.into(), is_error);
+            if is_incomplete {
+                self.counts.incomplete();
+            }
+            self.decided.decide(waiting.trace, Fate::Kept(mark.to_bits()));
+        } else {
+            self.counts.give_up(Unkept::Decided, is_error);
+            self.decided.decide(waiting.trace, Fate::Dropped);
+        }
+        self.buffer.recycle(*waiting);
+    }
+
+    /// Decides about traces of which a local root is still running.
+    fn decide_older(&mut self, before: Timestamp, pass_on: &mut dyn FnMut(Held<Traces>)) {
+        while let Some(waiting) = self.buffer.take_older(before) {
+            let standing = self.decided.standing(waiting.trace);
+            if standing.is_some_and(|standing| standing.open > 0) {
+                self.counts.at_deadline();
+            }
+            self.decide(waiting, standing.map_or(0, |standing| standing.asked), pass_on);
+        }
+    }
+
+    fn evict(&mut self) {
+        while let Some(waiting) = self.buffer.take_surplus() {
+            self.counts.give_up(Unkept::Evicted, waiting.met & ERROR != 0);
+            self.decided.decide(waiting.trace, Fate::Dropped);
+            self.buffer.recycle(*waiting);
+        }
+    }
+}
+
+impl Stage<Traces> for TailStage {
+    fn process(&mut self, span: &mut SpanData) -> Verdict {
+        let trace = span.trace_id();
+        let is_root = is_local_root(span);
+        let is_waiting = self.buffer.find(trace).is_some();
+        let standing = match (is_root, is_waiting) {
+            (true, _) => self.decided.close(trace),
+            (false, false) => self.decided.standing(trace),
+            (false, true) => None,
+        };
+        // Without a running local root, there is no end to wait for.
+        self.completes = (is_root || !is_waiting) && standing.is_none_or(|standing| standing.open == 0);
+        if !is_waiting {
+            let late = if is_root { None } else { self.late(span, standing) };
+            if let Some(verdict) = late {
+                return verdict;
+            }
+            let (head, randomness) = (head_of(span), Randomness::for_trace(span.context.trace_state(), trace));
+            let earlier = standing.map_or(Fate::Pending, |standing| standing.fate);
+            self.buffer.begin(trace, head, randomness, earlier, self.now);
+        }
+        let met = self.rules.met_by(span);
+        if let Some(waiting) = self.buffer.find(trace) {
+            waiting.met |= met;
+            if is_root && !(waiting.has_root && matches!(waiting.head, Head::Sampled(_))) {
+                waiting.head = head_of(span);
+                waiting.randomness = Randomness::for_trace(span.context.trace_state(), trace);
+                waiting.has_root = true;
+            }
+        }
+        Verdict::Hold
+    }
+
+    fn hold(&mut self, span: Held<Traces>) {
+        let trace = span.trace_id();
+        self.buffer.add(span);
+        if self.completes {
+            self.buffer.complete(trace, self.now);
+        }
+        self.evict();
+    }
+
+    fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<Traces>)) {
+        self.now = self.clock.now();
+        self.rules.tick(self.now);
+        let before = |wait: Duration| {
+            let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+            self.now.as_nanos().checked_sub(wait).map(Timestamp::from_nanos)
+        };
+        let (complete, old) = if ends {
+            (Some(Timestamp::from_nanos(u64::MAX)), Some(Timestamp::from_nanos(u64::MAX)))
+        } else {
+            (before(self.waits.grace), before(self.waits.deadline))
+        };
+        while let Some(waiting) = complete.and_then(|before| self.buffer.take_complete(before)) {
+            let standing = self.decided.standing(waiting.trace);
+            match standing {
+                // Another local root of the trace has started in the meantime.
+                Some(Standing { open: 1.., .. }) if !ends => self.buffer.put_back(waiting),
+                _ => self.decide(waiting, standing.map_or(0, |standing| standing.asked), pass_on),
+            }
+        }
+        if let Some(before) = old {
+            self.decide_older(before, pass_on);
+        }
+        self.counts.set_held(self.buffer.held());
+    }
+
+    fn takes_unsampled(&self) -> bool {
+        true
+    }
+}
+
+/// Returns the decision of the sampler that a span shows.
+fn head_of(span: &SpanData) -> Head {
+    let context = &span.context;
+    let threshold = || crate::sampling::ot_entry::threshold(context.trace_state());
+    if context.is_sampled() { Head::Sampled(threshold()) } else { Head::Unsampled }
+}

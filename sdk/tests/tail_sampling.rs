@@ -1,0 +1,691 @@
+//! Tail sampling: what is kept whole, with which weights, and what is counted. Tests drive the clock and the work themselves.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::config::Env;
+use telemark_sdk::diag::TailHealth;
+use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::logs::LogVolume;
+use telemark_sdk::runtime::{ManualRuntime, Runtime};
+use telemark_sdk::sampling::{
+    AlwaysOff, AlwaysOn, Decision, ParentBased, Randomness, Sampler, SamplingRequest, SamplingResult, Threshold,
+    TraceIdRatio, ot_entry,
+};
+use telemark_sdk::signal::{Logs, Traces};
+use telemark_sdk::stages::tail::{Budget, Policy, TailSampling};
+use telemark_sdk::testing::{InMemoryExporter, ManualClock, logs_text};
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::{END_NOW, SdkTracer, SpanData};
+
+/// A service whose time and work the test drives.
+struct Service {
+    telemetry: Telemetry,
+    tracer: SdkTracer,
+    spans: InMemoryExporter<Traces>,
+    logs: InMemoryExporter<Logs>,
+    clock: ManualClock,
+    runtime: ManualRuntime,
+}
+
+impl Service {
+    fn new(tail: TailSampling) -> Self {
+        Service::with(tail, |builder| builder)
+    }
+
+    fn with(tail: TailSampling, configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Self {
+        let (spans, logs) = (InMemoryExporter::new(), InMemoryExporter::new());
+        let (clock, runtime) = (ManualClock::new(), ManualRuntime::new());
+        let builder = Telemetry::builder(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")]))
+            .with_runtime(Runtime::Manual(runtime.clone()))
+            .with_clock(clock.clock())
+            .with_span_batch(BatchConfig::SPANS.with_max_queue_size(1 << 20))
+            .with_span_exporter(spans.clone())
+            .with_log_exporter(logs.clone())
+            .with_tail_sampling(tail);
+        let telemetry = configure(builder).build().unwrap();
+        let tracer = telemetry.tracer("shop");
+        Service { telemetry, tracer, spans, logs, clock, runtime }
+    }
+
+    fn start(&self, name: impl Into<Cow<'static, str>>, parent: &Context) -> Context {
+        parent.with_span(self.tracer.start_with_context(name, parent))
+    }
+
+    /// Answers a request that takes `millis` milliseconds and calls a database.
+    fn answer(&self, parent: &Context, millis: u64, fails: bool) -> SpanContext {
+        let root = self.start("GET /", parent);
+        let query = self.start("SELECT", &root);
+        if fails {
+            query.span().set_status(Status::error("no such table"));
+        }
+        end(&query);
+        self.clock.advance(Duration::from_millis(millis));
+        end(&root);
+        root.span().span_context().clone()
+    }
+
+    /// Lets time pass, with a run of the stages and of the exporters.
+    fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        (0..2).for_each(|_| self.runtime.run_timers());
+    }
+
+    /// Returns everything that has been exported, after a flush.
+    fn flushed(&self) -> Vec<SpanData> {
+        self.telemetry.force_flush(Deadline::NEVER).unwrap();
+        self.spans.items()
+    }
+
+    /// Returns the exported spans as text, each with its attributes.
+    fn exported(&self) -> String {
+        let text = |span: &SpanData| {
+            let attributes = span.attributes().map(|a| format!(" {}={}", a.key.as_str(), a.value));
+            let state = span.context.trace_state().header();
+            let state = if state.is_empty() { state } else { format!(" {state}") };
+            format!("{}{state}{}", span.name, attributes.collect::<String>()).replace("telemark.sampling.", "")
+        };
+        self.spans.items().iter().map(text).collect::<Vec<_>>().join(", ")
+    }
+
+    fn health(&self) -> TailHealth {
+        self.telemetry.health().tail.unwrap()
+    }
+
+    fn kept(&self) -> String {
+        let kept = self.health().kept;
+        let kept = kept.iter().filter(|(_, count)| count.total > 0);
+        kept.map(|(name, count)| format!("{name} {}/{}", count.errors, count.total)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Ends a span now; the API would take the system's time.
+fn end(context: &Context) {
+    context.span().end_with_timestamp(END_NOW);
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn remote(sampled: bool, state: &[(&str, &str)]) -> Context {
+    let ids = telemark_sdk::id::RandomIds;
+    use telemark_sdk::id::IdGenerator;
+    let state = TraceState::from_key_value(state.iter().copied()).unwrap();
+    let flags = TraceFlags::default().with_sampled(sampled);
+    Context::new().with_remote_span_context(SpanContext::new(ids.trace_id(), ids.span_id(), flags, true, state))
+}
+
+/// A sampler with a probability, which writes its threshold.
+#[derive(Debug)]
+struct Probability(Threshold);
+
+impl Sampler for Probability {
+    fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        let parent = request.parent_span();
+        let state = parent.map(|parent| parent.trace_state().clone()).unwrap_or_default();
+        let keeps = self.0.keeps(Randomness::for_trace(&state, request.trace_id));
+        let decision = if keeps { Decision::RecordAndSample } else { Decision::Drop };
+        let threshold = keeps.then_some(self.0);
+        SamplingResult::new(decision).with_trace_state(ot_entry::with_threshold(&state, threshold).into_owned())
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        "Probability".into()
+    }
+}
+
+/// Returns the sum of what the local roots stand for; `None` if one has no weight.
+fn weight<'a>(roots: impl Iterator<Item = &'a SpanData>) -> Option<f64> {
+    roots.map(|root| ot_entry::threshold(root.context.trace_state()).map(Threshold::adjusted_count)).sum()
+}
+
+const POLICIES: fn() -> TailSampling = || {
+    let slow = Policy::slower_than(Duration::from_millis(500));
+    TailSampling::new().keep(Policy::errors()).keep(slow).keep(Policy::probability(0.1).named("rest"))
+};
+
+/// Sends 10,000 requests, of which one of a thousand fails and one of a hundred is slow.
+fn check_a_service(sampler: impl Sampler) {
+    let service = Service::with(POLICIES(), |builder| builder.with_sampler(sampler));
+    let (mut failed, mut slow) = (HashSet::new(), HashSet::new());
+    for number in 0..10_000 {
+        let (fails, is_slow) = (number % 1000 == 17, number % 100 == 50);
+        let context = service.answer(&Context::new(), if is_slow { 800 } else { 3 }, fails);
+        fails.then(|| failed.insert(context.trace_id()));
+        is_slow.then(|| slow.insert(context.trace_id()));
+        if number % 500 == 0 {
+            service.pass(seconds(1));
+        }
+    }
+    let spans = service.flushed();
+    let mut traces: HashMap<TraceId, Vec<&SpanData>> = HashMap::new();
+    spans.iter().for_each(|span| traces.entry(span.trace_id()).or_default().push(span));
+    assert!(failed.iter().chain(&slow).all(|trace| traces.contains_key(trace)), "every error and slow trace is kept");
+    assert!(traces.values().all(|spans| spans.len() == 2), "every trace that is kept is whole");
+    assert!(spans.iter().all(|span| span.context.is_sampled()), "exporters receive sampled spans only");
+    let rest = traces.len() - failed.len() - slow.len();
+    // 9890 traces with the probability 0.1: a standard deviation is 30.
+    assert!((839..=1139).contains(&rest), "{rest}");
+    let roots = || spans.iter().filter(|span| span.parent_span_id == SpanId::INVALID);
+    let of = |kind: &HashSet<TraceId>| weight(roots().filter(|root| kind.contains(&root.trace_id()))).unwrap();
+    assert_eq!((of(&failed), of(&slow)), (10.0, 100.0));
+    let all = weight(roots()).unwrap();
+    assert!((all - 10_000.0).abs() < 1500.0, "{all}");
+    let health = service.health();
+    assert_eq!((health.dropped.total as usize, health.dropped.errors), (10_000 - traces.len(), 0));
+    assert_eq!(service.kept(), format!("errors 10/10, slower_than 0/100, rest 0/{rest}"));
+    let exported = &service.telemetry.health().traces[0];
+    assert_eq!((exported.exported, exported.exported + exported.dropped_by_stage), (spans.len() as u64, 20_000));
+}
+
+#[test]
+fn errors_and_slow_traces_are_whole_and_weights_recover_the_counts() {
+    check_a_service(ParentBased::default());
+}
+
+#[test]
+fn so_they_are_whatever_the_sampler_decides() {
+    check_a_service(ParentBased::new(AlwaysOff));
+    check_a_service(ParentBased::new(TraceIdRatio::new(0.2)));
+    check_a_service(Probability(Threshold::for_probability(0.25).unwrap()));
+}
+
+#[test]
+fn the_context_that_is_sent_has_the_decision_of_the_sampler() {
+    for is_sampled in [false, true] {
+        let service = Service::new(TailSampling::new().keep(Policy::always()));
+        let root = service.start("GET /", &remote(is_sampled, &[("a", "b")]));
+        let call = service.start("call", &root);
+        let sent = call.span().span_context().clone();
+        assert_eq!((sent.is_sampled(), sent.trace_state().header()), (is_sampled, "a=b".to_owned()));
+        assert!(call.span().is_recording());
+        end(&call);
+        end(&root);
+        let spans = service.flushed();
+        assert!(spans.iter().all(|span| span.context.is_sampled()) && spans.len() == 2);
+        let head = if is_sampled { "" } else { " head_sampled=false" };
+        assert_eq!(service.exported(), format!("call ot=th:0,a=b, GET / ot=th:0,a=b policy=always{head}"));
+    }
+}
+
+/// Sends a request with this context to a service with these policies. Expects the exported root, or nothing.
+#[track_caller]
+fn check(policies: impl IntoIterator<Item = Policy>, parent: &Context, expected: &str) {
+    let service = Service::new(policies.into_iter().fold(TailSampling::new(), TailSampling::keep));
+    let root = service.start("GET /", parent);
+    let names = Value::Array(Array::String(vec![StringValue::from("false"), StringValue::from("true")]));
+    root.span().set_attribute(KeyValue::new("http.request.header.x-debug", names));
+    let child = service.start("child", &root);
+    child.span().set_attribute(KeyValue::new("http.response.status_code", 404));
+    end(&child);
+    end(&root);
+    service.flushed();
+    let exported = service.exported();
+    let root = exported.split(", ").find(|span| span.starts_with("GET")).unwrap_or_default();
+    let root = root.replace(" http.request.header.x-debug=[\"false\",\"true\"]", "");
+    assert_eq!(root, expected);
+}
+
+#[test]
+fn policies_and_the_weights_that_they_give() {
+    let any = Context::new();
+    let kept = |policy: &str| format!("GET / ot=th:0 policy={policy}");
+    check([Policy::attribute("http.request.header.x-debug", ["true"])], &any, &kept("attribute"));
+    check([Policy::attribute("http.response.status_code", ["40?"])], &any, &kept("attribute"));
+    check([Policy::attribute("http.response.status_code", [""; 0])], &any, &kept("attribute"));
+    check([Policy::attribute("http.response.status_code", ["5*"]).named("server")], &any, "");
+    check([Policy::root_name(["GET *"])], &any, &kept("root_name"));
+    check([Policy::root_name(["child"])], &any, "");
+    check([Policy::more_spans_than(1)], &any, &kept("more_spans_than"));
+    check([Policy::more_spans_than(2)], &any, "");
+    check([Policy::errors().not()], &any, &kept("not"));
+    check([Policy::errors().not().and(Policy::root_name(["POST *"]))], &any, "");
+    check([Policy::when(|trace| trace.span_count() == 2 && !trace.has_error())], &any, &kept("when"));
+    check([Policy::when(|trace| trace.local_roots().any(|root| root.name() == "child"))], &any, "");
+    let debug = any.with_baggage([KeyValue::new("debug", "true")]);
+    check([Policy::baggage("debug", ["true"])], &debug, &kept("baggage"));
+    check([Policy::baggage("debug", ["false"])], &debug, "");
+    check([Policy::baggage("debug", [""; 0])], &any, "");
+}
+
+/// A trace with a random value from `rv`, sampled or not, with or without a threshold.
+fn with_rv(sampled: bool, rv: &str, threshold: &str) -> Context {
+    let threshold = if threshold.is_empty() { String::new() } else { format!("th:{threshold};") };
+    remote(sampled, &[("ot", &format!("{threshold}rv:{rv}"))])
+}
+
+#[test]
+fn weights_beside_a_sampler() {
+    let high = |sampled, threshold| with_rv(sampled, "e0000000000000", threshold);
+    let half = || Policy::probability(0.5);
+    let head = Policy::head_sampled;
+    // The threshold of the sampler remains only if the tail follows the sampler.
+    check([head()], &high(true, "c"), "GET / ot=th:c;rv:e0000000000000 policy=head_sampled");
+    check([head()], &high(true, ""), "GET / ot=rv:e0000000000000 policy=head_sampled");
+    check([head()], &high(false, ""), "");
+    // A threshold that the random value does not reach is not true.
+    check([head()], &high(true, "f"), "GET / ot=rv:e0000000000000 policy=head_sampled");
+    check([half()], &high(true, "c"), "GET / ot=th:8;rv:e0000000000000 policy=probability");
+    check([half()], &high(false, ""), "GET / ot=th:8;rv:e0000000000000 policy=probability head_sampled=false");
+    check([half()], &with_rv(true, "70000000000000", "4"), "");
+    // Of several policies, the lowest threshold counts, whichever comes first.
+    check([half(), head()], &high(true, "c"), "GET / ot=th:8;rv:e0000000000000 policy=probability");
+    check([head(), half()], &high(true, "c"), "GET / ot=th:8;rv:e0000000000000 policy=head_sampled");
+    check([head(), half()], &high(true, "4"), "GET / ot=th:4;rv:e0000000000000 policy=head_sampled");
+    check([head(), half()], &high(true, ""), "GET / ot=rv:e0000000000000 policy=head_sampled");
+    check([half(), head()], &high(false, ""), "GET / ot=rv:e0000000000000 policy=probability head_sampled=false");
+    check([half(), head(), Policy::always()], &high(true, ""), "GET / ot=th:0;rv:e0000000000000 policy=probability");
+    // Both must keep it: the highest threshold counts.
+    check([head().and(half())], &high(true, "c"), "GET / ot=th:c;rv:e0000000000000 policy=all");
+    check([head().and(half())], &high(true, "4"), "GET / ot=th:8;rv:e0000000000000 policy=all");
+    check([head().and(half())], &high(true, ""), "GET / ot=rv:e0000000000000 policy=all");
+    let low = with_rv(true, "70000000000000", "4");
+    check([half().not()], &low, "GET / ot=rv:70000000000000 policy=not");
+}
+
+#[test]
+fn a_service_that_calls_itself_keeps_both_parts() {
+    let service = Service::new(TailSampling::new().keep(Policy::errors()));
+    for fails in [false, true] {
+        let outer = service.start("outer", &Context::new());
+        let call = service.start("call", &outer);
+        let sent = call.span().span_context().clone();
+        let received = SpanContext::new(sent.trace_id(), sent.span_id(), sent.trace_flags(), true, TraceState::NONE);
+        let inner = service.start("inner", &Context::new().with_remote_span_context(received));
+        end(&service.start("work", &inner));
+        end(&inner);
+        service.pass(seconds(2));
+        assert_eq!(service.health().held_traces, 1, "the outer local root is still running");
+        end(&call);
+        service.pass(seconds(2));
+        if fails {
+            outer.span().set_status(Status::error("late"));
+        }
+        end(&outer);
+        service.pass(seconds(2));
+        let expected = "work ot=th:0, inner ot=th:0 policy=errors, call ot=th:0, outer ot=th:0 policy=errors";
+        assert_eq!(service.exported(), if fails { expected } else { "" });
+    }
+    assert_eq!((service.health().dropped.total, service.kept().as_str()), (1, "errors 1/1"));
+}
+
+#[test]
+fn two_requests_of_one_trace_are_two_decisions_if_they_do_not_overlap() {
+    let service = Service::new(TailSampling::new().keep(Policy::errors()));
+    let parent = remote(true, &[]);
+    for fails in [false, true, false] {
+        service.answer(&parent, 1, fails);
+        service.pass(seconds(2));
+    }
+    // The third one follows the second: the trace is kept.
+    let kept = "SELECT ot=th:0, GET / ot=th:0 policy=errors";
+    assert_eq!(service.exported(), format!("{kept} incomplete=true, {kept}"));
+    let health = service.health();
+    assert_eq!((health.dropped.total, health.incomplete), (1, 1));
+}
+
+#[test]
+fn a_long_trace_is_decided_at_the_deadline_and_a_later_error_keeps_the_rest() {
+    let tail = || TailSampling::new().keep(Policy::errors()).with_deadline(seconds(10));
+    for fails in [false, true] {
+        let service = Service::new(tail());
+        let root = service.start("job", &Context::new());
+        end(&service.start("first", &root));
+        service.pass(seconds(5));
+        assert_eq!(service.health().held_spans, 1);
+        service.pass(seconds(6));
+        let health = service.health();
+        assert_eq!((health.held_spans, health.at_deadline, health.dropped.total), (0, 1, 1));
+        let second = service.start("second", &root);
+        if fails {
+            second.span().set_status(Status::error("later"));
+        }
+        end(&second);
+        service.pass(seconds(1));
+        end(&root);
+        service.pass(seconds(1));
+        let expected = "second ot=th:0, job ot=th:0 policy=errors incomplete=true";
+        assert_eq!(service.exported(), if fails { expected } else { "" });
+        assert_eq!(service.health().held_traces, 0);
+    }
+}
+
+#[test]
+fn a_trace_that_was_kept_at_the_deadline_stays_kept() {
+    let service = Service::new(TailSampling::new().keep(Policy::errors()).with_deadline(seconds(10)));
+    let root = service.start("job", &Context::new());
+    let first = service.start("first", &root);
+    first.span().set_status(Status::error("early"));
+    end(&first);
+    service.pass(seconds(11));
+    assert_eq!(service.exported(), "first ot=th:0");
+    end(&root);
+    service.pass(seconds(2));
+    assert_eq!(service.exported(), "first ot=th:0, job ot=th:0 policy=errors");
+}
+
+#[test]
+fn spans_that_end_late_follow_the_decision() {
+    for fails in [false, true] {
+        let service = Service::new(TailSampling::new().keep(Policy::errors()));
+        let root = service.start("GET /", &Context::new());
+        let [late, later] = ["late", "later"].map(|name| service.start(name, &root));
+        if fails {
+            root.span().set_status(Status::error("no"));
+        }
+        end(&root);
+        service.runtime.run_timers();
+        end(&late);
+        service.pass(seconds(1));
+        later.span().set_status(Status::error("too late"));
+        end(&later);
+        service.pass(seconds(1));
+        let (kept, dropped) = (service.health().late_kept, service.health().late_dropped);
+        if fails {
+            assert_eq!(service.exported(), "GET / ot=th:0 policy=errors, late ot=th:0, later ot=th:0");
+            assert_eq!((kept.total, kept.errors, dropped.total), (1, 1, 0));
+        } else {
+            assert_eq!((service.exported().as_str(), kept.total), ("", 0));
+            assert_eq!((dropped.total, dropped.errors), (1, 1));
+        }
+    }
+}
+
+#[test]
+fn short_of_memory_the_oldest_traces_go_whole_and_are_counted() {
+    let all = || TailSampling::new().keep(Policy::always());
+    for tail in [all().with_max_traces(10), all().with_max_spans(20), all().with_max_bytes(6_000)] {
+        let service = Service::new(tail);
+        let roots: Vec<_> = (0..50_u32)
+            .map(|number| {
+                let root = service.start(format!("GET /{number}"), &Context::new());
+                for name in ["a", "b"] {
+                    let child = service.start(name, &root);
+                    if number == 0 {
+                        child.span().set_status(Status::error("lost"));
+                    }
+                    end(&child);
+                }
+                root
+            })
+            .collect();
+        service.pass(Duration::ZERO);
+        let held = service.health();
+        assert!(held.held_traces >= 5 && held.held_traces <= 20, "{held:?}");
+        assert_eq!((held.evicted.total, held.evicted.errors), (50 - held.held_traces, 1));
+        // Roots whose trace was evicted are decided by themselves, without a weight.
+        roots.iter().rev().take(3).for_each(end);
+        let spans = service.flushed();
+        let whole = |name: &str| spans.iter().filter(|span| span.name == name).count();
+        assert_eq!((whole("GET /49"), whole("GET /0")), (1, 0));
+        assert_eq!(whole("a"), whole("b"));
+        let counted = service.health();
+        assert_eq!(counted.evicted.total + counted.kept[0].1.total, 50);
+        assert_eq!((counted.held_traces, counted.held_bytes), (0, 0));
+    }
+}
+
+#[test]
+fn a_trace_that_waited_while_others_were_lost_has_no_weight() {
+    let service = Service::new(TailSampling::new().keep(Policy::always()).with_max_traces(2));
+    let roots: Vec<_> = ["lost", "waits", "causes the loss"]
+        .map(|name| {
+            let root = service.start(name, &Context::new());
+            end(&service.start("child", &root));
+            service.pass(Duration::ZERO);
+            root
+        })
+        .into();
+    assert_eq!(service.health().evicted.total, 1);
+    roots.iter().skip(1).for_each(end);
+    service.pass(seconds(1));
+    service.answer(&Context::new(), 0, false);
+    service.pass(seconds(1));
+    let unknown = "child, waits policy=always, child, causes the loss policy=always";
+    assert_eq!(service.exported(), format!("{unknown}, SELECT ot=th:0, GET / ot=th:0 policy=always"));
+}
+
+#[test]
+fn the_shutdown_decides_about_everything_that_is_held() {
+    let service = Service::new(POLICIES());
+    service.answer(&Context::new(), 900, false);
+    let running = service.start("job", &Context::new());
+    let failed = service.start("failed", &running);
+    failed.span().set_status(Status::error("no"));
+    end(&failed);
+    service.telemetry.shutdown(Deadline::NEVER).unwrap();
+    let exported = service.exported();
+    assert!(exported.contains("GET / ot=th:0 policy=slower_than") && exported.contains("failed ot=th:0"), "{exported}");
+    assert_eq!((service.health().held_spans, service.health().at_deadline), (0, 1));
+}
+
+#[test]
+fn a_policy_that_panics_keeps_the_trace_and_is_counted() {
+    let service = Service::new(TailSampling::new().keep(Policy::when(|_| panic!("bad")).named("mine")));
+    service.answer(&Context::new(), 1, false);
+    service.flushed();
+    assert_eq!(service.exported(), "SELECT ot=th:0, GET / ot=th:0 policy=mine");
+    assert_eq!(service.health().panics, 1);
+}
+
+#[test]
+fn what_is_slow_for_its_name_is_kept() {
+    let service = Service::new(TailSampling::new().keep(Policy::slowest(0.95)));
+    for number in 0..2000_u64 {
+        service.answer(&Context::new(), if number % 100 == 99 { 100 } else { 10 + number % 7 }, false);
+        if number % 100 == 0 {
+            service.pass(Duration::ZERO);
+        }
+    }
+    let spans = service.flushed();
+    let slow = spans.iter().filter(|span| span.name == "GET /" && span.duration() > Duration::from_millis(99)).count();
+    assert!((18..=20).contains(&slow), "{slow} of 20, of which the first may come before enough is known");
+    assert!(spans.len() < 300, "{}", spans.len());
+}
+
+#[test]
+fn a_budget_is_kept_on_average_and_weights_recover_the_counts() {
+    let budget = Budget::per_second(20.0);
+    let tail =
+        TailSampling::new().keep(Policy::errors().within(&budget)).keep(Policy::always().named("rest").within(&budget));
+    let service = Service::new(tail);
+    for second in 0..120 {
+        for number in 0..200 {
+            service.answer(&Context::new(), 0, number % 40 == 0);
+        }
+        service.pass(seconds(1));
+        if second == 59 {
+            service.spans.clear();
+        }
+    }
+    let spans = service.flushed();
+    let roots = || spans.iter().filter(|span| span.parent_span_id == SpanId::INVALID);
+    let kept = roots().count();
+    // 20 a second over 60 seconds; errors are 5 of them.
+    assert!((1000..=1400).contains(&kept), "{kept}");
+    let errors = spans.iter().filter(|span| span.status != Status::Unset).count();
+    assert_eq!(errors, 5 * 60);
+    let recovered = weight(roots()).unwrap();
+    assert!((recovered - 12_000.0).abs() < 1800.0, "{recovered}");
+}
+
+#[test]
+fn an_error_known_before_a_call_keeps_the_part_of_the_other_service() {
+    let first = Service::with(TailSampling::new().keep(Policy::errors()).with_errors_told(true), |builder| {
+        builder.with_sampler(ParentBased::new(AlwaysOff))
+    });
+    let second = Service::new(TailSampling::new().keep(Policy::head_sampled()));
+    let mut told = Vec::new();
+    for fails in [false, true] {
+        let root = first.start("GET /", &Context::new());
+        let early = first.start("early", &root);
+        let failing = first.start("query", &root);
+        if fails {
+            failing.span().set_status(Status::error("no"));
+        }
+        end(&failing);
+        let call = first.start("call", &root);
+        let sent = call.span().span_context().clone();
+        told.push((early.span().span_context().is_sampled(), sent.is_sampled(), sent.trace_state().header()));
+        let received = SpanContext::new(sent.trace_id(), sent.span_id(), sent.trace_flags(), true, TraceState::NONE);
+        second.answer(&Context::new().with_remote_span_context(received), 1, false);
+        [call, early, root].iter().for_each(end);
+    }
+    assert_eq!(told, [(false, false, String::new()), (false, true, String::new())]);
+    let traces = |service: &Service| service.flushed().iter().map(SpanData::trace_id).collect::<HashSet<_>>();
+    let (kept, kept_by_the_other) = (traces(&first), traces(&second));
+    assert_eq!((kept.len(), &kept), (1, &kept_by_the_other));
+    // The other service cannot know the probability of an error here.
+    assert_eq!(second.exported(), "SELECT, GET / policy=head_sampled");
+}
+
+#[test]
+fn two_services_each_decide_about_their_part() {
+    let [first, second] = [(); 2].map(|()| Service::new(POLICIES()));
+    let (mut whole, mut partial) = (0, 0);
+    for number in 0..2000 {
+        let root = first.start("GET /", &Context::new());
+        let call = first.start("call", &root);
+        let sent = call.span().span_context().clone();
+        let received = SpanContext::new(sent.trace_id(), sent.span_id(), sent.trace_flags(), true, TraceState::NONE);
+        second.answer(&Context::new().with_remote_span_context(received), 1, number % 100 == 0);
+        end(&call);
+        end(&root);
+    }
+    let traces = |service: &Service| service.flushed().iter().map(SpanData::trace_id).collect::<HashSet<_>>();
+    let (of_first, of_second) = (traces(&first), traces(&second));
+    of_second.iter().for_each(|trace| if of_first.contains(trace) { whole += 1 } else { partial += 1 });
+    // The same probability keeps the same traces. The errors of the second service are partial, unless they are among these.
+    assert!(of_first.is_subset(&of_second) && (10..=20).contains(&partial), "{whole} {partial}");
+    for (service, errors) in [(&first, 0.0), (&second, 20.0)] {
+        let spans = service.spans.items();
+        let is_root = |span: &&SpanData| span.parent_span_id == SpanId::INVALID || span.parent_is_remote;
+        let all = weight(spans.iter().filter(is_root)).unwrap();
+        assert!((all - 2000.0).abs() < 700.0, "{all}");
+        let failed: HashSet<_> =
+            spans.iter().filter(|span| span.status != Status::Unset).map(SpanData::trace_id).collect();
+        let failed = weight(spans.iter().filter(is_root).filter(|root| failed.contains(&root.trace_id())));
+        assert_eq!(failed, Some(errors));
+    }
+}
+
+#[test]
+fn log_records_follow_their_traces() {
+    let configure = |builder: TelemetryBuilder| {
+        builder
+            .with_sampler(ParentBased::new(AlwaysOff))
+            .with_log_volume(LogVolume::new().with_sampled_traces_only(true))
+    };
+    let service = Service::with(TailSampling::new().keep(Policy::errors()).with_logs_held(true), configure);
+    let logger = service.telemetry.logger("shop");
+    let say = |context: &Context, text: String, severity| {
+        let _attached = context.clone().attach();
+        let mut record = logger.create_log_record();
+        record.set_body(text.into());
+        record.set_severity_number(severity);
+        logger.emit(record);
+    };
+    for fails in [false, true] {
+        let root = service.start("GET /", &Context::new());
+        say(&root, format!("first {fails}"), Severity::Info);
+        say(&root, format!("warning {fails}"), Severity::Warn);
+        service.pass(seconds(1));
+        if fails {
+            root.span().set_status(Status::error("no"));
+        }
+        end(&root);
+        service.pass(seconds(1));
+        say(&root, format!("late {fails}"), Severity::Info);
+        service.pass(seconds(1));
+    }
+    say(&Context::new(), "outside".to_owned(), Severity::Info);
+    service.telemetry.force_flush(Deadline::NEVER).unwrap();
+    let text = logs_text(&service.logs.items());
+    let said: Vec<_> = text.lines().map(|line| line.split(" trace").next().unwrap_or_default()).collect();
+    assert!(text.contains("warning false") && text.contains("first true") && text.contains("late true"), "{text}");
+    assert!(!text.contains("first false") && !text.contains("late false"), "{text}");
+    assert!(text.contains("outside") && said.len() == 5, "{text}");
+    assert_eq!(service.telemetry.health().logs[0].dropped_by_stage, 2);
+}
+
+#[test]
+fn what_cannot_be_used_is_an_error_that_names_the_argument() {
+    let check = |tail: TailSampling, expected: &str| {
+        let builder = Telemetry::builder(Env::from_pairs([("", "")])).with_span_exporter(InMemoryExporter::new());
+        let error = builder.with_tail_sampling(tail).build().unwrap_err().to_string();
+        assert_eq!(error, expected);
+    };
+    let one = |policy| TailSampling::new().keep(policy);
+    check(TailSampling::new(), "tail_sampling: has no policy, so every trace would be dropped");
+    check(
+        one(Policy::probability(1.5)),
+        "tail_sampling.probability=\"1.5\" cannot be used: expected a number above 0 and up to 1",
+    );
+    check(
+        one(Policy::errors().and(Policy::slowest(99.0))),
+        "tail_sampling.slowest=\"99\" cannot be used: expected a number between 0 and 1, such as 0.99",
+    );
+    check(
+        one(Policy::per_second(0.0)),
+        "tail_sampling.traces_per_second=\"0\" cannot be used: expected a number above 0",
+    );
+    let many = (0..64).fold(TailSampling::new(), |tail, _| tail.keep(Policy::attribute("a", ["b"])));
+    check(many, "tail_sampling: has more than 63 policies that look at spans");
+}
+
+#[test]
+fn a_sampler_that_is_replaced_changes_what_is_sent_and_not_what_is_kept() {
+    let service = Service::new(TailSampling::new().keep(Policy::errors()));
+    for (sampler, is_sampled) in [(Box::new(AlwaysOff) as Box<dyn Sampler>, false), (Box::new(AlwaysOn), true)] {
+        service.telemetry.handle().control().set_sampler(sampler);
+        let sent = service.answer(&Context::new(), 1, true);
+        assert_eq!(sent.is_sampled(), is_sampled);
+    }
+    assert_eq!(service.flushed().len(), 4);
+}
+
+#[test]
+fn a_configuration_file_has_the_same_policies() {
+    use telemark_sdk::config::{Data, Item, Tree};
+    let text = |text: &str| Item::new(Data::Text(text.to_owned()));
+    let of_file = |policies: Vec<Item>| {
+        let tail = Item::mapping([("policies", Item::new(Data::List(policies)))]);
+        let telemark = Item::mapping([("telemark", Item::mapping([("tail_sampling", tail)]))]);
+        let processor = Item::mapping([("none", Item::mapping(Vec::<(&str, Item)>::new()))]);
+        let provider = Item::mapping([("processors", Item::new(Data::List(vec![processor])))]);
+        let root = [("file_format", text("1.2")), ("tracer_provider", provider), ("distribution", telemark)];
+        Tree::new("telemark.yaml", Item::mapping(root))
+    };
+    let build = |policies: Vec<Item>| {
+        let spans = InMemoryExporter::<Traces>::new();
+        let builder = Telemetry::builder(Env::from_pairs([("", "")]))
+            .with_runtime(Runtime::Manual(ManualRuntime::new()))
+            .with_span_exporter(spans.clone())
+            .with_config(of_file(policies));
+        builder.build().map(|telemetry| (telemetry, spans))
+    };
+    let errors = Item::mapping([("errors", Item::mapping([("name", text("failed"))]))]);
+    let (telemetry, spans) = build(vec![errors]).unwrap();
+    let tracer = telemetry.tracer("shop");
+    for fails in [false, true] {
+        let root = Context::new().with_span(tracer.start_with_context("GET /", &Context::new()));
+        if fails {
+            root.span().set_status(Status::error("no"));
+        }
+        root.span().end();
+    }
+    telemetry.force_flush(Deadline::NEVER).unwrap();
+    assert_eq!(spans.items().len(), 1);
+    assert_eq!(telemetry.health().tail.unwrap().kept[0].0, "failed");
+    let ratio = Item::mapping([("ratio", Item::new(Data::Integer(0)))]);
+    let error = build(vec![Item::mapping([("probability", ratio)])]).map(drop).unwrap_err().to_string();
+    assert!(error.contains("a number above 0 and up to 1"), "{error}");
+}
