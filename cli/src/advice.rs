@@ -5,9 +5,15 @@ use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ResponseStatus};
 
+use crate::connection;
+use crate::encryption::{self, Names};
 use crate::probe::{Outcome, Target};
+
+/// The maximum time for finding out whether a server expects TLS.
+const TLS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The names of settings, which differ between variables and a file.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +32,14 @@ impl Words {
 
     fn certificate(self) -> &'static str {
         if self.is_file { "the exporter's `tls.ca_file`" } else { "OTEL_EXPORTER_OTLP_CERTIFICATE" }
+    }
+
+    fn client(self) -> &'static str {
+        if self.is_file {
+            "the exporter's `tls.cert_file` and `tls.key_file`"
+        } else {
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
+        }
     }
 
     /// Returns how to choose the protocol that is not in use.
@@ -84,6 +98,7 @@ fn refused_over_http(status: u16, target: &Target<'_>, words: Words) -> String {
     let endpoint = words.endpoint();
     match status {
         300..=399 => format!("Exporters follow no redirects. Set {endpoint} to the address that the receiver names."),
+        400 if expects_tls(target) => encrypted(target, words),
         400 => format!(
             "The server cannot read OTLP. Check that {endpoint} is an OTLP receiver and that no proxy changes the body."
         ),
@@ -169,16 +184,28 @@ fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String 
     let message = error.to_string();
     let place = place(target);
     let endpoint = words.endpoint();
+    if let Some(refusal) = connection::refusal(error) {
+        let names = Names {
+            place: &place,
+            host: &target.host,
+            url: endpoint,
+            trusted: words.certificate(),
+            client: Some(words.client()),
+        };
+        return encryption::meaning(refusal, names);
+    }
+    if message.starts_with("no TLS connection") {
+        return format!(
+            "The server at {place} broke the connection off before there was TLS. Write http:// in {endpoint} if the receiver has no TLS; if it \
+             has, its log says why."
+        );
+    }
+    if !message.starts_with("cannot connect") && !error.is_timeout() && expects_tls(target) {
+        return encrypted(target, words);
+    }
     // A server that speaks first, as one for HTTP/2 does, sends a message that HTTP/1.1 does not expect.
     if message.contains("is not HTTP/") || message.contains("received unexpected message") {
         return other_protocol(target, words);
-    }
-    if message.starts_with("no TLS connection") || message.contains("certificate") {
-        return format!(
-            "The server does not speak TLS, or its certificate is not trusted. Write http:// if the receiver has no TLS, and set {} for a \
-             private authority.",
-            words.certificate()
-        );
     }
     if message.starts_with("cannot connect") {
         return match (cause(error), listens_on_the_other_port(target)) {
@@ -209,11 +236,20 @@ fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String 
             target.port
         );
     }
-    let with_tls = if target.uses_tls() { "" } else { ", a receiver that expects https" };
     format!(
-        "The server closed the connection without a response. Typical causes are a proxy that limits connections{with_tls}, and a receiver for \
-         another protocol. Check {endpoint} and the server's log."
+        "The server closed the connection without a response. Typical causes are a proxy that limits connections, and a receiver for another \
+         protocol. Check {endpoint} and the server's log."
     )
+}
+
+/// Returns the advice for a server that wants TLS.
+fn encrypted(target: &Target<'_>, words: Words) -> String {
+    format!("The server at {} expects TLS. Write https:// in {}.", place(target), words.endpoint())
+}
+
+/// Returns true if the exporter uses no TLS, but the server begins it.
+fn expects_tls(target: &Target<'_>) -> bool {
+    !target.uses_tls() && connection::speaks_tls((&target.host, target.port), Deadline::after(TLS_TIMEOUT))
 }
 
 fn place(target: &Target<'_>) -> String {

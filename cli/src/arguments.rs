@@ -5,26 +5,32 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::connection::Trust;
+
 pub(crate) const HELP: &str = "\
 Finds out why no telemetry arrives, and checks and writes configuration files.
 
-cargo telemark doctor [--no-send] [--lock-file FILE]
+cargo telemark doctor [--no-send] [--lock-file FILE] [--json]
   Resolves the configuration as a program with these environment variables
   would, sends a span, a metric and a log record of the service
   `telemark-doctor` to each OTLP exporter, and says what is wrong.
   --no-send         only reads the configuration
   --lock-file FILE  looks for other versions of OpenTelemetry here
                     [the nearest Cargo.lock]
+  --json            writes the findings as JSON
 
-cargo telemark probe-hop URL [--behind HOST:PORT]
-  Sends a sampled trace context with a trace state and baggage to an http URL,
-  and says which of them come back in the response of a service that echoes
-  its headers. With --behind, listens at the address to which a proxy
-  forwards, and says what arrives there.
+cargo telemark probe-hop URL [--behind HOST:PORT] [--ca-file FILE]
+  Sends a sampled trace context with a trace state and baggage to an http or
+  https URL, and says which of them come back in the response of a service
+  that echoes its headers.
+  --behind HOST:PORT  listens at the address to which a proxy forwards, and
+                      says what arrives there
+  --ca-file FILE      trusts these PEM certificates [those of the system]
 
-cargo telemark config check FILE
+cargo telemark config check FILE [--json]
   Checks a configuration file with the environment variables it refers to.
   Components that the program itself registers are not known here.
+  --json  writes the problems as JSON
 
 cargo telemark config from-env
   Writes the configuration file that has the effect of the present variables.
@@ -37,9 +43,9 @@ cannot be understood.";
 pub(crate) enum Parsed {
     Help,
     Version,
-    Doctor { sends: bool, lockfile: Option<PathBuf> },
-    ProbeHop { url: String, behind: Option<String> },
-    Check(PathBuf),
+    Doctor { sends: bool, lockfile: Option<PathBuf>, is_json: bool },
+    ProbeHop { url: String, behind: Option<String>, trust: Trust },
+    Check { file: PathBuf, is_json: bool },
     FromEnv,
 }
 
@@ -69,37 +75,63 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed,
     match &*shown {
         ["--version" | "-V"] => Ok(Parsed::Version),
         ["doctor", ..] => doctor(&arguments[1..]),
-        ["probe-hop", url] => Ok(hop(url, None)),
-        ["probe-hop", url, "--behind", address] | ["probe-hop", "--behind", address, url] => {
-            Ok(hop(url, Some(address)))
-        }
-        ["probe-hop", ..] => Err(Invalid("`probe-hop` takes one URL and perhaps --behind HOST:PORT".to_owned())),
-        ["config", "check", _] => Ok(Parsed::Check(PathBuf::from(&arguments[2]))),
-        ["config", "check", ..] => Err(Invalid("`config check` takes one file".to_owned())),
+        ["probe-hop", ..] => hop(&arguments[1..]),
+        ["config", "check", ..] => check(&arguments[2..]),
         ["config", "from-env"] => Ok(Parsed::FromEnv),
         [] | ["config"] => Err(Invalid("a command is missing".to_owned())),
         _ => Err(Invalid(format!("the command {:?} is not known", shown.join(" ")))),
     }
 }
 
-fn hop(url: &str, behind: Option<&str>) -> Parsed {
-    Parsed::ProbeHop { url: url.to_owned(), behind: behind.map(str::to_owned) }
-}
-
 fn doctor(arguments: &[OsString]) -> Result<Parsed, Invalid> {
-    let (mut sends, mut lockfile) = (true, None);
+    let (mut sends, mut lockfile, mut is_json) = (true, None, false);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match &*argument.to_string_lossy() {
             "--no-send" => sends = false,
-            "--lock-file" => match arguments.next() {
-                Some(file) => lockfile = Some(PathBuf::from(file)),
-                None => return Err(Invalid("--lock-file lacks its value".to_owned())),
-            },
-            other => return Err(Invalid(format!("the argument {other:?} is not known"))),
+            "--json" => is_json = true,
+            "--lock-file" => lockfile = Some(PathBuf::from(value("--lock-file", &mut arguments)?)),
+            other => return Err(unknown(other)),
         }
     }
-    Ok(Parsed::Doctor { sends, lockfile })
+    Ok(Parsed::Doctor { sends, lockfile, is_json })
+}
+
+fn hop(arguments: &[OsString]) -> Result<Parsed, Invalid> {
+    let (mut url, mut behind, mut trust) = (None, None, Trust::System);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match &*argument.to_string_lossy() {
+            "--behind" => behind = Some(value("--behind", &mut arguments)?.to_string_lossy().into_owned()),
+            "--ca-file" => trust = Trust::File(PathBuf::from(value("--ca-file", &mut arguments)?)),
+            option if option.starts_with("--") => return Err(unknown(option)),
+            first if url.is_none() => url = Some(first.to_owned()),
+            _ => return Err(one_url()),
+        }
+    }
+    Ok(Parsed::ProbeHop { url: url.ok_or_else(one_url)?, behind, trust })
+}
+
+fn one_url() -> Invalid {
+    Invalid("`probe-hop` takes one URL".to_owned())
+}
+
+fn check(arguments: &[OsString]) -> Result<Parsed, Invalid> {
+    let (options, files): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| *argument == "--json");
+    match &*files {
+        [option] if option.to_string_lossy().starts_with("--") => Err(unknown(&option.to_string_lossy())),
+        [file] => Ok(Parsed::Check { file: PathBuf::from(file), is_json: !options.is_empty() }),
+        _ => Err(Invalid("`config check` takes one file".to_owned())),
+    }
+}
+
+/// Returns the value behind an option.
+fn value<'a>(option: &str, arguments: &mut impl Iterator<Item = &'a OsString>) -> Result<&'a OsString, Invalid> {
+    arguments.next().ok_or_else(|| Invalid(format!("{option} lacks its value")))
+}
+
+fn unknown(argument: &str) -> Invalid {
+    Invalid(format!("the argument {argument:?} is not known"))
 }
 
 #[cfg(test)]
@@ -113,13 +145,23 @@ mod tests {
 
     #[test]
     fn commands() {
-        check("telemark doctor", Ok(Parsed::Doctor { sends: true, lockfile: None }));
-        check("doctor --no-send", Ok(Parsed::Doctor { sends: false, lockfile: None }));
-        check("doctor --lock-file a/b", Ok(Parsed::Doctor { sends: true, lockfile: Some("a/b".into()) }));
-        check("telemark config check otel.yaml", Ok(Parsed::Check("otel.yaml".into())));
+        let doctor = |sends, lockfile: Option<&str>, is_json| {
+            Ok(Parsed::Doctor { sends, lockfile: lockfile.map(PathBuf::from), is_json })
+        };
+        let check_file = |is_json| Ok(Parsed::Check { file: "otel.yaml".into(), is_json });
+        let hop = |behind: Option<&str>, trust| {
+            Ok(Parsed::ProbeHop { url: "http://a".to_owned(), behind: behind.map(str::to_owned), trust })
+        };
+        check("telemark doctor", doctor(true, None, false));
+        check("doctor --no-send", doctor(false, None, false));
+        check("doctor --json --lock-file a/b", doctor(true, Some("a/b"), true));
+        check("telemark config check otel.yaml", check_file(false));
+        check("config check --json otel.yaml", check_file(true));
+        check("config check otel.yaml --json", check_file(true));
         check("config from-env", Ok(Parsed::FromEnv));
-        check("probe-hop http://a", Ok(hop("http://a", None)));
-        check("probe-hop http://a --behind b:1", Ok(hop("http://a", Some("b:1"))));
+        check("probe-hop http://a", hop(None, Trust::System));
+        check("probe-hop http://a --behind b:1", hop(Some("b:1"), Trust::System));
+        check("probe-hop --ca-file c.pem http://a", hop(None, Trust::File("c.pem".into())));
         check("doctor --help", Ok(Parsed::Help));
         check("-V", Ok(Parsed::Version));
     }
@@ -130,9 +172,12 @@ mod tests {
         check("telemark", Err("a command is missing"));
         check("config check", Err("`config check` takes one file"));
         check("config check a b", Err("`config check` takes one file"));
+        check("config check --jsn", Err("the argument \"--jsn\" is not known"));
         check("doctor --lock-file", Err("--lock-file lacks its value"));
         check("doctor --verbose", Err("the argument \"--verbose\" is not known"));
-        check("probe-hop", Err("`probe-hop` takes one URL and perhaps --behind HOST:PORT"));
+        check("probe-hop", Err("`probe-hop` takes one URL"));
+        check("probe-hop a b", Err("`probe-hop` takes one URL"));
+        check("probe-hop a --behind", Err("--behind lacks its value"));
         check("docter", Err("the command \"docter\" is not known"));
     }
 }

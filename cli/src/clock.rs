@@ -1,10 +1,10 @@
 //! Compares the clock with that of a receiver, by the `Date` of a response.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, SystemTime};
 
 use telemark_sdk::time::{Clock, Deadline};
+
+use crate::connection::{self, Trust};
 
 /// The maximum time for the request and its response.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -14,9 +14,10 @@ const MAX_HEAD: usize = 16 << 10;
 /// for a few seconds.
 const MAX_DIFFERENCE: Duration = Duration::from_secs(30);
 
-/// Returns what is wrong with the clock if it differs too much from that of the HTTP server. Returns `None` if the server sends no date.
-pub(crate) fn problem(host: &str, port: u16) -> Option<String> {
-    let head = head(host, port)?;
+/// Returns what is wrong with the clock if it differs too much from that of the HTTP server, which `trust` verifies if it has TLS. Returns
+/// `None` if the server sends no date.
+pub(crate) fn problem(server: (&str, u16), trust: Option<&Trust>) -> Option<String> {
+    let head = head(server, trust)?;
     difference(&head, Clock::system().now().into())
 }
 
@@ -35,16 +36,14 @@ fn difference(head: &str, now: SystemTime) -> Option<String> {
 }
 
 /// Returns the head of the response to a request without credentials.
-fn head(host: &str, port: u16) -> Option<String> {
+fn head((host, port): (&str, u16), trust: Option<&Trust>) -> Option<String> {
     let deadline = Deadline::after(TIMEOUT);
-    let address = (host, port).to_socket_addrs().ok()?.next()?;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).ok()?;
-    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-    stream.set_write_timeout(Some(TIMEOUT)).ok()?;
-    write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").ok()?;
+    let mut stream = connection::connect((host, port), trust, deadline).ok()?;
+    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).ok()?;
+    stream.flush().ok()?;
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
-    while head.len() < MAX_HEAD && !deadline.has_passed() && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+    while head.len() < MAX_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut buffer) {
             Ok(read) if read > 0 => head.extend_from_slice(&buffer[..read]),
             _ => break,

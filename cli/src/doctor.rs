@@ -1,81 +1,16 @@
-//! The report of `doctor`: the configuration, the probes, and all problems with what to do.
+//! `doctor`: examines the configuration, the probes and Cargo.lock, and finds what to do.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use telemark_sdk::config::Tree;
-use telemark_sdk::text;
 
 use crate::advice::{Words, advice};
 use crate::clock;
 use crate::configuration::{self, Configuration, Signal};
 use crate::lockfile::{self, Lockfile};
 use crate::probe::{Outcome, Target};
-
-/// What the doctor has found.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    /// The lines of the table: a name and a value.
-    rows: Vec<(&'static str, String)>,
-    problems: Vec<Problem>,
-    notes: Vec<String>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Problem {
-    /// The signals to which the problem applies; none for the whole configuration.
-    signals: Vec<&'static str>,
-    finding: String,
-    advice: String,
-}
-
-impl Findings {
-    pub(crate) fn has_problems(&self) -> bool {
-        !self.problems.is_empty()
-    }
-
-    fn problem(&mut self, finding: impl Into<String>, advice: impl Into<String>) {
-        self.problems.push(Problem { signals: Vec::new(), finding: finding.into(), advice: advice.into() });
-    }
-
-    /// Adds a problem of one signal, or the signal to a problem that has the same advice.
-    fn problem_of(&mut self, signal: Signal, finding: String, advice: String) {
-        match self
-            .problems
-            .iter_mut()
-            .find(|known| !known.signals.is_empty() && !advice.is_empty() && known.advice == advice)
-        {
-            Some(known) => known.signals.push(signal.name()),
-            None => self.problems.push(Problem { signals: vec![signal.name()], finding, advice }),
-        }
-    }
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in &self.rows {
-            writeln!(f, "{name:14}{}", text::display(value).cut_at(1000))?;
-        }
-        for note in &self.notes {
-            writeln!(f, "note          {}", text::display(note).cut_at(1000))?;
-        }
-        match self.problems.len() {
-            0 => return f.write_str("\nno problems"),
-            1 => f.write_str("\n1 problem")?,
-            count => write!(f, "\n{count} problems")?,
-        }
-        for (index, problem) in self.problems.iter().enumerate() {
-            let signals = problem.signals.join(", ");
-            let separator = if signals.is_empty() { "" } else { ": " };
-            write!(f, "\n\n{}. {signals}{separator}{}", index + 1, problem.finding)?;
-            if !problem.advice.is_empty() {
-                write!(f, "\n   {}", problem.advice)?;
-            }
-        }
-        Ok(())
-    }
-}
+use crate::report::Findings;
 
 /// Examines the configuration of these variables. Sends probes if `sends` is true. Reads the given Cargo.lock or the nearest one.
 pub(crate) fn run(variables: &[(String, OsString)], sends: bool, lockfile: Option<&Path>) -> Findings {
@@ -236,9 +171,9 @@ fn probe(targets: &[(Signal, Target<'_>)], tree: &Tree, words: Words, findings: 
             Outcome::Failed(error) => error.response().is_some(),
             _ => true,
         };
-        if has_responded && !has_clock && !target.is_grpc() && !target.uses_tls() {
+        if has_responded && !has_clock && !target.is_grpc() {
             has_clock = true;
-            if let Some(problem) = clock::problem(&target.host, target.port) {
+            if let Some(problem) = clock::problem((&target.host, target.port), target.trust().as_ref()) {
                 findings.problem(problem, "Spans then lie apart from those of other hosts, and receivers may reject them as too old. Synchronize the clock, with NTP for example.");
             }
         }

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use telemark_sdk::id::{IdGenerator, RandomIds};
 use telemark_sdk::text;
 use telemark_sdk::time::Deadline;
+
+use crate::connection::{self, Trust};
+use crate::encryption::{self, Names};
 
 /// The maximum time for the request to come out and for the response to come back.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +32,8 @@ pub(crate) struct Hop<'a> {
     authority: &'a str,
     path: String,
     url: &'a str,
+    /// How to verify a server with TLS, and `None` for http.
+    trust: Option<Trust>,
 }
 
 /// What became of each header.
@@ -120,18 +125,29 @@ impl Context {
 }
 
 impl<'a> Hop<'a> {
-    /// Parses an `http` URL.
-    pub(crate) fn new(url: &'a str) -> Option<Self> {
-        let rest = url.strip_prefix("http://")?;
+    /// Parses an `http` or `https` URL. A server with TLS must have a certificate that `trust` accepts.
+    pub(crate) fn new(url: &'a str, trust: Trust) -> Option<Self> {
+        let (rest, default_port, trust) = match url.strip_prefix("https://") {
+            Some(rest) => (rest, 443, Some(trust)),
+            None => (url.strip_prefix("http://")?, 80, None),
+        };
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-            _ => (authority, 80),
+            _ => (authority, default_port),
         };
         let is_safe = !host.is_empty() && !url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
         let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
-        is_safe.then_some(Hop { address, authority, path, url })
+        is_safe.then_some(Hop { address, authority, path, url, trust })
+    }
+
+    /// Returns what an error of TLS means and what to do.
+    pub(crate) fn meaning(&self, error: &io::Error) -> Option<String> {
+        let (host, port) = self.address;
+        let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let names = Names { place: &place, host, url: "the URL", trusted: "--ca-file", client: None };
+        Some(encryption::meaning(connection::refusal(error)?, names))
     }
 
     /// Sends the context through the hop. With `behind`, waits there for the request that comes out; without, looks for the context in
@@ -143,13 +159,11 @@ impl<'a> Hop<'a> {
         let context = Context::new();
         let deadline = Deadline::after(TIMEOUT);
         let listener = behind.map(TcpListener::bind).transpose()?;
-        let address = self.address.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
+        let mut stream = connection::connect(self.address, self.trust.as_ref(), deadline)?;
         let head =
             format!("GET {} HTTP/1.1\r\nhost: {}\r\naccept: */*\r\nconnection: close\r\n", self.path, self.authority);
         stream.write_all(format!("{head}{}\r\n", context.headers()).as_bytes())?;
+        stream.flush()?;
         if let Some(listener) = listener {
             let request = arrival(&listener, &context, deadline)?;
             return Ok(context.passage(&request, &format!("the request that left {}", text::url(self.url))));
@@ -217,23 +231,21 @@ mod tests {
     #[test]
     fn urls() {
         let check = |url, expected: Option<(&str, u16, &str)>| {
-            let hop = Hop::new(url);
+            let hop = Hop::new(url, Trust::System);
+            assert_eq!(
+                hop.as_ref().is_some_and(|hop| hop.trust.is_some()),
+                expected.is_some() && url.starts_with("https")
+            );
             assert_eq!(hop.as_ref().map(|hop| (hop.address.0, hop.address.1, &*hop.path)), expected, "{url}");
         };
         check("http://proxy", Some(("proxy", 80, "/")));
+        check("https://proxy", Some(("proxy", 443, "/")));
+        check("https://proxy:8443/a", Some(("proxy", 8443, "/a")));
         check("http://proxy:8080/a?b=c", Some(("proxy", 8080, "/a?b=c")));
         check("http://proxy?b", Some(("proxy", 80, "/?b")));
         check("http://[::1]:8080/", Some(("::1", 8080, "/")));
         check("http://[::1]", Some(("::1", 80, "/")));
-        for url in [
-            "https://proxy",
-            "proxy:80",
-            "http://",
-            "http://a:b",
-            "http://a/ HTTP/1.1",
-            "http://u:p@a",
-            "http://a/\r\nx: y",
-        ] {
+        for url in ["proxy:80", "http://", "http://a:b", "http://a/ HTTP/1.1", "http://u:p@a", "http://a/\r\nx: y"] {
             check(url, None);
         }
     }

@@ -4,9 +4,12 @@
 //! |---|---|
 //! | `arguments` | what the command line asks for |
 //! | `configuration` | resolves the configuration as a program does, and reads its parts |
-//! | `doctor` | the report: the configuration, the probes, and all problems |
+//! | `doctor` | examines the configuration, the probes and Cargo.lock |
+//! | `report` | the findings, as text and as JSON |
 //! | `probe` | one span, metric or log record, sent with the configured exporter |
 //! | `advice` | what a failed probe means and what to do |
+//! | `encryption` | the same for failures of TLS |
+//! | `connection` | a connection of the command itself, with TLS for https |
 //! | `clock` | compares the clock with the receiver's |
 //! | `hop` | what becomes of a trace context on its way through a proxy or a service |
 //! | `lockfile` | versions and features in Cargo.lock |
@@ -15,10 +18,13 @@ mod advice;
 mod arguments;
 mod clock;
 mod configuration;
+mod connection;
 mod doctor;
+mod encryption;
 mod hop;
 mod lockfile;
 mod probe;
+mod report;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -27,6 +33,7 @@ use std::process::ExitCode;
 
 use arguments::{HELP, Parsed};
 use configuration::Configuration;
+use connection::Trust;
 use hop::Hop;
 use telemark_sdk::text;
 
@@ -40,13 +47,17 @@ fn main() -> ExitCode {
     match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Parsed::Help) => say(HELP),
         Ok(Parsed::Version) => say(concat!("cargo-telemark ", env!("CARGO_PKG_VERSION"))),
-        Ok(Parsed::Doctor { sends, lockfile }) => {
+        Ok(Parsed::Doctor { sends, lockfile, is_json }) => {
             let findings = doctor::run(&variables, sends, lockfile.as_deref());
-            say(&findings.to_string());
+            if is_json {
+                say_json(&findings.to_json())
+            } else {
+                say(&findings.to_string())
+            };
             status(findings.has_problems())
         }
-        Ok(Parsed::ProbeHop { url, behind }) => probe_hop(&url, behind.as_deref()),
-        Ok(Parsed::Check(file)) => check(&variables, &file),
+        Ok(Parsed::ProbeHop { url, behind, trust }) => probe_hop(&url, behind.as_deref(), trust),
+        Ok(Parsed::Check { file, is_json }) => check(&variables, &file, is_json),
         Ok(Parsed::FromEnv) => from_env(&variables),
         Err(invalid) => {
             complain(&format!("cargo telemark: {invalid}"));
@@ -61,8 +72,8 @@ fn variables() -> Vec<(String, OsString)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
 }
 
-fn probe_hop(url: &str, behind: Option<&str>) -> ExitCode {
-    let Some(hop) = Hop::new(url) else {
+fn probe_hop(url: &str, behind: Option<&str>, trust: Trust) -> ExitCode {
+    let Some(hop) = Hop::new(url, trust) else {
         complain(&format!("cargo telemark: {} is no URL such as http://host:8080/path", text::url(url)));
         return ExitCode::from(USAGE);
     };
@@ -73,14 +84,21 @@ fn probe_hop(url: &str, behind: Option<&str>) -> ExitCode {
         }
         Err(error) => {
             complain(&format!("cargo telemark: {}: {error}", text::url(url)));
+            if let Some(meaning) = hop.meaning(&error) {
+                complain(&format!("   {meaning}"));
+            }
             status(true)
         }
     }
 }
 
-fn check(variables: &[(String, OsString)], file: &Path) -> ExitCode {
+fn check(variables: &[(String, OsString)], file: &Path, is_json: bool) -> ExitCode {
     let configuration = Configuration::of_file(file, variables);
     let problems = configuration.problems();
+    if is_json {
+        say_json(&report::problems_to_json(&file.display().to_string(), problems));
+        return status(!problems.is_empty());
+    }
     if problems.is_empty() {
         return say(&format!("{}: no problems", file.display()));
     }
@@ -103,6 +121,10 @@ fn status(has_problems: bool) -> ExitCode {
 fn say(text: &str) -> ExitCode {
     let _ = writeln!(std::io::stdout(), "{text}");
     ExitCode::SUCCESS
+}
+
+fn say_json(value: &serde_json::Value) -> ExitCode {
+    say(&format!("{value:#}"))
 }
 
 fn complain(text: &str) {

@@ -13,6 +13,7 @@ use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter};
 
 use crate::configuration::Signal;
+use crate::connection::Trust;
 
 /// The maximum time for a probe, unless the exporter's own timeout is shorter.
 const MAX_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,6 +80,12 @@ impl<'a> Target<'a> {
 
     pub(crate) fn uses_tls(&self) -> bool {
         self.destination.contains("https://")
+    }
+
+    /// Returns how to verify a server with TLS, and `None` if the exporter uses none.
+    pub(crate) fn trust(&self) -> Option<Trust> {
+        let file = self.settings.get("tls").and_then(|tls| tls.get("ca_file")).and_then(crate::configuration::text);
+        self.uses_tls().then(|| file.map_or(Trust::System, |file| Trust::File(file.into())))
     }
 
     /// Returns the configured timeout, or `None` if there is no limit.

@@ -45,6 +45,38 @@ fn all_problems_are_said_at_once() {
 }
 
 #[test]
+fn problems_as_json() {
+    let check = |name: &str, text: &str, expected: serde_json::Value| {
+        let file = Temporary::new(name, text);
+        let (status, text) = run(&["config", "check", "--json", file.path()], &[]);
+        let json: serde_json::Value = serde_json::from_str(&text.replace(file.path(), "FILE")).unwrap();
+        assert_eq!(status, i32::from(expected["ok"] == false));
+        assert_eq!(json, expected);
+    };
+    check(
+        "well",
+        "file_format: '1.2'\n",
+        serde_json::json!({"version": 1, "ok": true, "file": "FILE", "problems": []}),
+    );
+    let problems = serde_json::json!([
+        {"line": 1, "column": 14, "problem": "file_format=\"2.0\" cannot be used: expected version 1.2 or another of 1"},
+        {"line": 2, "column": 11, "problem": "disabled=\"no\" cannot be used: expected true or false"},
+    ]);
+    let expected = serde_json::json!({"version": 1, "ok": false, "file": "FILE", "problems": problems});
+    check("broken", "file_format: '2.0'\ndisabled: \"no\"\n", expected);
+    let warning = serde_json::json!([{
+        "line": 2, "column": 55, "problem": "resource.detection/development.detectors[0].hst: no such resource detector",
+    }]);
+    let file =
+        Temporary::new("warned", "file_format: '1.2'\nresource: {detection/development: {detectors: [{hst: }]}}\n");
+    let (status, text) = run(&["config", "check", file.path(), "--json"], &[]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &json["problems"][0]["line"]), (1, &warning[0]["line"]), "{text}");
+    let found = json["problems"][0]["problem"].as_str().unwrap();
+    assert!(found.starts_with(warning[0]["problem"].as_str().unwrap()), "{text}");
+}
+
+#[test]
 fn a_check_leaves_ports_and_files_alone() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -5,6 +5,7 @@ mod support;
 
 use std::net::{SocketAddr, TcpListener};
 
+use support::tls::{Authority, Unusual};
 use support::{Script, Temporary, grpc, http, run};
 
 const LOCK: &str = "tests/fixture.lock";
@@ -267,8 +268,8 @@ fn connections_that_fail() {
     check_advice(
         http(Script::Reset, ""),
         &[],
-        "The server closed the connection without a response. Typical causes are a proxy that limits connections, a receiver that expects \
-         https, and a receiver for another protocol. Check OTEL_EXPORTER_OTLP_ENDPOINT and the server's log.",
+        "The server closed the connection without a response. Typical causes are a proxy that limits connections, and a receiver for \
+         another protocol. Check OTEL_EXPORTER_OTLP_ENDPOINT and the server's log.",
     );
     check_advice(
         http(Script::Reply(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()), ""),
@@ -282,6 +283,99 @@ fn connections_that_fail() {
         "traces: no response from http://127.0.0.1:PORT/v1/traces in time\n   The server accepts connections, but has not responded within \
          300ms. It is overloaded or stuck, or PORT is not the port of an OTLP receiver.",
     );
+}
+
+/// Compares the advice for an https endpoint at `host`, whose certificates are those in the file `trusted`.
+#[track_caller]
+fn check_tls(address: SocketAddr, host: &str, trusted: &Authority, protocol: &str, expected: &str) {
+    let endpoint = format!("https://{host}:{}", address.port());
+    let file = trusted.file(&format!("{}.pem", address.port()));
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.path()),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+    ];
+    let (status, text) = run(&["doctor", "--lock-file", "tests/tls.lock"], &[&TRACES, &variables[..]].concat());
+    let text = text.replace(&address.port().to_string(), "PORT");
+    match expected {
+        "" => assert!(text.ends_with("\nno problems\n"), "{text}"),
+        _ => {
+            assert!(
+                text.contains("\n1 problem\n\n1. traces: ") && text.ends_with(&format!("\n   {expected}\n")),
+                "{text}"
+            );
+        }
+    }
+    assert_eq!(status, i32::from(!expected.is_empty()), "{text}");
+}
+
+#[test]
+fn receivers_with_tls() {
+    let (ours, other, namesake) = (Authority::new("ours"), Authority::new("other"), Authority::new("ours"));
+    let check = |name: &str, unusual, trusted, expected: &str| {
+        for protocol in ["http/protobuf", "grpc"] {
+            if expected.is_empty() && protocol == "grpc" {
+                continue;
+            }
+            let address = ours.https(name, unusual, Script::status("200 OK"), "");
+            check_tls(address, "localhost", trusted, protocol, expected);
+        }
+    };
+    check("localhost", Unusual::Nothing, &ours, "");
+    for trusted in [&other, &namesake] {
+        check(
+            "localhost",
+            Unusual::Nothing,
+            trusted,
+            "The certificate of localhost:PORT comes from an authority that is not trusted here. Set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM \
+             file with the certificate of that authority.",
+        );
+    }
+    check(
+        "collector.example",
+        Unusual::Nothing,
+        &ours,
+        "The certificate is for collector.example, not for localhost. Use a name of the certificate in OTEL_EXPORTER_OTLP_ENDPOINT, or give \
+         the server a certificate for localhost.",
+    );
+    check(
+        "localhost",
+        Unusual::Expired,
+        &ours,
+        "The server's certificate has expired. Renew it there, or set this machine's clock.",
+    );
+    check(
+        "localhost",
+        Unusual::NotYetValid,
+        &ours,
+        "The server's certificate is not valid yet. Set this machine's clock.",
+    );
+    check(
+        "localhost",
+        Unusual::WantsClients,
+        &ours,
+        "The server wants a client certificate. Set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY.",
+    );
+}
+
+#[test]
+fn https_to_a_port_without_tls_and_http_to_one_with_tls() {
+    let authority = Authority::new("ours");
+    check_tls(
+        http(Script::status("200 OK"), ""),
+        "127.0.0.1",
+        &authority,
+        "http/protobuf",
+        "The server at 127.0.0.1:PORT does not speak TLS. Write http:// in OTEL_EXPORTER_OTLP_ENDPOINT if it is the right one; if not, use the \
+         port for https.",
+    );
+    for protocol in ["http/protobuf", "grpc"] {
+        check_advice(
+            authority.https("localhost", Unusual::Nothing, Script::status("200 OK"), ""),
+            &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+            "The server at 127.0.0.1:PORT expects TLS. Write https:// in OTEL_EXPORTER_OTLP_ENDPOINT.",
+        );
+    }
 }
 
 #[test]
@@ -311,6 +405,17 @@ fn one_problem_of_all_signals_is_said_once() {
         text.contains("note          service.name is not set, so the program appears as unknown_service\n"),
         "{text}"
     );
+}
+
+#[test]
+fn a_clock_that_is_off_by_that_of_a_receiver_over_https() {
+    let authority = Authority::new("ours");
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT";
+    let address = authority.https("localhost", Unusual::Nothing, Script::status("200 OK"), date);
+    let (endpoint, file) = (format!("https://localhost:{}", address.port()), authority.file("clock.pem"));
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.path())];
+    let (_, text) = run(&["doctor", "--lock-file", "tests/tls.lock"], &[&TRACES, &variables[..]].concat());
+    assert!(text.contains("\n1 problem\n\n1. this machine's clock is "), "{text}");
 }
 
 #[test]
@@ -444,4 +549,38 @@ fn a_file_that_turns_telemetry_off_and_one_that_cannot_be_parsed() {
     let expected = "configuration FILE\n\n1 problem\n\n1. configuration: FILE cannot be used, one problem\n  line 2, column 1: while \
                     parsing a node, did not find expected node content\n";
     assert_eq!((status, &*text), (1, expected));
+}
+
+#[test]
+fn findings_as_json() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{address}");
+    let variables =
+        [&TRACES[..], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_PROPAGATORS", "none")]].concat();
+    let (status, text) = run(&["doctor", "--lock-file", LOCK, "--json"], &variables);
+    let json: serde_json::Value = serde_json::from_str(&text.replace(&address.port().to_string(), "PORT")).unwrap();
+    let expected = serde_json::json!({
+        "version": 1,
+        "ok": false,
+        "configuration": [
+            {"name": "configuration", "value": "the environment variables"},
+            {"name": "traces", "value": "http/protobuf to http://127.0.0.1:PORT/v1/traces, timeout 10s"},
+            {"name": "metrics", "value": "none: OTEL_METRICS_EXPORTER=none"},
+            {"name": "logs", "value": "none: OTEL_LOGS_EXPORTER=none"},
+            {"name": "sampler", "value": "parent_based(always_on)"},
+            {"name": "propagators", "value": "none"},
+            {"name": "service", "value": "shop"},
+        ],
+        "notes": ["OTEL_PROPAGATORS=none, so traces end at this program's borders"],
+        "problems": [{
+            "signals": ["traces"],
+            "finding": "cannot connect to http://127.0.0.1:PORT/v1/traces: Connection refused (os error 111)",
+            "advice": "Nothing listens at 127.0.0.1:PORT. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, \
+                       or set OTEL_EXPORTER_OTLP_ENDPOINT to its address. In a container, localhost is the container itself.",
+        }],
+    });
+    assert_eq!((status, json), (1, expected));
+    let (status, text) = run(&["doctor", "--lock-file", LOCK, "--json", "--no-send"], &TRACES);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(status == 0 && json["ok"] == true && json["problems"] == serde_json::json!([]), "{text}");
 }

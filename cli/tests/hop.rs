@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use support::run;
+use support::tls::{Authority, Unusual};
+use support::{Script, http, run};
 
 /// Starts a server that treats the lines of each request's head with `respond`.
 fn server(respond: impl Fn(Vec<String>, &mut TcpStream) + Send + 'static) -> SocketAddr {
@@ -36,6 +37,28 @@ fn a_service_that_echoes_headers() {
          through\n"
     );
     assert_eq!(run(&["probe-hop", &url], &[]), (0, expected));
+}
+
+#[test]
+fn a_service_over_https() {
+    let authority = Authority::new("ours");
+    // The response repeats nothing, so that the test shows the connection alone.
+    let address = authority.https("localhost", Unusual::Nothing, Script::status("200 OK"), "");
+    let (url, file) = (format!("https://localhost:{}/", address.port()), authority.file("hop.pem"));
+    let (status, text) = run(&["probe-hop", &url, "--ca-file", file.path()], &[]);
+    assert!(status == 1 && text.starts_with("the response repeats nothing of the request"), "{text}");
+    let (status, text) = run(&["probe-hop", &url, "--ca-file", Authority::new("other").file("other.pem").path()], &[]);
+    let expected = format!(
+        "cargo telemark: {url}: invalid peer certificate: UnknownIssuer\n   The certificate of localhost:{} comes from an authority that is \
+         not trusted here. Set --ca-file to a PEM file with the certificate of that authority.\n",
+        address.port()
+    );
+    assert_eq!((status, text), (1, expected));
+    let plain = format!("https://{}/", http(Script::status("200 OK"), ""));
+    let (status, text) = run(&["probe-hop", &plain, "--ca-file", file.path()], &[]);
+    assert!(status == 1 && text.contains("does not speak TLS. Write http:// in the URL"), "{text}");
+    let (status, text) = run(&["probe-hop", &url, "--ca-file", "/nowhere.pem"], &[]);
+    assert!(status == 1 && text.contains("/nowhere.pem: No such file"), "{text}");
 }
 
 #[test]

@@ -6,10 +6,12 @@
     reason = "test helpers, each used by some of the tests"
 )]
 
+pub(crate) mod tls;
+
 use std::convert::Infallible;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -88,18 +90,21 @@ pub(crate) fn http(script: Script, date: &'static str) -> SocketAddr {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let script = script.clone();
-            thread::spawn(move || serve(stream.unwrap(), &script, date));
+            thread::spawn(move || {
+                let stream = stream.unwrap();
+                if matches!(script, Script::Reset) {
+                    // Closing a connection with unread data resets it.
+                    let _ = stream.peek(&mut [0]);
+                    return;
+                }
+                serve(stream, &script, date);
+            });
         }
     });
     address
 }
 
-fn serve(stream: TcpStream, script: &Script, date: &str) {
-    if matches!(script, Script::Reset) {
-        // Closing a connection with unread data resets it.
-        let _ = stream.peek(&mut [0]);
-        return;
-    }
+fn serve(stream: impl Read + Write, script: &Script, date: &str) {
     let mut reader = BufReader::new(stream);
     if let Script::SpeakFirst(bytes) = script {
         let _ = reader.get_mut().write_all(bytes);
@@ -110,8 +115,14 @@ fn serve(stream: TcpStream, script: &Script, date: &str) {
     loop {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            if !matches!(reader.read_line(&mut head), Ok(1..)) {
-                return;
+            match reader.read_line(&mut head) {
+                Ok(1..) => {}
+                Ok(0) => return,
+                // What is no text is no request, such as the start of TLS.
+                Err(_) => {
+                    let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+                    return;
+                }
             }
         }
         if head.starts_with("GET") {
