@@ -188,7 +188,7 @@ fn otlp<S: telemark_otlp::Encode>(
     node: Node<'_>,
     protocol: Protocol,
 ) -> Result<telemark_otlp::OtlpExporter<S>, ConfigError> {
-    telemark_otlp::OtlpExporter::from_settings(of_file(node)?, protocol)
+    telemark_otlp::OtlpExporter::from_settings(of_file(node)?, protocol, node.env())
 }
 
 #[cfg(feature = "otlp")]

@@ -30,6 +30,19 @@ impl Words {
         if self.is_file { "the exporter's `headers`" } else { "OTEL_EXPORTER_OTLP_HEADERS" }
     }
 
+    /// Returns the setting that has the effect of one of our variables for OTLP.
+    fn of_otlp(self, variable: &str) -> String {
+        let Some(rest) = variable.strip_prefix("OTEL_RUST_EXPORTER_OTLP_").filter(|_| self.is_file) else {
+            return variable.to_owned();
+        };
+        let rest = rest.to_ascii_lowercase();
+        let path = match rest.split_once("_headers_") {
+            Some((signal, kind)) => format!("{signal}.headers_{kind}"),
+            None => rest,
+        };
+        format!("`distribution.telemark.otlp.{path}`")
+    }
+
     fn certificate(self) -> &'static str {
         if self.is_file { "the exporter's `tls.ca_file`" } else { "OTEL_EXPORTER_OTLP_CERTIFICATE" }
     }
@@ -108,6 +121,7 @@ fn refused_over_http(status: u16, target: &Target<'_>, words: Words) -> String {
              A receiver may also lack this signal.",
             "/v1/traces, /v1/metrics and /v1/logs"
         ),
+        407 => proxy_credentials(),
         405 => format!("The path takes no POST, so it is not that of an OTLP receiver. Check {endpoint}."),
         408 | 502 | 503 | 504 => unavailable(),
         413 => too_large(),
@@ -140,6 +154,13 @@ fn refused_over_grpc(status: &str, error: &ExportError, target: &Target<'_>, wor
 
 fn credentials(target: &Target<'_>, words: Words) -> String {
     let setting = words.headers();
+    if let Some(source) = &target.source {
+        return format!(
+            "The receiver refuses the credentials from {}, also after they were read again. Check that they are complete, have not expired \
+             and may write this signal.",
+            words.of_otlp(source)
+        );
+    }
     match &*target.headers() {
         [] => format!(
             "The receiver wants credentials and none are sent. Set {setting}, for example to authorization=Bearer%20TOKEN."
@@ -168,6 +189,48 @@ fn limited() -> String {
     "The receiver limits how much it takes. Send less, with a sampler for example, or raise the quota.".to_owned()
 }
 
+fn proxy_credentials() -> String {
+    "Write the credentials into the URL of the proxy, as in http://user:password@proxy:3128, with % escapes for special characters. Only \
+     the scheme Basic is supported."
+        .to_owned()
+}
+
+/// Returns the advice for a problem on the way to the receiver: headers that cannot be read, or the proxy.
+fn on_the_way(message: &str, error: &ExportError, target: &Target<'_>, words: Words) -> Option<String> {
+    let direct = format!("To reach {} without it, add the host to NO_PROXY or set {} to none.", target.host, {
+        words.of_otlp("OTEL_RUST_EXPORTER_OTLP_PROXY")
+    });
+    if message.starts_with("nothing was sent: ") {
+        let source = target.source.as_deref().unwrap_or_default();
+        let setting = words.of_otlp(source);
+        return Some(match source.ends_with("COMMAND") {
+            true => format!(
+                "Run the command in {setting} by hand, as the same user: it must print lines such as `name: value` or a token alone, and end \
+                 within the exporter's timeout."
+            ),
+            false => format!(
+                "Check the path in {setting}, that this user may read the file, and that its lines are `name: value` or that it has a token \
+                 alone."
+            ),
+        });
+    }
+    if message.starts_with("cannot connect to the proxy") {
+        return Some(match cause(error) {
+            Some(ErrorKind::ConnectionRefused) => {
+                format!("Nothing listens at the address of the proxy. Check the variable in brackets. {direct}")
+            }
+            _ => format!("The proxy cannot be reached. Check the variable in brackets. {direct}"),
+        });
+    }
+    if !message.starts_with("the proxy ") {
+        return None;
+    }
+    Some(match message.contains("answered 407") {
+        true => proxy_credentials(),
+        false => format!("The proxy does not lead to the receiver. Its log and its rules say why. {direct}"),
+    })
+}
+
 /// Returns the advice for a server that speaks another protocol.
 fn other_protocol(target: &Target<'_>, words: Words) -> String {
     let (ours, theirs, port) = if target.is_grpc() { ("gRPC", "HTTP", 4317) } else { ("HTTP", "gRPC", 4318) };
@@ -184,6 +247,9 @@ fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String 
     let message = error.to_string();
     let place = place(target);
     let endpoint = words.endpoint();
+    if let Some(advice) = on_the_way(&message, error, target, words) {
+        return advice;
+    }
     if let Some(refusal) = connection::refusal(error) {
         let names = Names {
             place: &place,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use opentelemetry::trace::Tracer;
 use telemark_otlp::{Encode, OtlpExporter, Protocol, RetryConfig};
-use telemark_sdk::config::{Data, Env, Item, Report, Settings, Tree};
+use telemark_sdk::config::{Data, Env, Item, Report, Settings, Tree, schema};
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::signal::{Logs, Metrics, Traces};
 use telemark_sdk::time::Deadline;
@@ -26,6 +26,8 @@ pub(crate) struct Target<'a> {
     signal: Signal,
     settings: &'a Item,
     protocol: Protocol,
+    /// The variable that names the file or the command with headers.
+    pub(crate) source: Option<String>,
     /// The protocol and the URL without secrets.
     pub(crate) destination: String,
     pub(crate) host: String,
@@ -59,7 +61,9 @@ impl<'a> Target<'a> {
             "otlp_grpc" => Protocol::Grpc,
             _ => return Ok(None),
         };
-        let target = Target { signal, settings, protocol, destination: String::new(), host: String::new(), port: 0 };
+        let source = header_source(signal, tree);
+        let target =
+            Target { signal, settings, protocol, source, destination: String::new(), host: String::new(), port: 0 };
         let (destination, server) = match signal {
             Signal::Traces => target.place::<Traces>(tree)?,
             Signal::Metrics => target.place::<Metrics>(tree)?,
@@ -167,11 +171,28 @@ impl<'a> Target<'a> {
         // The configuration has been checked, so this report stays empty.
         let report = Report::new(tree);
         OtlpExporter::<S>::builder()
-            .with_settings(Settings::new(self.settings, &report), self.protocol)
+            .with_settings(Settings::new(self.settings, &report), self.protocol, &env(tree))
             .with_timeout(self.limit())
             .with_retry(RetryConfig::default().with_max_retries(0))
             .build()
     }
+}
+
+/// Returns the variables that exporters read in addition to their settings: those of the system, and ours with the values of the file.
+fn env(tree: &Tree) -> Env {
+    let report = Report::new(tree);
+    let ours = schema::to_variables(&report).into_iter().map(|(name, value, _)| (name.to_owned(), value.into()));
+    let others = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    Env::from_pairs(others.filter(|(name, _)| !name.starts_with("OTEL_")).chain(ours))
+}
+
+fn header_source(signal: Signal, tree: &Tree) -> Option<String> {
+    let env = env(tree);
+    let of_signal = format!("{}_", signal.name().to_ascii_uppercase());
+    let names = [&*of_signal, ""]
+        .into_iter()
+        .flat_map(|signal| ["FILE", "COMMAND"].map(|kind| format!("OTEL_RUST_EXPORTER_OTLP_{signal}HEADERS_{kind}")));
+    names.into_iter().find(|name| env.string(name).is_some())
 }
 
 type Kept = Arc<Mutex<Option<Result<ExportReport, ExportError>>>>;

@@ -1,6 +1,10 @@
 //! The builder of an exporter.
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use telemark_sdk::ConfigError;
@@ -10,10 +14,12 @@ use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 use telemark_sdk::signal::Metrics;
 
 use crate::config::{Address, Config, Settings, SignalNames};
+use crate::credentials::HeaderSource;
 use crate::delivery::RetryConfig;
 use crate::encode::Encode;
 use crate::exporter::OtlpExporter;
 use crate::preferences::Preferences;
+use crate::proxy::ProxySetting;
 use crate::settings::{Compression, Named, Pem, Protocol};
 
 /// Builds an [`OtlpExporter`]. Settings in code win over the environment, and the environment wins over the defaults.
@@ -92,6 +98,73 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
+    /// Adds the headers in a file, which is read again when it is a minute old in memory or when the receiver refuses them. See
+    /// [the crate](crate#credentials) for the format. Takes the place of another source.
+    pub fn with_headers_from_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.code.source.source = Named::from_code("headers_file", HeaderSource::File(path.into()));
+        self
+    }
+
+    /// Adds the headers that a command prints, which runs again after five minutes or when the receiver refuses them. It runs on the
+    /// exporter's thread and is killed at the end of the export's timeout, or after 30 seconds. See [the crate](crate#credentials) for
+    /// the format. Takes the place of another source.
+    ///
+    /// ```
+    /// use telemark_otlp::OtlpExporter;
+    /// use telemark_sdk::signal::Traces;
+    ///
+    /// let builder = OtlpExporter::<Traces>::builder().with_headers_from_command("gcloud", ["auth", "print-access-token"]);
+    /// ```
+    pub fn with_headers_from_command(
+        mut self,
+        program: impl Into<OsString>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        let source = HeaderSource::command(program, arguments.into_iter().map(Into::into).collect());
+        self.code.source.source = Named::from_code("headers_command", source);
+        self
+    }
+
+    /// Adds the headers that `source` returns as names and values. It is called on the exporter's thread, before the first request,
+    /// again after five minutes, and when the receiver refuses the headers. It delays the export, so it should give up in time. If it
+    /// fails or panics, the headers before remain. Its error appears in messages. Takes the place of another source.
+    ///
+    /// ```
+    /// use telemark_otlp::OtlpExporter;
+    /// use telemark_sdk::signal::Traces;
+    ///
+    /// # fn token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let builder = OtlpExporter::<Traces>::builder()
+    ///     .with_header_source(|| Ok::<_, std::io::Error>(vec![("authorization".to_owned(), format!("Bearer {}", token()?))]));
+    /// ```
+    pub fn with_header_source<E: Into<Box<dyn Error + Send + Sync>>>(
+        mut self,
+        source: impl Fn() -> Result<Vec<(String, String)>, E> + Send + Sync + 'static,
+    ) -> Self {
+        let source = HeaderSource::Code(Arc::new(move || source().map_err(Into::into)));
+        self.code.source.source = Named::from_code("header_source", source);
+        self
+    }
+
+    /// Sets the time after which headers from a file, a command or code are read again. Defaults to one minute for a file and to five
+    /// minutes otherwise; [`Duration::MAX`] means only when the receiver refuses them.
+    pub fn with_headers_refresh(mut self, interval: Duration) -> Self {
+        self.code.source.refresh = Some(interval);
+        self
+    }
+
+    /// Sends through the HTTP proxy at this URL, which may contain credentials, whatever the endpoint and `NO_PROXY` are.
+    pub fn with_proxy(mut self, url: impl Into<String>) -> Self {
+        self.code.proxy = Named::from_code("proxy", ProxySetting::Address(url.into()));
+        self
+    }
+
+    /// Sends directly to the endpoint, whatever the variables of proxies are.
+    pub fn without_proxy(mut self) -> Self {
+        self.code.proxy = Named::from_code("proxy", ProxySetting::Direct);
+        self
+    }
+
     /// Sets the compression for requests. Defaults to none.
     pub fn with_compression(mut self, compression: Compression) -> Self {
         self.code.compression = Named::from_code("compression", compression);
@@ -158,16 +231,17 @@ impl<S: Encode> OtlpBuilder<S> {
 
     /// Reads settings that are not set in code from `otlp_http` in a configuration file, or from `otlp_grpc` if the protocol is
     /// [`Protocol::Grpc`]. Over HTTP, the file chooses between Protobuf and JSON, so `protocol` is only its default. Takes the place of
-    /// [`Self::with_env`]. Unusable values are reported to the report of `settings`.
-    pub fn with_settings(mut self, settings: FileSettings<'_>, protocol: Protocol) -> Self {
-        self.environment = Settings::from_file(settings, protocol);
+    /// [`Self::with_env`]. Unusable values are reported to the report of `settings`. `env` provides the variables of proxies, and those
+    /// of our own with the values in `distribution.telemark.otlp`.
+    pub fn with_settings(mut self, settings: FileSettings<'_>, protocol: Protocol, env: &Env) -> Self {
+        self.environment = Settings::from_file(settings, protocol, Settings::shared(env, S::VARIABLE));
         self
     }
 
     /// Builds the exporter, which connects when it exports its first batch. Logs a warning about settings that have no effect.
     ///
     /// # Errors
-    /// Fails if the endpoint, a header, a certificate or a key is invalid, or if a setting requires a feature that is not
+    /// Fails if the endpoint, a header, the proxy, a certificate or a key is invalid, or if a setting requires a feature that is not
     /// enabled.
     pub fn build(self) -> Result<OtlpExporter<S>, ConfigError> {
         let (config, preferences) = self.into_parts()?;

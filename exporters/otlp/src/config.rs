@@ -6,13 +6,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use telemark_sdk::config::Env;
 use telemark_sdk::{ConfigError, text};
 
+use crate::credentials::{Credentials, SourceConfig};
 use crate::delivery::RetryConfig;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::headers::Headers;
+use crate::proxy::{Proxy, ProxySetting, ProxyVariables, choose};
 use crate::settings::{COMPRESSIONS, Compression, Named, PROTOCOLS, Pem, Protocol};
 use crate::tls::{Tls, TlsSettings};
 
@@ -31,11 +33,15 @@ impl fmt::Debug for Address {
 }
 
 /// The settings of one source, code or environment.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Option<Named<Address>>,
     pub(crate) protocol: Option<Named<Protocol>>,
     pub(crate) headers: Headers,
+    pub(crate) source: SourceConfig,
+    pub(crate) proxy: Option<Named<ProxySetting>>,
+    /// Set only by the environment, even beside a configuration file.
+    pub(crate) proxy_variables: ProxyVariables,
     pub(crate) compression: Option<Named<Compression>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) insecure: Option<bool>,
@@ -57,6 +63,11 @@ pub(crate) struct Config {
     pub(crate) endpoint_setting: Cow<'static, str>,
     pub(crate) protocol: Protocol,
     pub(crate) headers: HeaderMap,
+    /// The source of headers that change.
+    pub(crate) source: SourceConfig,
+    /// The headers in code that those of a source in the environment do not replace.
+    pub(crate) kept: Vec<HeaderName>,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) compression: Compression,
     pub(crate) timeout: Duration,
     pub(crate) tls: Option<Tls>,
@@ -84,6 +95,15 @@ impl Config {
         if protocol == Protocol::Grpc && endpoint.value.has_unused_path {
             unused.push(ConfigError::state(endpoint.name.clone(), "its path and query have no effect over grpc"));
         }
+        let mut source = SourceConfig { refresh: code.source.refresh.or(environment.source.refresh), ..code.source };
+        let mut kept = Vec::new();
+        if source.source.is_none() {
+            kept = code.headers.names();
+            source.source = environment.source.source;
+            unused.extend(environment.source.unused);
+        }
+        let setting = code.proxy.or(environment.proxy);
+        let proxy = choose(setting, environment.proxy_variables, &endpoint.value, protocol, &mut unused)?;
         let tls = TlsSettings {
             certificate: code.certificate.or(environment.certificate),
             client_key: code.client_key.or(environment.client_key),
@@ -104,6 +124,9 @@ impl Config {
             endpoint_setting: endpoint.name,
             protocol,
             headers: code.headers.or(environment.headers).into_map(),
+            source,
+            kept,
+            proxy,
             compression: compression(code.compression.or(environment.compression))?,
             timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
             max_request_size: match code.max_request_size.or(environment.max_request_size).unwrap_or(64 << 20) {
@@ -114,6 +137,15 @@ impl Config {
             max_response_size: code.max_response_size.or(environment.max_response_size).unwrap_or(4 << 20),
             retry: code.retry.unwrap_or_default(),
         })
+    }
+}
+
+impl Config {
+    /// Returns the headers that change, if there are any, and reads them if that takes no time.
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
+        let mut credentials = Credentials::new(&self.source, &self.kept)?;
+        credentials.look();
+        Some(credentials)
     }
 }
 
@@ -142,6 +174,19 @@ impl Settings {
             certificate: pem("CERTIFICATE"),
             client_key: pem("CLIENT_KEY"),
             client_certificate: pem("CLIENT_CERTIFICATE"),
+            ..Settings::shared(env, signal)
+        }
+    }
+
+    /// Reads the variables that have an effect beside a configuration file as well: our own, whose values then come from the file, and
+    /// those of proxies, which other programs share.
+    pub(crate) fn shared(env: &Env, signal: &str) -> Self {
+        const PROXY: &str = "OTEL_RUST_EXPORTER_OTLP_PROXY";
+        let proxy = env.string(PROXY).map(|text| Named { name: PROXY.into(), value: ProxySetting::from_text(text) });
+        Settings {
+            source: SourceConfig::from_env(env, signal),
+            proxy,
+            proxy_variables: ProxyVariables::from_env(env),
             ..Settings::default()
         }
     }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use telemark_sdk::ConfigError;
-use telemark_sdk::config::Settings as FileSettings;
+use telemark_sdk::config::{Env, Settings as FileSettings};
 
 use crate::config::{Address, Settings};
 use crate::encode::Encode;
@@ -20,13 +20,14 @@ impl<S: Encode> OtlpExporter<S> {
     /// # Errors
     /// Fails in the same cases as [`OtlpBuilder::build`](crate::OtlpBuilder::build). The error names the setting by its path below
     /// `settings`.
-    pub fn from_settings(settings: FileSettings<'_>, protocol: Protocol) -> Result<Self, ConfigError> {
-        Self::builder().with_settings(settings, protocol).build()
+    pub fn from_settings(settings: FileSettings<'_>, protocol: Protocol, env: &Env) -> Result<Self, ConfigError> {
+        Self::builder().with_settings(settings, protocol, env).build()
     }
 }
 
 impl Settings {
-    pub(crate) fn from_file(settings: FileSettings<'_>, protocol: Protocol) -> Self {
+    /// Reads the settings of an exporter, in addition to those that all exporters share.
+    pub(crate) fn from_file(settings: FileSettings<'_>, protocol: Protocol, shared: Settings) -> Self {
         let tls = settings.object("tls");
         let pem = |key: &str, name: &'static str| {
             let path = tls?.text(key)?;
@@ -57,7 +58,7 @@ impl Settings {
             client_certificate: pem("cert_file", "tls.cert_file"),
             max_request_size: settings.size("max_request_size", 0),
             max_response_size: settings.size("max_response_size", 1),
-            retry: None,
+            ..shared
         }
     }
 }
@@ -97,7 +98,7 @@ impl<S: Encode> JsonLinesExporter<S> {
 #[cfg(test)]
 mod tests {
     use telemark_sdk::config::tree::Printed;
-    use telemark_sdk::config::{Env, Item, Report, schema};
+    use telemark_sdk::config::{Item, Report, schema};
     use telemark_sdk::install::{Components, Factory, Pipeline, Telemetry};
     use telemark_sdk::signal::{Metrics, Traces};
 
@@ -107,7 +108,11 @@ mod tests {
     /// Returns the config of an exporter with these settings, or the problems of the file.
     fn config(item: &Item, report: &Report<'_>, protocol: Protocol) -> Result<Config, ConfigError> {
         let settings = FileSettings::new(item, report);
-        OtlpExporter::<Traces>::builder().with_settings(settings, protocol).into_parts().map(|(config, ())| config)
+        let env = Env::from_pairs::<String, String>([]);
+        OtlpExporter::<Traces>::builder()
+            .with_settings(settings, protocol, &env)
+            .into_parts()
+            .map(|(config, ())| config)
     }
 
     #[track_caller]

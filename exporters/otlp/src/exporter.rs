@@ -223,10 +223,11 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
 
     fn destination(&self) -> String {
         let (protocol, endpoint) = (self.config.protocol, &self.config.endpoint);
+        let via = self.config.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
         match protocol {
             // Omit the path, which for gRPC is always the service's path.
-            Protocol::Grpc => format!("{protocol} to {}://{}", endpoint.scheme(), endpoint.authority),
-            _ => format!("{protocol} to {endpoint}"),
+            Protocol::Grpc => format!("{protocol} to {}://{}{via}", endpoint.scheme(), endpoint.authority),
+            _ => format!("{protocol} to {endpoint}{via}"),
         }
     }
 
@@ -237,6 +238,10 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
 
     fn pause(&self) -> Duration {
         self.delivery.pause_left()
+    }
+
+    fn failed_refreshes(&self) -> u64 {
+        self.delivery.failed_refreshes()
     }
 
     fn component_type(&self) -> &'static str {

@@ -72,6 +72,14 @@ impl Headers {
         self
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn names(&self) -> Vec<HeaderName> {
+        self.0.keys().cloned().collect()
+    }
+
     pub(crate) fn into_map(self) -> HeaderMap {
         self.0
     }

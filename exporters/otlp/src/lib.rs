@@ -75,18 +75,67 @@
 //! - `gzip` (default): the compression `gzip`, and compressed responses.
 //! - `tls`: `https` endpoints, with rustls.
 //!
-//! HTTP proxies are not supported.
+//! # Credentials
+//!
+//! Headers whose values expire, such as tokens, come from a file ([`OtlpBuilder::with_headers_from_file`],
+//! `OTEL_RUST_EXPORTER_OTLP_HEADERS_FILE`), from a command ([`OtlpBuilder::with_headers_from_command`],
+//! `OTEL_RUST_EXPORTER_OTLP_HEADERS_COMMAND`) or from code ([`OtlpBuilder::with_header_source`]). They replace fixed headers of the
+//! same name, except for headers in code when the source is a variable.
+//!
+//! - The text has a header on each line, `name: value`, or the list of `OTEL_EXPORTER_OTLP_HEADERS`. A text that is only a token, as in
+//!   the file of a Kubernetes service account, is sent as `authorization: Bearer …`. A text has at most 64 KiB.
+//! - The exporter's thread reads a file once a minute, and asks a command or code once in five minutes;
+//!   `OTEL_RUST_EXPORTER_OTLP_HEADERS_REFRESH` changes both. If the receiver answers 401 or `UNAUTHENTICATED`, the headers are read at
+//!   once, and if they have changed, the request is sent again, once.
+//! - Headers that cannot be read again stay as they are, which a warning reports and
+//!   [`SignalHealth::failed_refreshes`](telemark_sdk::diag::SignalHealth::failed_refreshes) counts. As long as they have never been
+//!   read, nothing is sent: exports are retried within their timeout, then fail. A file that is missing when the exporter is built is a
+//!   warning, because the program that writes it may start later.
+//! - A command runs without a shell, unless it is one, and for 30 seconds at most. White space separates its words, and quotation marks
+//!   keep them together. It has no input, its error output is discarded, and it inherits none of the exporter's descriptors. Commands
+//!   need a Unix system.
+//!
+//! ```no_run
+//! use telemark_otlp::OtlpExporter;
+//! use telemark_sdk::signal::Traces;
+//!
+//! # fn main() -> Result<(), telemark_sdk::ConfigError> {
+//! let exporter = OtlpExporter::<Traces>::builder()
+//!     .with_base_endpoint("https://collector.example")
+//!     .with_headers_from_file("/var/run/secrets/tokens/telemetry")
+//!     .build()?;
+//! # let _ = exporter;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The files of certificates and of the client key are read again for each new connection, and a connection in use keeps its
+//! certificates. If the new files cannot be used, the old certificates stay, which is reported and counted in the same way. The
+//! certificates of the system are read once.
+//!
+//! # Proxies
+//!
+//! HTTP proxies come from the usual variables: `HTTPS_PROXY` for `https` endpoints and for gRPC, `HTTP_PROXY` for `http` endpoints,
+//! `ALL_PROXY` for both, and `NO_PROXY` for exceptions. Names in lower case take precedence, and `HTTP_PROXY` has no effect in a CGI
+//! program. An endpoint on this machine, such as the default, is always reached directly, as in Go but unlike in curl and reqwest.
+//! [`OtlpBuilder::with_proxy`], [`OtlpBuilder::without_proxy`] and `OTEL_RUST_EXPORTER_OTLP_PROXY` decide for every endpoint instead.
+//!
+//! `https` endpoints and gRPC use a tunnel (`CONNECT`). Credentials in the URL of a proxy are sent to it with the scheme Basic and are
+//! never shown. Proxies with TLS and SOCKS proxies are not supported.
 
 mod builder;
 mod config;
+mod credentials;
 mod declarative;
 mod delivery;
 mod encode;
 mod endpoint;
 mod exporter;
 mod file;
+mod files;
 mod headers;
 mod preferences;
+mod proxy;
 mod response;
 mod settings;
 mod tls;

@@ -53,7 +53,7 @@ pub(crate) const COMPRESSIONS: [(&str, Compression); 2] = [("none", Compression:
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pem {
-    /// A regular file of at most 16 MiB, read when the exporter is built.
+    /// A regular file of at most 16 MiB, read when the exporter is built, and again for a connection if it has changed.
     File(PathBuf),
     /// The PEM text itself.
     Bytes(Vec<u8>),

@@ -15,6 +15,7 @@ use rustls::server::WebPkiClientVerifier;
 use support::grpc::{Server, Step, Version};
 use support::{export, outcome, quick_retries};
 use telemark_otlp::{OtlpBuilder, OtlpExporter, Protocol};
+use telemark_sdk::Exporter;
 use telemark_sdk::config::Env;
 use telemark_sdk::signal::Traces;
 use tokio_rustls::TlsAcceptor;
@@ -187,6 +188,117 @@ fn certificates_come_from_files_named_in_the_environment() {
     let exporter = OtlpExporter::<Traces>::from_env(&env);
     std::fs::remove_dir_all(&directory).unwrap();
     assert_eq!(outcome(&export(&mut exporter.unwrap(), "a")), TAKEN);
+}
+
+/// Certificates and a key in files, which a program beside the exporter rotates.
+struct Files(std::path::PathBuf);
+
+impl Files {
+    fn new(name: &str) -> Files {
+        let directory = std::env::temp_dir().join(format!("telemark-otlp-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Files(directory)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        // As a ConfigMap and most programs do.
+        std::fs::write(self.0.join("next"), text).unwrap();
+        std::fs::rename(self.0.join("next"), self.0.join(name)).unwrap();
+    }
+
+    fn write_client(&self, client: &Identity) {
+        self.write("client.pem", &client.certificate.pem());
+        self.write("client.key", &client.key.serialize_pem());
+    }
+
+    fn path(&self, name: &str) -> telemark_otlp::Pem {
+        self.0.join(name).into()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_rotated_client_certificate_is_used_for_the_next_connection() {
+    let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let (old, new, stranger) = (clients.identity("old"), clients.identity("new"), strangers.identity("stranger"));
+    for (version, protocol, ok) in [
+        (Version::Http1, Protocol::HttpProtobuf, http_ok()),
+        #[cfg(feature = "grpc")]
+        (Version::Http2, Protocol::Grpc, vec![Step::ok()]),
+    ] {
+        let files = Files::new(&format!("rotated-{version:?}"));
+        let ok = || ok[0].clone();
+        let script = vec![ok(), ok(), Step::Close, ok(), Step::Close, ok(), Step::Close, ok()];
+        let server = authority.serve("localhost", Some(&clients), version, script);
+        files.write_client(&stranger);
+        let mut exporter = builder(&server, "localhost")
+            .with_protocol(protocol)
+            .with_certificate(authority.pem())
+            .with_client_certificate(files.path("client.pem"))
+            .with_client_key(files.path("client.key"))
+            .build()
+            .unwrap();
+        let mut send = |name| outcome(&export(&mut exporter, name));
+        assert!(send("refused").starts_with("unavailable"));
+        files.write_client(&old);
+        assert_eq!(send("a"), TAKEN);
+        // A connection in use keeps its certificate.
+        files.write_client(&stranger);
+        assert_eq!(send("b"), TAKEN);
+        // The connection is closed, and the new one has the certificate of the stranger.
+        assert!(send("refused").starts_with("unavailable"), "{protocol:?}");
+        files.write_client(&old);
+        assert_eq!(send("c"), TAKEN);
+        // While the files do not belong together or are broken, the old ones stay.
+        files.write("client.pem", &new.certificate.pem());
+        assert_eq!(send("d"), "taken, 0 rejected, 1 retries");
+        files.write("client.key", "garbage");
+        assert_eq!(send("e"), "taken, 0 rejected, 1 retries");
+        assert_eq!(exporter.failed_refreshes(), 2, "once for each problem");
+    }
+}
+
+#[test]
+fn a_rotated_authority_is_trusted_for_the_next_connection() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let files = Files::new("authority");
+    let server = authority.serve("localhost", None, Version::Http1, http_ok());
+    files.write("ca.pem", &other.certificate.pem());
+    let mut exporter = builder(&server, "localhost").with_certificate(files.path("ca.pem")).build().unwrap();
+    assert_eq!(outcome(&export(&mut exporter, "a")), REFUSED);
+    std::fs::remove_file(files.0.join("ca.pem")).unwrap();
+    assert_eq!(outcome(&export(&mut exporter, "a")), REFUSED);
+    assert_eq!(exporter.failed_refreshes(), 1);
+    files.write("ca.pem", &authority.certificate.pem());
+    assert_eq!(outcome(&export(&mut exporter, "a")), TAKEN);
+}
+
+/// The proxy's response and the receiver's certificate have nothing to do with each other.
+#[test]
+fn tls_inside_of_a_tunnel() {
+    use support::proxy::{ESTABLISHED, Proxy, Step as Tunnel};
+
+    let authority = Authority::new();
+    for (version, protocol, script) in [
+        (Version::Http1, Protocol::HttpProtobuf, http_ok()),
+        #[cfg(feature = "grpc")]
+        (Version::Http2, Protocol::Grpc, vec![Step::ok()]),
+    ] {
+        let server = authority.serve("collector.invalid", None, version, script);
+        let proxy = Proxy::start([Tunnel::Tunnel(ESTABLISHED, server.address)]);
+        let url = format!("http://user:s3cret@{}", proxy.address);
+        let env = Env::from_pairs([("https_proxy", &*url)]);
+        let builder = OtlpExporter::<Traces>::builder().with_base_endpoint("https://collector.invalid");
+        check(builder.with_env(&env).with_protocol(protocol).with_certificate(authority.pem()), TAKEN, "");
+        let head = "CONNECT collector.invalid:443 HTTP/1.1\r\nHost: collector.invalid:443\r\n";
+        assert_eq!(proxy.heads(), [format!("{head}Proxy-Authorization: Basic dXNlcjpzM2NyZXQ=\r\n\r\n")]);
+        assert!(server.finish().iter().all(|call| !call.headers.contains_key("proxy-authorization")));
+    }
 }
 
 #[test]

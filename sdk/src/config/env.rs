@@ -262,7 +262,7 @@ mod tests {
         ];
         let secret = VARIABLES.iter().filter(|variable| variable.secrecy() != Secrecy::Open);
         let names: Vec<_> = secret.map(|variable| variable.name).collect();
-        assert_eq!(names.len(), 17, "headers, client keys, a token and endpoints: {names:?}");
+        assert_eq!(names.len(), 26, "headers, commands, client keys, a token, endpoints and proxies: {names:?}");
         for name in names {
             for mut value in [b"http://u:S3CRET@h/?k=S3CRET".to_vec(), b"http://S3CRET@h,S3CRET@b".to_vec()] {
                 for invalid in [&b""[..], b"\xff"] {

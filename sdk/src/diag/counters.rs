@@ -27,6 +27,7 @@ pub struct Counters {
     failed: [AtomicU64; ExportError::TYPES.len()],
     abandoned: AtomicU64,
     retries: AtomicU64,
+    failed_refreshes: AtomicU64,
     queue_full: AtomicU64,
     bytes_full: AtomicU64,
     after_shutdown: AtomicU64,
@@ -117,6 +118,12 @@ impl Counters {
         self.report_failed(items, items, error);
     }
 
+    /// Sets how often the exporter could not use changed credentials or certificates.
+    pub(crate) fn set_failed_refreshes(&self, count: u64) {
+        // An exporter that panics returns zero.
+        self.failed_refreshes.fetch_max(count, Ordering::Relaxed);
+    }
+
     /// Counts items that never reached the exporter because the shutdown deadline passed.
     pub(crate) fn abandoned(&self, items: u64) {
         self.abandoned.fetch_add(items, Ordering::Relaxed);
@@ -155,6 +162,7 @@ impl Counters {
             rejected: load(&self.rejected),
             failed: self.failed.iter().map(load).sum::<u64>() + load(&self.abandoned),
             retries: load(&self.retries),
+            failed_refreshes: load(&self.failed_refreshes),
             dropped_queue_full: load(&self.queue_full),
             dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),
@@ -262,6 +270,8 @@ pub struct SignalHealth {
     pub failed: u64,
     /// Number of retried exports.
     pub retries: u64,
+    /// Times that changed credentials or certificates could not be used, so that the exporter kept its old ones.
+    pub failed_refreshes: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
     /// Dropped because the queue had no room for their bytes.

@@ -75,6 +75,12 @@ pub trait Exporter<S: Signal>: Send + 'static {
     fn pause(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// Returns how often changed credentials or certificates could not be used, so that the exporter kept its old ones; zero by default.
+    /// Called after each export.
+    fn failed_refreshes(&self) -> u64 {
+        0
+    }
 }
 
 impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
@@ -104,6 +110,10 @@ impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
 
     fn pause(&self) -> Duration {
         (**self).pause()
+    }
+
+    fn failed_refreshes(&self) -> u64 {
+        (**self).failed_refreshes()
     }
 }
 

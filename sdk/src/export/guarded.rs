@@ -43,7 +43,9 @@ impl<S: Signal> Guarded<S> {
         counters.passed_on(items);
         let started = Deadline::after(Duration::ZERO);
         let export = || caught(|| exporter.export(batch, deadline));
-        match counters.operations().measure_export(export, error_type, response) {
+        let result = counters.operations().measure_export(export, error_type, response);
+        counters.set_failed_refreshes(caught(|| Ok(exporter.failed_refreshes())).unwrap_or_default());
+        match result {
             Ok(report) => {
                 counters.delivered(items, started.passed_for(), &report);
                 report.failure().map_or(Ok(()), Err)

@@ -138,8 +138,8 @@ pub enum Secrecy {
 }
 
 impl Secrecy {
-    /// Returns the secrecy of a setting, given the name of its variable or argument. Headers and keys are hidden, and
-    /// endpoints are treated as addresses. The decision is based on parts of the name, so it also covers variables
+    /// Returns the secrecy of a setting, given the name of its variable or argument. Headers, the commands that print
+    /// them, and keys are hidden, and endpoints and proxies are treated as addresses. The decision is based on parts of the name, so it also covers variables
     /// that are added in later versions.
     pub fn of(setting: &str) -> Secrecy {
         let ends_in = |end: &str| {
@@ -153,9 +153,12 @@ impl Secrecy {
         let names_only = setting.starts_with("OTEL_RUST_HTTP_") || setting.starts_with("OTEL_INSTRUMENTATION_HTTP_");
         if names_only {
             Secrecy::Open
-        } else if ["HEADERS", "HEADER", "KEY", "TOKEN", "PASSWORD", "SECRET", "IDENTITY"].into_iter().any(ends_in) {
+        } else if ["HEADERS", "HEADER", "KEY", "TOKEN", "PASSWORD", "SECRET", "IDENTITY", "HEADERS_COMMAND"]
+            .into_iter()
+            .any(ends_in)
+        {
             Secrecy::Hidden
-        } else if ["ENDPOINT", "URL"].into_iter().any(ends_in) {
+        } else if ["ENDPOINT", "URL", "PROXY"].into_iter().any(ends_in) {
             Secrecy::Address
         } else {
             Secrecy::Open
@@ -313,6 +316,9 @@ mod tests {
             ("OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS", Secrecy::Open),
             ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", Secrecy::Hidden),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", Secrecy::Hidden),
+            ("OTEL_RUST_EXPORTER_OTLP_HEADERS_FILE", Secrecy::Open),
+            ("OTEL_RUST_EXPORTER_OTLP_TRACES_HEADERS_COMMAND", Secrecy::Hidden),
+            ("https_proxy", Secrecy::Address),
             ("header", Secrecy::Hidden),
             ("endpoint", Secrecy::Address),
             ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", Secrecy::Address),

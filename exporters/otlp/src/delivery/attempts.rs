@@ -57,11 +57,24 @@ impl Delivery {
         self.wait_for_pause(deadline).map_err(Refusal::Failed)?;
         let mut retry = Retry::new(self.retry);
         let mut last = None;
+        let mut has_renewed = false;
         loop {
             let (error, asked) = match self.transport.send(message.clone(), len, deadline) {
                 Ok(report) => return Ok(report.with_retries(retry.retries())),
                 Err(Failure::TooLarge(error)) => return Err(Refusal::TooLarge(error.with_retries(retry.retries()))),
-                Err(Failure::Final(error)) => return Err(final_refusal(error.with_retries(retry.retries()))),
+                // Once for a request: headers that are new and refused as well are no longer a matter of time.
+                Err(Failure::Final(error)) if !has_renewed && self.transport.renew_credentials(&error, deadline) => {
+                    has_renewed = true;
+                    retry.count_renewal();
+                    last = Some(error);
+                    continue;
+                }
+                Err(Failure::Final(error)) => {
+                    if has_renewed {
+                        self.transport.note_refusal(&error);
+                    }
+                    return Err(final_refusal(error.with_retries(retry.retries())));
+                }
                 Err(Failure::Transient { error, asked }) => (error, asked),
                 Err(Failure::Timeout(error)) => {
                     let error = error.with_retries(retry.retries());
@@ -92,6 +105,11 @@ impl Delivery {
     /// Returns the remaining pause that the receiver requested, or zero if there is none.
     pub(crate) fn pause_left(&self) -> Duration {
         self.pause.and_then(Deadline::remaining).unwrap_or_default()
+    }
+
+    /// Returns the number of times that changed headers or certificates could not be used.
+    pub(crate) fn failed_refreshes(&self) -> u64 {
+        self.transport.failed_refreshes()
     }
 
     /// Closes the connection.

@@ -75,16 +75,23 @@ pub(crate) enum Decision {
 pub(crate) struct Retry {
     config: RetryConfig,
     retries: u32,
+    /// The number of retries with renewed headers, which follow without a wait.
+    renewals: u32,
 }
 
 impl Retry {
     pub(crate) fn new(config: RetryConfig) -> Self {
-        Retry { config, retries: 0 }
+        Retry { config, retries: 0, renewals: 0 }
     }
 
     /// Returns the number of retries so far.
     pub(crate) fn retries(&self) -> u32 {
-        self.retries
+        self.retries.saturating_add(self.renewals)
+    }
+
+    /// Counts a retry with renewed headers, which the policy does not limit.
+    pub(crate) fn count_renewal(&mut self) {
+        self.renewals += 1;
     }
 
     /// Decides what to do after a transient failure. `asked` is the pause requested by the receiver, `remaining` is the rest
@@ -178,7 +185,7 @@ mod tests {
             let config = RetryConfig::default()
                 .with_initial_backoff(Duration::from_millis(initial))
                 .with_max_backoff(Duration::from_millis(longest));
-            let mut retry = Retry { config, retries: failures };
+            let mut retry = Retry { config, retries: failures, renewals: 0 };
             if let Decision::Wait(wait) = retry.after_failure(None, Some(Duration::from_millis(left)), chance) {
                 prop_assert!(wait < Duration::from_millis(left));
                 prop_assert!(wait <= Duration::from_millis(longest) * 12 / 10);

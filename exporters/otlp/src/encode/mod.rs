@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `signal` | the trait |
 //! | `part` | the part of a batch that one request contains |
+//! | `base64` | base64, for bytes in JSON and for credentials |
 //! | `wire`, `json` | numbers, strings and attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, reused until it changes |
 //! | `groups` | the items of each scope |
 //! | `trace`, `metrics`, `logs` | one folder per signal, with `values` for the numbers used by both encodings, `protobuf` and `json` |
 
+pub(crate) mod base64;
 mod groups;
 mod json;
 mod logs;

@@ -2,7 +2,9 @@
 
 use http::HeaderMap;
 
-/// The values of the configured headers and the endpoint's query, which never appear in messages.
+use crate::proxy::Proxy;
+
+/// The values of the configured headers, the endpoint's query and the proxy's credentials, which never appear in messages.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<Vec<u8>>);
 
@@ -12,9 +14,10 @@ const MIN_LENGTH: usize = 4;
 const HIDDEN: &[u8] = "…".as_bytes();
 
 impl Secrets {
-    /// Returns the secrets of requests with these headers and this query.
-    pub(crate) fn new(headers: &HeaderMap, query: Option<&str>) -> Self {
-        let values = || headers.values().map(|value| value.as_bytes());
+    /// Returns the secrets of requests with these headers and this query through this proxy.
+    pub(crate) fn new(headers: &HeaderMap, query: Option<&str>, proxy: Option<&Proxy>) -> Self {
+        let of_proxy = || proxy.into_iter().flat_map(Proxy::secrets);
+        let values = || headers.values().map(|value| value.as_bytes()).chain(of_proxy());
         // Also hide the credentials in `Bearer credentials`.
         let words = values().filter_map(|value| value.rsplit(u8::is_ascii_whitespace).next());
         let parameters = query.unwrap_or_default().split('&');
@@ -57,7 +60,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("Bearer s3cret"));
         headers.insert("x-short", HeaderValue::from_static("a"));
-        let secrets = Secrets::new(&headers, Some("token=t0ken&n=1"));
+        let secrets = Secrets::new(&headers, Some("token=t0ken&n=1"), None);
         let hide = |text: &str| String::from_utf8(secrets.hide(text.as_bytes())).unwrap();
         assert_eq!(
             hide("POST /v1/traces?token=t0ken authorization: Bearer s3cret!"),

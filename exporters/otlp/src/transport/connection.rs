@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::response::Parts;
-use http::{HeaderMap, Request, Response};
-use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 #[cfg(feature = "grpc")]
@@ -23,11 +21,14 @@ use telemark_sdk::time::Deadline;
 
 use super::failure::Failure;
 use super::reactor::{Reactor, Socket};
+use super::received::{Causes, Received, Unread, read};
 use super::resolver::Resolver;
 use super::stream::{Io, Stream};
 use super::tasks::{Spawner, Tasks};
+use super::tunnel::{self, NoTunnel};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::proxy::Proxy;
 use crate::response::Secrets;
 use crate::settings::Protocol;
 use crate::tls::Tls;
@@ -39,6 +40,7 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The connection to one endpoint.
 pub(super) struct Connection {
     endpoint: Endpoint,
+    proxy: Option<Proxy>,
     tls: Option<Tls>,
     http2: bool,
     secrets: Secrets,
@@ -47,19 +49,10 @@ pub(super) struct Connection {
     reactor: Option<Arc<Reactor>>,
     resolver: Resolver,
     open: Option<Open>,
-    /// True once a connection has been established.
+    /// True once a connection to the receiver has been established.
     was_reached: bool,
     /// True if the peer of the latest connection responded with HTTP/1.
     speaks_http1: Arc<AtomicBool>,
-}
-
-/// The response to a request.
-pub(super) struct Received {
-    pub(super) head: Parts,
-    /// The body, or an error if the connection was lost before its end.
-    pub(super) body: hyper::Result<Vec<u8>>,
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only gRPC reads trailers"))]
-    pub(super) trailers: Option<HeaderMap>,
 }
 
 struct Open {
@@ -106,9 +99,10 @@ impl Connection {
     pub(super) fn new(config: &Config) -> Self {
         Connection {
             endpoint: config.endpoint.clone(),
+            proxy: config.proxy.clone(),
             tls: config.tls.clone(),
             http2: config.protocol == Protocol::Grpc,
-            secrets: Secrets::new(&config.headers, config.endpoint.path.query()),
+            secrets: Secrets::new(&config.headers, config.endpoint.path.query(), config.proxy.as_ref()),
             max_response_size: config.max_response_size,
             reactor: None,
             resolver: Resolver::default(),
@@ -120,6 +114,33 @@ impl Connection {
 
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Returns the proxy if requests name the receiver themselves, because there is no tunnel.
+    pub(super) fn forwarding_proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| !self.needs_tunnel())
+    }
+
+    fn needs_tunnel(&self) -> bool {
+        self.tls.is_some() || self.http2
+    }
+
+    /// Returns the receiver and the way to it, for messages.
+    pub(super) fn peer(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("{} through the proxy {proxy}", self.endpoint),
+            None => self.endpoint.to_string(),
+        }
+    }
+
+    /// Returns the number of times that changed certificates could not be used.
+    pub(super) fn failed_refreshes(&self) -> u64 {
+        self.tls.as_ref().map_or(0, Tls::failures)
+    }
+
+    /// Replaces the values that must not appear in messages, after the headers have changed.
+    pub(super) fn set_secrets(&mut self, headers: &HeaderMap) {
+        self.secrets = Secrets::new(headers, self.endpoint.path.query(), self.proxy.as_ref());
     }
 
     /// Returns the values that must not appear in messages about a response.
@@ -166,7 +187,7 @@ impl Connection {
                 self.reactor = None;
                 self.cannot_connect(error)
             }
-            _ => Failure::Timeout(ExportError::timeout(format!("no response from {} in time", self.endpoint))),
+            _ => Failure::Timeout(ExportError::timeout(format!("no response from {} in time", self.peer()))),
         })
     }
 
@@ -259,8 +280,11 @@ impl Connection {
     }
 
     async fn connect(&mut self, reactor: &Arc<Reactor>, deadline: Deadline) -> Result<Open, Failure> {
-        let socket = self.tcp(reactor, deadline).await.map_err(|error| self.cannot_connect(error))?;
-        let io: Box<dyn Io> = match &self.tls {
+        let mut socket = self.tcp(reactor, deadline).await.map_err(|error| self.cannot_connect(error))?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| self.needs_tunnel()) {
+            tunnel::open(&mut socket, proxy, &self.endpoint).await.map_err(|cause| self.no_tunnel(proxy, cause))?;
+        }
+        let io: Box<dyn Io> = match &mut self.tls {
             Some(tls) => Box::new(tls.connect(socket).await.map_err(|error| self.tls_failed(error))?),
             None => Box::new(socket),
         };
@@ -280,9 +304,13 @@ impl Connection {
         Ok(Open { sender: Sender::Http1(sender), tasks, idle_until })
     }
 
-    /// Tries every address of the host, each with an equal share of the remaining time.
+    /// Tries every address of the receiver or of the proxy, each with an equal share of the remaining time.
     async fn tcp(&mut self, reactor: &Arc<Reactor>, deadline: Deadline) -> io::Result<Socket> {
-        let addresses = self.resolver.resolve(&self.endpoint.host, self.endpoint.port, deadline, self.was_reached)?;
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (&self.endpoint.host, self.endpoint.port),
+        };
+        let addresses = self.resolver.resolve(host, port, deadline, self.was_reached)?;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
         for (index, &address) in addresses.iter().enumerate() {
             let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
@@ -297,16 +325,55 @@ impl Connection {
     }
 
     fn cannot_connect(&self, error: io::Error) -> Failure {
-        let message = format!("cannot connect to {}{}", self.endpoint, self.endpoint.absent_hint());
+        let message = match &self.proxy {
+            Some(proxy) => format!("cannot connect to the proxy {proxy}, which leads to {}", self.endpoint),
+            None => format!("cannot connect to {}{}", self.endpoint, self.endpoint.absent_hint()),
+        };
         Failure::transient(ExportError::unavailable(message).with_source(error))
+    }
+
+    /// Returns a transient failure if another attempt may get a tunnel.
+    fn no_tunnel(&self, proxy: &Proxy, cause: NoTunnel) -> Failure {
+        let to = &self.endpoint;
+        match cause {
+            NoTunnel::Lost(error) => {
+                let message = format!("the proxy {proxy} closed the connection that should lead to {to}");
+                Failure::transient(ExportError::unavailable(message).with_source(error))
+            }
+            NoTunnel::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+                Failure::Final(ExportError::unavailable(proxy.refusal_of_credentials(to)))
+            }
+            NoTunnel::Refused(status) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                let message = format!("the proxy {proxy} cannot reach {to}: it answered {status}");
+                Failure::transient(ExportError::unavailable(message))
+            }
+            NoTunnel::Refused(status) => {
+                let message = format!("the proxy {proxy} refuses to lead to {to}: it answered {status}");
+                Failure::Final(ExportError::unavailable(message))
+            }
+            NoTunnel::NotHttp => {
+                let message = format!("the proxy {proxy}, which should lead to {to}, does not speak HTTP/1.1");
+                Failure::Final(ExportError::other(message))
+            }
+            NoTunnel::TooLarge => {
+                let message =
+                    format!("the head of the answer of the proxy {proxy}, which should lead to {to}, is too large");
+                Failure::Final(ExportError::other(message))
+            }
+        }
     }
 
     /// Returns a transient failure if the connection broke, and a final failure if TLS itself failed, because waiting does
     /// not make a certificate valid.
     fn tls_failed(&self, error: io::Error) -> Failure {
-        let refused = Tls::is_refusal(&error);
-        let error = ExportError::unavailable(format!("no TLS connection to {}", self.endpoint)).with_source(error);
+        let refused = self.is_final(&error);
+        let error = ExportError::unavailable(format!("no TLS connection to {}", self.peer())).with_source(error);
         if refused { Failure::Final(error) } else { Failure::transient(error) }
+    }
+
+    /// Returns true if TLS has failed and another attempt would not have other certificates.
+    fn is_final(&self, error: &(dyn Error + 'static)) -> bool {
+        Tls::is_refusal(error) && !self.tls.as_ref().is_some_and(Tls::is_outdated)
     }
 
     /// Returns the failure for a connection that ended without a response, or with a response in another protocol.
@@ -314,17 +381,17 @@ impl Connection {
         let hint = self.endpoint.port_hint(self.http2);
         // Without the `server` feature, hyper distinguishes this parse error from others only by its text.
         if error.is_parse() && error.to_string().contains("too large") {
-            let message = format!("the head of the answer of {} is too large", self.endpoint);
+            let message = format!("the head of the answer of {} is too large", self.peer());
             return Failure::Final(ExportError::too_large(message).with_source(Causes(error.into())));
         }
         if error.is_parse() || self.http2 && self.speaks_http1.load(Ordering::Relaxed) {
             let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
             let hint = hint.unwrap_or_else(|| ": is the port that of another protocol?".to_owned());
-            let message = format!("the response of {} is not {version}{hint}", self.endpoint);
+            let message = format!("the response of {} is not {version}{hint}", self.peer());
             return Failure::Final(ExportError::other(message).with_source(Causes(error.into())));
         }
-        let refused = Tls::is_refusal(&error);
-        let message = format!("the connection to {} was lost{}", self.endpoint, hint.unwrap_or_default());
+        let refused = self.is_final(&error);
+        let message = format!("the connection to {} was lost{}", self.peer(), hint.unwrap_or_default());
         let error = ExportError::unavailable(message).with_source(Causes(error.into()));
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
@@ -341,47 +408,4 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("endpoint", &self.endpoint).field("open", &self.open.is_some()).finish()
     }
-}
-
-/// Displays an error with all its causes, because hyper's outermost error is not very informative.
-#[derive(Debug)]
-struct Causes(Box<dyn Error + Send + Sync>);
-
-impl fmt::Display for Causes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
-impl Error for Causes {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
-
-enum Unread {
-    TooLarge,
-    Broken(hyper::Error),
-}
-
-async fn read(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, Option<HeaderMap>), Unread> {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Unread::TooLarge);
-    }
-    let mut bytes = Vec::new();
-    let mut trailers = None;
-    while let Some(frame) = body.frame().await {
-        match frame.map_err(Unread::Broken)?.into_data() {
-            Ok(data) if bytes.len() + data.len() > limit => return Err(Unread::TooLarge),
-            Ok(data) => bytes.extend_from_slice(&data),
-            Err(frame) => trailers = frame.into_trailers().ok(),
-        }
-    }
-    Ok((bytes, trailers))
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE};
-use http::uri::{Parts, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body_util::Full;
 use telemark_sdk::time::Deadline;
@@ -14,7 +13,7 @@ use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::request::{header, headers};
+use super::request::{Headers, header, uri};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::response::{
@@ -30,7 +29,7 @@ const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 pub(crate) struct Grpc {
     pub(super) connection: Connection,
     uri: Uri,
-    headers: HeaderMap,
+    pub(super) headers: Headers,
     compressed: bool,
     max_response_size: usize,
 }
@@ -38,7 +37,7 @@ pub(crate) struct Grpc {
 impl Grpc {
     pub(super) fn new(config: &Config) -> Self {
         let compressed = config.compression == Compression::Gzip;
-        let mut headers = headers(config);
+        let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
         if compressed {
@@ -50,7 +49,7 @@ impl Grpc {
         Grpc {
             connection: Connection::new(config),
             uri: uri(&config.endpoint),
-            headers,
+            headers: Headers::new(config, headers),
             compressed,
             max_response_size: config.max_response_size,
         }
@@ -68,11 +67,12 @@ impl Grpc {
 
     /// Sends a call. `len` is the message's length before or after compression, whichever is larger.
     pub(super) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
+        let headers = self.headers.current(&mut self.connection, deadline)?.clone();
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = headers;
         if let Some(remaining) = deadline.remaining() {
             request.headers_mut().insert("grpc-timeout", timeout(remaining));
         }
@@ -125,15 +125,6 @@ fn timeout(remaining: Duration) -> HeaderValue {
     let text =
         if millis < 100_000_000 { format!("{millis}m") } else { format!("{}S", remaining.as_secs().min(99_999_999)) };
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("99999999S"))
-}
-
-fn uri(endpoint: &Endpoint) -> Uri {
-    let mut parts = Parts::default();
-    parts.scheme = Some(if endpoint.tls { Scheme::HTTPS } else { Scheme::HTTP });
-    parts.authority = Some(endpoint.authority.clone());
-    parts.path_and_query = Some(endpoint.path.clone());
-    // This fails only if one of the three parts is missing.
-    Uri::from_parts(parts).unwrap_or_default()
 }
 
 #[cfg(test)]

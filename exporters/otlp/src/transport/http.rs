@@ -5,15 +5,15 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use telemark_sdk::time::{Clock, Deadline};
 use telemark_sdk::{ExportError, ExportReport, ResponseStatus, text};
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::request::{header, headers};
+use super::request::{Headers, header, uri};
 use crate::config::{Config, SignalNames};
 use crate::response::{
     ACCEPTED_ENCODING, MediaType, Undecoded, decode, partial_success_of_json, partial_success_of_protobuf, reason,
@@ -25,7 +25,9 @@ use crate::settings::{Compression, Protocol};
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(super) connection: Connection,
-    headers: HeaderMap,
+    pub(super) headers: Headers,
+    /// The path, or the whole URL if a proxy needs it.
+    uri: Uri,
     json: bool,
     /// The setting that the endpoint comes from.
     setting: String,
@@ -36,21 +38,31 @@ pub(crate) struct Http {
 impl Http {
     pub(super) fn new(config: &Config) -> Self {
         let json = config.protocol == Protocol::HttpJson;
-        let mut headers = headers(config);
+        let connection = Connection::new(config);
+        let mut protocol = HeaderMap::new();
         let content_type = if json { "application/json" } else { "application/x-protobuf" };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        protocol.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if config.compression == Compression::Gzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            protocol.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        let uri = match connection.forwarding_proxy() {
+            Some(proxy) => {
+                protocol.extend(proxy.authorization.clone().map(|value| (PROXY_AUTHORIZATION, value)));
+                uri(&config.endpoint)
+            }
+            None => config.endpoint.path.clone().into(),
+        };
+        let mut headers = Headers::new(config, protocol);
         if let Some(accepted) = ACCEPTED_ENCODING {
-            headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(accepted));
+            headers.or_insert(ACCEPT_ENCODING, HeaderValue::from_static(accepted));
         }
         if let Ok(host) = HeaderValue::from_str(config.endpoint.authority.as_str()) {
-            headers.entry(HOST).or_insert(host);
+            headers.or_insert(HOST, host);
         }
         Http {
-            connection: Connection::new(config),
+            connection,
             headers,
+            uri,
             json,
             setting: config.endpoint_setting.to_string(),
             signal: config.signal,
@@ -59,10 +71,11 @@ impl Http {
     }
 
     pub(super) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+        let headers = self.headers.current(&mut self.connection, deadline)?.clone();
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.connection.endpoint().path.clone().into();
-        *request.headers_mut() = self.headers.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
         let response = self.connection.exchange(request, 0, deadline)?;
         let head = response.head;
         let status = ResponseStatus::Http(head.status.as_u16());
@@ -102,7 +115,12 @@ impl Http {
     }
 
     fn failure(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-        let endpoint = self.connection.endpoint();
+        let endpoint = self.connection.peer();
+        if let Some(proxy) =
+            self.connection.forwarding_proxy().filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+        {
+            return Failure::Final(ExportError::unavailable(proxy.refusal_of_credentials(self.connection.endpoint())));
+        }
         if status.is_redirection() {
             let location = header(headers, LOCATION);
             return Failure::Final(ExportError::rejected(format!(

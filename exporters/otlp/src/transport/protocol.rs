@@ -1,10 +1,11 @@
 //! The choice between the two protocols.
 
 use bytes::Bytes;
-use telemark_sdk::ExportReport;
 use telemark_sdk::time::Deadline;
+use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 
 use super::connection::Connection;
@@ -12,6 +13,7 @@ use super::failure::Failure;
 #[cfg(feature = "grpc")]
 use super::grpc::Grpc;
 use super::http::Http;
+use super::request::Headers;
 
 /// One of the two protocols.
 #[derive(Debug)]
@@ -61,6 +63,39 @@ impl Transport {
         }
     }
 
+    /// Reads the headers again if this error says that the receiver refuses them. Returns true if they have changed, so that another
+    /// request may be accepted.
+    pub(crate) fn renew_credentials(&mut self, error: &ExportError, deadline: Deadline) -> bool {
+        is_refusal_of_credentials(error)
+            && self.headers_mut().credentials_mut().is_some_and(|credentials| credentials.renew(deadline))
+    }
+
+    /// Notes the error of a request with renewed headers.
+    pub(crate) fn note_refusal(&mut self, error: &ExportError) {
+        if let Some(credentials) = self.headers_mut().credentials_mut().filter(|_| is_refusal_of_credentials(error)) {
+            credentials.note_refusal();
+        }
+    }
+
+    /// Returns the number of times that changed headers or certificates could not be used.
+    pub(crate) fn failed_refreshes(&self) -> u64 {
+        let headers = match self {
+            Transport::Http(http) => &http.headers,
+            #[cfg(feature = "grpc")]
+            Transport::Grpc(grpc) => &grpc.headers,
+        };
+        let of_headers = headers.credentials().map_or(0, Credentials::failures);
+        of_headers.saturating_add(self.connection().failed_refreshes())
+    }
+
+    fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Transport::Http(http) => &mut http.headers,
+            #[cfg(feature = "grpc")]
+            Transport::Grpc(grpc) => &mut grpc.headers,
+        }
+    }
+
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.connection().endpoint()
     }
@@ -86,4 +121,9 @@ impl Transport {
             Transport::Grpc(grpc) => &grpc.connection,
         }
     }
+}
+
+/// spec: RFC 9110, 15.5.2; gRPC status codes
+fn is_refusal_of_credentials(error: &ExportError) -> bool {
+    matches!(error.response(), Some(ResponseStatus::Http(401) | ResponseStatus::Rpc("UNAUTHENTICATED")))
 }

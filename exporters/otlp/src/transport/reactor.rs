@@ -166,6 +166,26 @@ impl Socket {
         }
     }
 
+    /// Reads the bytes that have arrived without removing them.
+    pub(super) fn poll_peek(&mut self, context: &Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_io(context, |stream| stream.peek(bytes))
+    }
+
+    /// Removes bytes that [`Self::poll_peek`] has read.
+    pub(super) fn consume(&mut self, mut len: usize) -> io::Result<()> {
+        let mut bytes = [0; 1024];
+        while len > 0 {
+            let max = len.min(bytes.len());
+            match self.stream.read(&mut bytes[..max]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => len -= read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Turns a call that would block into a pending one. After the deadline, every call is pending. Otherwise, a receiver that
     /// never stops sending could keep hyper in a single poll forever, because hyper reads as long as bytes arrive.
     fn poll_io<T>(

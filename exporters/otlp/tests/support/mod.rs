@@ -1,9 +1,10 @@
-//! Spans to send, a runner for exporters, and two scripted receivers.
+//! Spans to send, a runner for exporters, scripted receivers, and a scripted proxy.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod grpc;
 pub mod http;
 pub mod limited;
+pub mod proxy;
 pub mod random;
 
 use std::time::Duration;

@@ -107,6 +107,8 @@ fn code_of(variable: &str) -> &'static str {
         "RUST_LOG" => "tracing::fmt::subscriber_with",
         "NO_COLOR" => "ConsoleTraceExporter::with_color, LineLayer::with_color",
         "COLUMNS" => "ConsoleTraceExporter::with_width",
+        "HTTPS_PROXY" | "HTTP_PROXY" | "ALL_PROXY" => "OtlpBuilder::with_proxy",
+        "NO_PROXY" => "OtlpBuilder::without_proxy",
         name if name.starts_with("K8S_") => "with_resource_attribute",
         _ => "",
     }

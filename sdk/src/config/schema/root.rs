@@ -55,6 +55,7 @@ static TELEMARK: Type = Type::new(
             .variable("OTEL_RUST_LOG_FORMAT")
             .code("LineLayer::new"),
         object("tail_sampling", &TAIL_SAMPLING).code("with_tail_sampling"),
+        object("otlp", &OTLP),
         object("viewer", &VIEWER),
         texts("code").elsewhere(),
     ],
@@ -87,6 +88,62 @@ static MAX_QUEUE_BYTES: Type = Type::new(
             .or("67108864")
             .variable("OTEL_RUST_BLRP_MAX_QUEUE_BYTES")
             .code("BatchConfig::with_max_queue_bytes"),
+    ],
+);
+
+/// All OTLP exporters, and those of one signal.
+static OTLP: Type = Type::new(
+    "distribution.telemark.otlp",
+    &[
+        text("headers_file")
+            .variable("OTEL_RUST_EXPORTER_OTLP_HEADERS_FILE")
+            .code("OtlpBuilder::with_headers_from_file"),
+        text("headers_command")
+            .variable("OTEL_RUST_EXPORTER_OTLP_HEADERS_COMMAND")
+            .code("OtlpBuilder::with_headers_from_command"),
+        integer("headers_refresh", 0)
+            .variable("OTEL_RUST_EXPORTER_OTLP_HEADERS_REFRESH")
+            .code("OtlpBuilder::with_headers_refresh"),
+        text("proxy").variable("OTEL_RUST_EXPORTER_OTLP_PROXY").code("OtlpBuilder::with_proxy"),
+        object("traces", &OTLP_TRACES),
+        object("logs", &OTLP_LOGS),
+        object("metrics", &OTLP_METRICS),
+    ],
+);
+
+static OTLP_TRACES: Type = Type::new(
+    "distribution.telemark.otlp.traces",
+    &[
+        text("headers_file")
+            .variable("OTEL_RUST_EXPORTER_OTLP_TRACES_HEADERS_FILE")
+            .code("OtlpBuilder::with_headers_from_file"),
+        text("headers_command")
+            .variable("OTEL_RUST_EXPORTER_OTLP_TRACES_HEADERS_COMMAND")
+            .code("OtlpBuilder::with_headers_from_command"),
+    ],
+);
+
+static OTLP_LOGS: Type = Type::new(
+    "distribution.telemark.otlp.logs",
+    &[
+        text("headers_file")
+            .variable("OTEL_RUST_EXPORTER_OTLP_LOGS_HEADERS_FILE")
+            .code("OtlpBuilder::with_headers_from_file"),
+        text("headers_command")
+            .variable("OTEL_RUST_EXPORTER_OTLP_LOGS_HEADERS_COMMAND")
+            .code("OtlpBuilder::with_headers_from_command"),
+    ],
+);
+
+static OTLP_METRICS: Type = Type::new(
+    "distribution.telemark.otlp.metrics",
+    &[
+        text("headers_file")
+            .variable("OTEL_RUST_EXPORTER_OTLP_METRICS_HEADERS_FILE")
+            .code("OtlpBuilder::with_headers_from_file"),
+        text("headers_command")
+            .variable("OTEL_RUST_EXPORTER_OTLP_METRICS_HEADERS_COMMAND")
+            .code("OtlpBuilder::with_headers_from_command"),
     ],
 );
 

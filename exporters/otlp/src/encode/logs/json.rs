@@ -4,8 +4,8 @@ use opentelemetry::logs::AnyValue;
 use opentelemetry::{Key, SpanId};
 use telemark_sdk::logs::{Scope, SdkLogRecord};
 
-use super::base64;
 use super::scopes::Scopes;
+use crate::encode::base64;
 use crate::encode::groups::{Groups, Place};
 use crate::encode::json::{
     array, array_field, bool_value, element, f64_value, hex_field, i64_value, key, schema_url_len, scope_field, string,

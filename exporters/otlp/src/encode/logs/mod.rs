@@ -2,7 +2,6 @@
 //!
 //! spec: opentelemetry-proto opentelemetry/proto/logs/v1/logs.proto
 
-mod base64;
 mod json;
 mod protobuf;
 mod scopes;
