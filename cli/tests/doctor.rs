@@ -584,3 +584,95 @@ fn findings_as_json() {
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(status == 0 && json["ok"] == true && json["problems"] == serde_json::json!([]), "{text}");
 }
+
+/// Compares the problems of a receiver behind a proxy at this address with `expected`.
+#[track_caller]
+fn check_proxy(script: Script, protocol: &str, expected: &str) {
+    let proxy = http(script, "");
+    check_way(&proxy.to_string(), protocol, expected);
+}
+
+#[track_caller]
+fn check_way(proxy: &str, protocol: &str, expected: &str) {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("ALL_PROXY", &format!("http://user:s3cret@{proxy}")),
+    ];
+    let (status, text) = doctor(&variables);
+    let text = text.replace(proxy, "PROXY");
+    assert!(text.ends_with(&format!("{expected}\n")), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    assert_eq!(status, 1, "{text}");
+}
+
+#[test]
+fn proxies() {
+    const DIRECT: &str =
+        "To reach collector.invalid without it, add the host to NO_PROXY or set OTEL_RUST_EXPORTER_OTLP_PROXY to none.";
+    const CREDENTIALS: &str = "Write the credentials into the URL of the proxy, as in http://user:password@proxy:3128, with % escapes for \
+         special characters. Only the scheme Basic is supported.";
+    let refused = Script::status("407 Proxy Authentication Required");
+    for protocol in ["http/protobuf", "grpc"] {
+        check_proxy(
+            refused.clone(),
+            protocol,
+            &format!("it answered 407 Proxy Authentication Required\n   {CREDENTIALS}"),
+        );
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        check_way(
+            &nobody.to_string(),
+            protocol,
+            &format!("Nothing listens at the address of the proxy. Check the variable in brackets. {DIRECT}"),
+        );
+    }
+    check_proxy(
+        Script::status("403 Forbidden"),
+        "grpc",
+        &format!(
+            "it answered 403 Forbidden\n   The proxy does not lead to the receiver. Its log and its rules say why. {DIRECT}"
+        ),
+    );
+}
+
+#[test]
+fn headers_that_cannot_be_read() {
+    let address = http(Script::status("200 OK"), "");
+    let endpoint = format!("http://{address}");
+    let check = |variable: &str, value: &str, expected: &str| {
+        let (status, text) = doctor(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), (variable, value)]);
+        assert!(text.contains(&format!("\n   {expected}\n")), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+        assert_eq!(status, 1, "{text}");
+    };
+    check(
+        "OTEL_RUST_EXPORTER_OTLP_HEADERS_FILE",
+        "/no/such/file",
+        "Check the path in OTEL_RUST_EXPORTER_OTLP_HEADERS_FILE, that this user may read the file, and that its lines are `name: value` or \
+         that it has a token alone.",
+    );
+    check(
+        "OTEL_RUST_EXPORTER_OTLP_TRACES_HEADERS_COMMAND",
+        "/no/such/program s3cret",
+        "Run the command in OTEL_RUST_EXPORTER_OTLP_TRACES_HEADERS_COMMAND by hand, as the same user: it must print lines such as \
+         `name: value` or a token alone, and end within the exporter's timeout.",
+    );
+}
+
+#[test]
+fn a_token_in_a_file_that_is_refused() {
+    let token = Temporary::new("token", "s3cret");
+    let config = Temporary::new(
+        "token.yaml",
+        &format!(
+            "file_format: '1.2'\ntracer_provider:\n  processors:\n    - batch:\n        exporter:\n          otlp_http: {{endpoint: \
+             'http://{}/v1/traces'}}\ndistribution:\n  telemark:\n    otlp:\n      traces: {{headers_file: '{}'}}\n",
+            http(Script::status("401 Unauthorized"), ""),
+            token.path()
+        ),
+    );
+    let (_, text) = run(&["doctor", "--lock-file", LOCK], &[("OTEL_CONFIG_FILE", config.path())]);
+    let expected = "The receiver refuses the credentials from `distribution.telemark.otlp.traces.headers_file`, also after they were read \
+         again. Check that they are complete, have not expired and may write this signal.";
+    assert!(text.contains(expected) && !text.contains("s3cret"), "{text}");
+}

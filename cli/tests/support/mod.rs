@@ -140,7 +140,7 @@ fn serve(stream: impl Read + Write, script: &Script, date: &str) {
             let _ = reader.read_to_end(&mut Vec::new());
             return;
         };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
         let mut body = vec![0; length.parse().unwrap()];
         if reader.read_exact(&mut body).is_err() || reader.get_mut().write_all(bytes).is_err() {
             return;
