@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Decision, Sampler, SamplingRequest, SamplingResult};
+use super::{ComposableSampler, Decision, Sampler, SamplingIntent, SamplingRequest, SamplingResult, Threshold};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
@@ -26,6 +26,16 @@ impl Sampler for AlwaysOn {
     }
 }
 
+impl ComposableSampler for AlwaysOn {
+    fn intent<'a>(&'a self, _: &'a SamplingRequest<'_>) -> SamplingIntent<'a> {
+        SamplingIntent::reliable(Threshold::ALWAYS)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Borrowed("ComposableAlwaysOnSampler")
+    }
+}
+
 /// Drops every span.
 ///
 /// spec: trace/sdk.md#alwaysoff
@@ -39,6 +49,20 @@ impl Sampler for AlwaysOff {
 
     fn description(&self) -> Cow<'static, str> {
         Cow::Borrowed("AlwaysOffSampler")
+    }
+
+    fn drops_below_unsampled_parents(&self) -> bool {
+        true
+    }
+}
+
+impl ComposableSampler for AlwaysOff {
+    fn intent<'a>(&'a self, _: &'a SamplingRequest<'_>) -> SamplingIntent<'a> {
+        SamplingIntent::DROP
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Borrowed("ComposableAlwaysOffSampler")
     }
 
     fn drops_below_unsampled_parents(&self) -> bool {
@@ -70,6 +94,14 @@ impl Sampler for AlwaysRecord {
 
     fn description(&self) -> Cow<'static, str> {
         Cow::Owned(format!("AlwaysRecord{{{}}}", self.0.description()))
+    }
+
+    fn samples_below_sampled_parents(&self) -> bool {
+        self.0.samples_below_sampled_parents()
+    }
+
+    fn wants_attributes(&self) -> bool {
+        self.0.wants_attributes()
     }
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
@@ -118,8 +150,8 @@ mod tests {
 
     #[test]
     fn only_a_sampler_that_always_drops_may_be_left_out_below_unsampled_parents() {
-        assert!(AlwaysOff.drops_below_unsampled_parents());
-        assert!(!AlwaysOn.drops_below_unsampled_parents());
+        assert!(Sampler::drops_below_unsampled_parents(&AlwaysOff));
+        assert!(!Sampler::drops_below_unsampled_parents(&AlwaysOn));
         assert!(!AlwaysRecord::new(AlwaysOff).drops_below_unsampled_parents());
         let boxed: Box<dyn Sampler> = Box::new(AlwaysOff);
         assert!(boxed.drops_below_unsampled_parents());

@@ -24,7 +24,7 @@ pub fn threshold(state: &TraceState) -> Option<Threshold> {
 }
 
 /// Returns the explicit random value `rv`, or `None` if there is no valid one.
-fn randomness(state: &TraceState) -> Option<Randomness> {
+pub(super) fn randomness(state: &TraceState) -> Option<Randomness> {
     Randomness::from_hex(value(state.get(KEY)?, "rv")?)
 }
 
@@ -59,6 +59,14 @@ pub fn with_threshold(state: &TraceState, threshold: Option<Threshold>) -> Cow<'
     let result = if changed.is_empty() { state.delete(KEY) } else { state.insert(KEY, changed) };
     // The key and the value are valid, because nothing but a threshold has been added.
     result.map_or(Cow::Borrowed(state), Cow::Owned)
+}
+
+/// Returns the trace state unless it is the one it was made from.
+pub(super) fn if_changed(state: Cow<'_, TraceState>) -> Option<TraceState> {
+    match state {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(state) => Some(state),
+    }
 }
 
 /// Returns the entry with this threshold first, or `None` if it is too long, which it never is without a threshold.

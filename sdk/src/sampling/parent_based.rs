@@ -73,6 +73,16 @@ impl ParentBased {
         self.local_parent_not_sampled = branch(sampler);
         self
     }
+
+    fn branches(&self) -> [&Branch; 5] {
+        [
+            &self.root,
+            &self.remote_parent_sampled,
+            &self.remote_parent_not_sampled,
+            &self.local_parent_sampled,
+            &self.local_parent_not_sampled,
+        ]
+    }
 }
 
 impl Default for ParentBased {
@@ -111,15 +121,8 @@ impl Sampler for ParentBased {
 
     /// Shuts down every branch, even if one fails, and returns the first error.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        let branches = [
-            &self.root,
-            &self.remote_parent_sampled,
-            &self.remote_parent_not_sampled,
-            &self.local_parent_sampled,
-            &self.local_parent_not_sampled,
-        ];
         let mut result = Ok(());
-        for branch in branches {
+        for branch in self.branches() {
             result = result.and(shut_down(&***branch, deadline));
         }
         result
@@ -133,6 +136,10 @@ impl Sampler for ParentBased {
 
     fn samples_below_sampled_parents(&self) -> bool {
         self.local_parent_sampled.samples_below_sampled_parents()
+    }
+
+    fn wants_attributes(&self) -> bool {
+        self.branches().iter().any(|branch| branch.wants_attributes())
     }
 }
 

@@ -41,6 +41,13 @@ pub trait Sampler: Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Returns true if the sampler looks at the attributes of spans. The fields of `#[traced]` that cost nothing to evaluate, which are
+    /// literals and arguments of a plain type, are then evaluated before the sampler is asked. Otherwise, no field is evaluated for a
+    /// span that is dropped.
+    fn wants_attributes(&self) -> bool {
+        false
+    }
+
     /// Returns true if the sampler samples every span whose parent is local and sampled, adds no attributes and keeps
     /// the parent's trace state. The SDK may then skip the call.
     fn samples_below_sampled_parents(&self) -> bool {
@@ -67,6 +74,10 @@ impl Sampler for Box<dyn Sampler> {
 
     fn samples_below_sampled_parents(&self) -> bool {
         (**self).samples_below_sampled_parents()
+    }
+
+    fn wants_attributes(&self) -> bool {
+        (**self).wants_attributes()
     }
 }
 

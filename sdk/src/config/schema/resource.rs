@@ -19,7 +19,7 @@ pub(super) static RESOURCE: Type = Type::new(
 pub(crate) const ATTRIBUTE_TYPES: &[&str] =
     &["string", "bool", "int", "double", "string_array", "bool_array", "int_array", "double_array"];
 
-static ATTRIBUTE: Type = Type::new(
+pub(super) static ATTRIBUTE: Type = Type::new(
     "AttributeNameValue",
     &[
         text("name").required(),

@@ -1,6 +1,7 @@
 //! The types of `tracer_provider`, and those of tail sampling.
 
 use super::common::{COUNT, DEPTH, EXPORTERS, LENGTH};
+use super::resource::ATTRIBUTE;
 use super::types::{EMPTY, Kind, Point, Property, Type, boolean, integer, list, object, text, texts};
 
 pub(super) static TRACER_PROVIDER: Type = Type::new(
@@ -79,19 +80,18 @@ static SPAN_LIMITS: Type = Type::new(
 
 static ID_GENERATOR: Type = Type::new("IdGenerator", &[object("random", &EMPTY)]).at(Point::Fixed);
 
-const NOT_YET: &str = "this version has no samplers that compose";
-
 static SAMPLER: Type = Type::new(
     "Sampler",
     &[
+        object("adaptive", &ADAPTIVE),
         object("always_off", &EMPTY),
         object("always_on", &EMPTY),
         object("always_record", &ALWAYS_RECORD),
-        object("composite/development", &COMPOSABLE_SAMPLER).refused(NOT_YET),
+        object("composite/development", &COMPOSABLE_SAMPLER).code("Composite::new"),
         object("jaeger_remote/development", &JAEGER_REMOTE).refused("no sampler asks a Jaeger agent"),
         object("parent_based", &PARENT_BASED),
-        object("probability/development", &RATIO_PROBABILITY)
-            .refused("this version has no consistent probability sampler; use trace_id_ratio_based"),
+        object("probability/development", &RATIO_PROBABILITY),
+        object("rate_limiting", &RATE_LIMITING),
         object("trace_id_ratio_based", &RATIO_TRACE_ID),
     ],
 )
@@ -122,33 +122,58 @@ static PARENT_BASED: Type = Type::new(
 const RATIO: Property = Property::new("ratio", Kind::Number(0.0, 1.0)).or("1.0");
 static RATIO_TRACE_ID: Type =
     Type::new("TraceIdRatioBasedSampler", &[RATIO.counterpart("OTEL_TRACES_SAMPLER_ARG").code("TraceIdRatio::new")]);
-static RATIO_PROBABILITY: Type = Type::new("ExperimentalProbabilitySampler", &[RATIO]);
+static RATIO_PROBABILITY: Type = Type::new("ExperimentalProbabilitySampler", &[RATIO.code("Probability::new")]);
 
+const TRACES_PER_SECOND: Property = Property::new("traces_per_second", Kind::Number(0.0, f64::MAX)).required();
+static RATE_LIMITING: Type = Type::new("RateLimiting", &[TRACES_PER_SECOND.code("RateLimiting::new")]);
+static ADAPTIVE: Type = Type::new("Adaptive", &[TRACES_PER_SECOND.code("Adaptive::new")]);
+
+/// `adaptive`, `annotating` and `rate_limiting` are not part of the standard schema.
 static COMPOSABLE_SAMPLER: Type = Type::new(
     "ExperimentalComposableSampler",
     &[
+        object("adaptive", &ADAPTIVE),
         object("always_off", &EMPTY),
         object("always_on", &EMPTY),
+        object("annotating", &ANNOTATING),
         object("parent_threshold", &PARENT_THRESHOLD),
         object("probability", &COMPOSABLE_PROBABILITY),
+        object("rate_limiting", &RATE_LIMITING),
         object("rule_based", &RULE_BASED),
     ],
 )
 .at(Point::Fixed);
 
-static PARENT_THRESHOLD: Type =
-    Type::new("ExperimentalComposableParentThresholdSampler", &[object("root", &COMPOSABLE_SAMPLER).required()]);
-static COMPOSABLE_PROBABILITY: Type = Type::new("ExperimentalComposableProbabilitySampler", &[RATIO]);
-static RULE_BASED: Type = Type::new("ExperimentalComposableRuleBasedSampler", &[list("rules", &Kind::Object(&RULE))]);
+static ANNOTATING: Type = Type::new(
+    "Annotating",
+    &[
+        list("attributes", &Kind::Object(&ATTRIBUTE)).required().code("Annotating::new"),
+        object("sampler", &COMPOSABLE_SAMPLER).required().code("Annotating::new"),
+    ],
+);
+
+static PARENT_THRESHOLD: Type = Type::new(
+    "ExperimentalComposableParentThresholdSampler",
+    &[object("root", &COMPOSABLE_SAMPLER).required().code("ParentThreshold::new")],
+);
+static COMPOSABLE_PROBABILITY: Type =
+    Type::new("ExperimentalComposableProbabilitySampler", &[RATIO.code("Probability::new")]);
+static RULE_BASED: Type = Type::new(
+    "ExperimentalComposableRuleBasedSampler",
+    &[list("rules", &Kind::Object(&RULE)).code("RuleBased::with_rule")],
+);
 
 static RULE: Type = Type::new(
     "ExperimentalComposableRuleBasedSamplerRule",
     &[
-        object("attribute_values", &RULE_VALUES),
-        object("attribute_patterns", &RULE_PATTERNS),
-        list("span_kinds", &Kind::OneOf(&["internal", "server", "client", "producer", "consumer"])),
-        list("parent", &Kind::OneOf(&["none", "remote", "local"])),
-        object("sampler", &COMPOSABLE_SAMPLER).required(),
+        object("attribute_values", &RULE_VALUES).code("Rule::with_attribute_values"),
+        object("attribute_patterns", &RULE_PATTERNS).code("Rule::with_attribute_patterns"),
+        list("span_kinds", &Kind::OneOf(&["internal", "server", "client", "producer", "consumer"]))
+            .code("Rule::with_kinds"),
+        list("parent", &Kind::OneOf(&["none", "remote", "local"])).code("Rule::with_parents"),
+        // Not part of the standard schema.
+        texts("span_names").code("Rule::with_span_names"),
+        object("sampler", &COMPOSABLE_SAMPLER).required().code("Rule::new"),
     ],
 );
 static RULE_VALUES: Type = Type::new(

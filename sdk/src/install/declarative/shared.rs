@@ -147,7 +147,7 @@ pub(super) fn has_detector(tree: &Tree, name: &str) -> bool {
 }
 
 /// Returns an attribute with a value of its declared type. A value of null is no attribute.
-fn attribute(settings: Settings<'_>) -> Option<KeyValue> {
+pub(super) fn attribute(settings: Settings<'_>) -> Option<KeyValue> {
     let (name, value) = (settings.text("name")?, settings.get("value")?);
     if value.item().is_null() {
         return None;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use opentelemetry::trace::{SpanKind, Tracer};
+use opentelemetry::trace::{SpanKind, TraceId, Tracer};
+use opentelemetry::{Context, KeyValue};
 use proptest::prelude::*;
 
 use super::super::model::Model;
@@ -16,7 +17,7 @@ use crate::config::{Data, Env, Item, Settings, Tree, VARIABLES, schema};
 use crate::error::ConfigError;
 use crate::metrics::{PullReader, View};
 use crate::runtime::Runtime;
-use crate::sampling::{AlwaysOff, Sampler};
+use crate::sampling::{AlwaysOff, Sampler, SamplingRequest};
 use crate::signal::{Logs, Metrics, Traces};
 use crate::testing::InMemoryExporter;
 use crate::trace::SpanProcessor;
@@ -239,6 +240,88 @@ fn samplers() {
         )
     );
     assert!(with("always_record:\n      root:\n        always_off:").contains("AlwaysOff"));
+    assert_eq!(with("probability/development:"), "\"ProbabilitySampler{1.000000}\"");
+    assert_eq!(with("probability/development:\n      ratio: 0.25"), "\"ProbabilitySampler{0.250000}\"");
+    assert_eq!(
+        with("rate_limiting:\n      traces_per_second: 100"),
+        "\"CompositeSampler{ComposableParentThresholdSampler{RateLimiting{100/s}}}\""
+    );
+    assert_eq!(
+        with("adaptive:\n      traces_per_second: 2.5"),
+        "\"CompositeSampler{ComposableParentThresholdSampler{Adaptive{2.5/s per name}}}\""
+    );
+}
+
+/// Every name of a composite sampler has its effect.
+#[test]
+fn composite_samplers() {
+    let file = format!(
+        "{BATCH}  sampler:
+    composite/development:
+      rule_based:
+        rules:
+          - span_names: [\"GET /health*\"]
+            parent: [none, remote]
+            sampler:
+              always_off:
+          - attribute_values:
+              key: tenant
+              values: [\"17\"]
+            attribute_patterns:
+              key: url.path
+              included: [\"/a*\"]
+              excluded: [\"*.css\"]
+            span_kinds: [server, consumer]
+            sampler:
+              annotating:
+                attributes:
+                  - name: rule
+                    value: tenants
+                  - name: n
+                    value: 3
+                    type: int
+                sampler:
+                  always_on:
+          - parent: [local]
+            sampler:
+              parent_threshold:
+                root:
+                  probability:
+                    ratio: 0.5
+          - attribute_patterns:
+              key: limited
+            sampler:
+              rate_limiting:
+                traces_per_second: 5
+          - sampler:
+              adaptive:
+                traces_per_second: 7
+"
+    );
+    let TelemetryBuilder { env, mut model, .. } = builder(&[]);
+    model.complete_from_file(&tree(&file), &env, &COMPONENTS, true).unwrap();
+    let sampler = model.signals.traces.sampler.unwrap();
+    assert_eq!(
+        sampler.description(),
+        "CompositeSampler{ComposableRuleBasedSampler{span_names&parent:ComposableAlwaysOffSampler,\
+         span_kinds&tenant&url.path:ComposableAnnotatingSampler{ComposableAlwaysOnSampler,attributes:[rule=tenants,n=3]},\
+         parent:ComposableParentThresholdSampler{ComposableProbabilitySampler{0.500000}},limited:RateLimiting{5/s},\
+         *:Adaptive{7/s per name}}}"
+    );
+    let context = Context::new();
+    let check = |name: &str, kind: SpanKind, path: &'static str, expected: &str| {
+        let attributes = [KeyValue::new("tenant", 17), KeyValue::new("url.path", path)];
+        let request = SamplingRequest::new(&context, TraceId::from(1), name, &kind).with_attributes(&attributes);
+        let result = sampler.sample(&request);
+        let added: Vec<_> = result.attributes.iter().map(|a| format!(" {}={}", a.key, a.value)).collect();
+        assert_eq!(format!("{:?}{}", result.decision, added.concat()), expected, "{name} {kind:?} {path}");
+    };
+    check("GET /healthz", SpanKind::Server, "/a", "Drop");
+    check("GET /a", SpanKind::Server, "/a", "RecordAndSample rule=tenants n=3");
+    check("GET /a", SpanKind::Consumer, "/a", "RecordAndSample rule=tenants n=3");
+    check("GET /a", SpanKind::Client, "/a", "RecordAndSample");
+    check("GET /a", SpanKind::Server, "/a.css", "RecordAndSample");
+    assert!(sampler.wants_attributes() && !sampler.drops_below_unsampled_parents());
 }
 
 #[test]
@@ -677,8 +760,8 @@ fn components_of_the_program_are_selected_by_name_and_their_settings_are_checked
                 "tracer_provider.processors[0].quiet is no known SpanProcessor: expected one of batch, simple and none",
                 "tracer_provider.processors[1].simple.exporter.mine is no known SpanExporter: expected one of otlp_http, otlp_grpc, \
                  otlp_file/development and console",
-                "tracer_provider.sampler.mine is no known Sampler: expected one of always_off, always_on, always_record, parent_based and \
-                 trace_id_ratio_based",
+                "tracer_provider.sampler.mine is no known Sampler: expected one of adaptive, always_off, always_on, always_record, \
+                 composite/development, parent_based, probability/development, rate_limiting and trace_id_ratio_based",
             ])
             .collect::<Vec<_>>(),
     );
