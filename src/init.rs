@@ -40,7 +40,7 @@ pub fn init() -> Result<Guard, ConfigError> {
 /// let _telemetry = telemark::builder()
 ///     .with_service_name("shop")
 ///     .with_resource_attribute("deployment.environment.name", "dev")
-///     .with_sampler(telemark::trace::TraceIdRatio::new(0.1))
+///     .with_sampler(telemark::sampling::TraceIdRatio::new(0.1))
 ///     .init()?;
 /// # Ok::<(), telemark::ConfigError>(())
 /// ```

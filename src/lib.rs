@@ -270,7 +270,7 @@ pub mod export {
     pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
 }
 
-/// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
+/// Tracing configured in code: limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 ///
 /// A [`Stage`](trace::Stage) sees each finished span once, before all exporters, on a thread of its own. It edits the span, drops it, or
 /// holds it until a later verdict:
@@ -322,16 +322,15 @@ pub mod trace {
     pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
-    pub use telemark_sdk::sampling::{
-        AlwaysOff, AlwaysOn, AlwaysRecord, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult,
-        TraceIdRatio,
-    };
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
         Attention, Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData,
         SpanEvent, SpanProcessor, SpanRecord, SpanView, TracerConfig, TracerProviderBuilder,
     };
 }
+
+#[doc(inline)]
+pub use telemark_sdk::sampling;
 
 /// Tail sampling in the process: which traces are exported once they have ended.
 ///

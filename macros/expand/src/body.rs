@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Block, Expr, Ident, Item, Path, Result, Signature, Stmt, Type, parse_quote};
 
 use crate::check;
+use crate::fields::Field;
 use crate::options::Options;
 use crate::shape::{Lazy, Shape, Work, async_block};
 
@@ -269,15 +270,28 @@ impl Expansion<'_> {
         quote!(|| { #site #setup })
     }
 
-    /// Returns the closure that builds the attributes.
+    /// Returns the fields, as closures that build the attributes: one for those that a sampler can look at, and one for all.
     fn attributes(&self) -> TokenStream {
+        let private = &self.private;
         let fields = self.options.fields.as_deref().unwrap_or_default();
         if fields.is_empty() {
-            return quote!(|_| {});
+            return quote!(#private::late(|_| {}));
         }
         let attributes = hidden("attributes");
-        let pushes = fields.iter().map(|field| field.expand(&self.private, &attributes, self.signature));
-        quote!(|#attributes| { #(#pushes)* })
+        let closure = |fields: &mut dyn Iterator<Item = &Field>| {
+            let pushes = fields.map(|field| field.expand(private, &attributes, self.signature));
+            quote!(|#attributes| { #(#pushes)* })
+        };
+        let is_ready = |field: &&Field| field.is_ready(self.signature);
+        let all = closure(&mut fields.iter());
+        match fields.iter().filter(is_ready).count() {
+            0 => quote!(#private::late(#all)),
+            ready if ready == fields.len() => quote!(#private::ready(#all)),
+            _ => {
+                let ready = closure(&mut fields.iter().filter(is_ready));
+                quote!(#private::mixed(#ready, #all))
+            }
+        }
     }
 
     /// Returns a call whose compile errors point to the function's return type, where the mismatch is.

@@ -5,7 +5,10 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, FnArg, Ident, Lit, LitStr, Pat, Path, Result, Signature, Token, Type, TypeReference};
+use syn::{
+    Error, Expr, ExprLit, ExprUnary, FnArg, Ident, Lit, LitStr, Pat, Path, Result, Signature, Token, Type,
+    TypeReference, UnOp,
+};
 
 use crate::parse::expression;
 
@@ -62,6 +65,19 @@ impl Field {
         quote_spanned!(at=> #private::#push(#attributes, #key, &(#value));)
     }
 
+    /// Returns true if the value is at hand before the function runs, so that a sampler can look at it: a literal, or an argument of a plain
+    /// type, which is copied. The value may be evaluated twice.
+    pub(crate) fn is_ready(&self, signature: &Signature) -> bool {
+        if !matches!(self.format, Format::Typed) {
+            return false;
+        }
+        match &self.value {
+            Value::Expr(Expr::Lit(_)) => true,
+            Value::Expr(Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. })) => matches!(**expr, Expr::Lit(_)),
+            _ => self.argument_type(signature).is_some_and(is_plain),
+        }
+    }
+
     /// Returns true for a string literal, which needs no copy.
     fn is_literal(&self) -> bool {
         matches!(&self.value, Value::Expr(Expr::Lit(ExprLit { lit: Lit::Str(_), .. })))
@@ -69,23 +85,44 @@ impl Field {
 
     /// Returns true for an argument of type `&'static str`, which does not need a copy either.
     fn is_static(&self, signature: &Signature) -> bool {
+        self.argument_type(signature).is_some_and(is_static_str)
+    }
+
+    /// Returns the type of the argument that is the value, unless the argument is a pattern or can change.
+    fn argument_type<'a>(&self, signature: &'a Signature) -> Option<&'a Type> {
         let name = match &self.value {
             Value::Argument(argument) => argument,
-            Value::Expr(Expr::Path(path)) => match path.path.get_ident() {
-                Some(name) if path.attrs.is_empty() => name,
-                _ => return false,
-            },
-            Value::Expr(_) => return false,
+            Value::Expr(Expr::Path(path)) if path.attrs.is_empty() => path.path.get_ident()?,
+            Value::Expr(_) => return None,
         };
-        signature.inputs.iter().any(|input| match input {
-            FnArg::Typed(argument) => is_binding_of(&argument.pat, name) && is_static_str(&argument.ty),
-            FnArg::Receiver(_) => false,
+        signature.inputs.iter().find_map(|input| match input {
+            FnArg::Typed(argument) if is_binding_of(&argument.pat, name) => Some(&*argument.ty),
+            _ => None,
         })
     }
 }
 
 fn is_binding_of(pattern: &Pat, name: &Ident) -> bool {
-    matches!(pattern, Pat::Ident(binding) if binding.ident == *name && binding.by_ref.is_none())
+    matches!(pattern, Pat::Ident(binding)
+        if binding.ident == *name && binding.by_ref.is_none() && binding.mutability.is_none())
+}
+
+/// Returns true for numbers, `bool`, and references to them or to text.
+fn is_plain(ty: &Type) -> bool {
+    const PLAIN: &[&str] = &[
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
+        "usize",
+    ];
+    let is_one_of = |ty: &Type, names: &[&str]| match ty {
+        Type::Path(path) => names.iter().any(|name| path.path.is_ident(name)),
+        _ => false,
+    };
+    match ty {
+        Type::Reference(TypeReference { mutability: None, elem, .. }) => {
+            is_one_of(elem, PLAIN) || is_one_of(elem, &["str", "String"])
+        }
+        ty => is_one_of(ty, PLAIN),
+    }
 }
 
 fn is_static_str(ty: &Type) -> bool {

@@ -11,6 +11,7 @@ pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
 pub use super::spans::call_duration::{CallDuration, Timer, Timing};
 pub use super::spans::entered::Entered;
+pub use super::spans::fields::{Late, Mixed, Ready};
 pub use super::spans::future::Traced;
 pub use super::spans::open::{OpenSpan, StartedSpan};
 pub use super::spans::outcome::{Described, Fallible, is_failure};
@@ -19,7 +20,7 @@ pub use super::spans::sequence::{traced_iterator, traced_stream};
 pub use super::spans::start::Setup;
 pub use super::spans::stopwatch::JudgedTiming;
 pub use crate::span_filter::{Level, SpanSwitch};
-pub use crate::trace::CallSite;
+pub use crate::trace::{CallSite, Fields};
 pub use crate::value::ToValue;
 
 use super::shield;
@@ -47,66 +48,60 @@ pub const fn name(name: &'static str) -> &'static str {
 
 /// Starts a span unless the filter rejects it.
 #[inline]
-pub fn start(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Attributes),
-) -> StartedSpan {
-    start::start(Some(switch), setup, attributes)
+pub fn start(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> StartedSpan {
+    start::start(Some(switch), setup, fields)
 }
 
 /// Starts a span in the current context unless the filter rejects it.
 #[inline]
-pub fn start_here(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Attributes),
-) -> StartedSpan {
-    start::start_here(Some(switch), setup, attributes)
+pub fn start_here(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> StartedSpan {
+    start::start_here(Some(switch), setup, fields)
 }
 
 /// Starts a span like [`start`] and makes it current.
 #[inline]
-pub fn enter(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Attributes),
-) -> Entered {
-    Entered::new(start(switch, setup, attributes))
+pub fn enter(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
+    Entered::new(start(switch, setup, fields))
 }
 
 /// Starts a span like [`start_here`] and makes it current.
 #[inline]
-pub fn enter_here(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Attributes),
-) -> Entered {
-    start::enter_here(switch, setup, attributes)
+pub fn enter_here(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
+    start::enter_here(switch, setup, fields)
+}
+
+/// Returns fields that are evaluated only if the span is recorded.
+#[inline]
+pub fn late<L: FnOnce(&mut Attributes)>(late: L) -> Late<L> {
+    Late::new(late)
+}
+
+/// Returns fields whose values are at hand, so that a sampler can look at them.
+#[inline]
+pub fn ready<R: Fn(&mut Attributes)>(ready: R) -> Ready<R> {
+    Ready::new(ready)
+}
+
+/// Returns fields of which `ready` adds those whose values are at hand, and `all` all of them.
+#[inline]
+pub fn mixed<R: Fn(&mut Attributes), L: FnOnce(&mut Attributes)>(ready: R, all: L) -> Mixed<R, L> {
+    Mixed::new(ready, all)
 }
 
 /// Starts a span below the current span, unless the filter rejects it. Without a current span, starts none.
 #[inline]
-pub fn start_below(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Attributes),
-) -> StartedSpan {
+pub fn start_below(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> StartedSpan {
     // The filter and the tracer come first, each of which costs one relaxed load.
     if !switch.is_on() || !active::is_installed() || !is_in_span() {
         return StartedSpan(State::Off);
     }
-    start::start_here(Some(switch), setup, attributes)
+    start::start_here(Some(switch), setup, fields)
 }
 
 /// Starts a span like [`start_below`] and makes it current.
 #[inline]
-pub fn enter_below(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Attributes),
-) -> Entered {
-    Entered::new(start_below(switch, setup, attributes))
+pub fn enter_below(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
+    Entered::new(start_below(switch, setup, fields))
 }
 
 /// Adds an attribute and preserves the type of its value.

@@ -11,6 +11,17 @@
 //!   threshold in the trace state.
 //! - [`from_env`] creates the sampler selected by `OTEL_TRACES_SAMPLER`.
 //!
+//! ```
+//! use opentelemetry::trace::SpanKind;
+//! use telemark_sdk::sampling::{Adaptive, AlwaysOff, Composite, ParentThreshold, Rule, RuleBased};
+//!
+//! // No health checks, and of everything else 100 traces a second for each name.
+//! let rules = RuleBased::new()
+//!     .with_rule(Rule::new(AlwaysOff).with_kinds([SpanKind::Server]).with_span_names(["GET /health*"]))
+//!     .with_rule(Rule::new(Adaptive::new(100.0)));
+//! let sampler = Composite::new(ParentThreshold::new(rules));
+//! ```
+//!
 //! spec: trace/sdk.md#sampling
 
 mod always;
@@ -36,3 +47,5 @@ pub use ratio::TraceIdRatio;
 pub(crate) use sampler::shut_down;
 pub use sampler::{Decision, Sampler, SamplingRequest, SamplingResult};
 pub use threshold::{Randomness, Threshold};
+
+pub use crate::text::Patterns;

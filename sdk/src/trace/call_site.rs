@@ -1,4 +1,4 @@
-//! The static description of a `#[traced]` function: its scope and its `code.*` attributes, created once.
+//! The description of a `#[traced]` function: its scope and its `code.*` attributes, created once, and its fields.
 
 use std::sync::OnceLock;
 
@@ -75,4 +75,14 @@ impl CallSite {
             (scope.build(), attributes.into_boxed_slice())
         })
     }
+}
+
+/// The fields of a call site, which become attributes.
+pub trait Fields {
+    /// Adds the fields whose values are at hand, so that a sampler can look at them. Called at most once, and only for a sampler that
+    /// wants attributes. They are not kept.
+    fn show(&self, list: &mut Vec<KeyValue>);
+
+    /// Adds all fields. Called at most once, and only if the span is recorded.
+    fn add(&mut self, list: &mut Vec<KeyValue>);
 }

@@ -16,7 +16,7 @@ mod tracer;
 
 pub use crate::instrumentation_scope::Scope;
 pub use attention::Attention;
-pub use call_site::CallSite;
+pub use call_site::{CallSite, Fields};
 pub(crate) use decisions::Glance;
 pub use decisions::TracerConfig;
 pub(crate) use decisions::{Asks, Tail};

@@ -9,7 +9,7 @@ use opentelemetry::{Context, KeyValue};
 
 use super::provider::ProviderRef;
 use super::span::Recording;
-use super::{CallSite, Glance, Scope, SdkSpan, SpanData, SpanEvent, TracerConfig};
+use super::{CallSite, Fields, Glance, Scope, SdkSpan, SpanData, SpanEvent, TracerConfig};
 use crate::attributes;
 use crate::control::ConfigOf;
 use crate::error::catch;
@@ -57,19 +57,14 @@ impl SdkTracer {
         self.provider.wants_start.now()
     }
 
-    /// Starts a span for `#[traced]`. Calls `attributes` only if the span is recorded, so the sampler has to decide without
-    /// them.
+    /// Starts a span for `#[traced]`. Adds the fields only if the span is recorded, so the sampler has to decide with those that are at
+    /// hand.
     #[inline]
-    pub(crate) fn start_traced(
-        &self,
-        call: TracedSpan,
-        parent: &Context,
-        attributes: impl FnOnce(&mut Vec<KeyValue>),
-    ) -> Started {
-        match self.begin(&call, parent) {
+    pub(crate) fn start_traced(&self, call: TracedSpan, parent: &Context, fields: &mut impl Fields) -> Started {
+        match self.begin(&call, parent, fields) {
             Ok((mut data, added)) => {
                 let keys_are_distinct = call.keys_are_distinct && added.is_empty();
-                let links = self.describe(&mut data, call, attributes);
+                let links = self.describe(&mut data, call, |list| fields.add(list));
                 data.own_attributes.extend(added);
                 let mut recording = self.record(data, keys_are_distinct, None);
                 recording.push_links(links);
@@ -101,7 +96,12 @@ impl SdkTracer {
     }
 
     /// Makes the decision for a `#[traced]` span.
-    fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
+    fn begin(
+        &self,
+        call: &TracedSpan,
+        parent: &Context,
+        fields: &impl Fields,
+    ) -> Result<(SpanData, Vec<KeyValue>), Started> {
         let glance = match call.call_site {
             Some(site) => self.begin_in(site.scope(), &site.config, parent),
             None => self.begin_in(&self.scope, &self.config, parent),
@@ -119,7 +119,11 @@ impl SdkTracer {
         }
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
-        self.decide(parent, &call.name, &call.kind, &[], &call.links).map_err(|context| {
+        let mut shown = Vec::new();
+        if self.provider.decisions.state().wants_attributes() {
+            fields.show(&mut shown);
+        }
+        self.decide(parent, &call.name, &call.kind, &shown, &call.links).map_err(|context| {
             self.count_dropped(parent);
             let says_so = parent_context.is_valid() && !parent_context.is_sampled();
             let same_state = parent_context.trace_state() == context.trace_state();

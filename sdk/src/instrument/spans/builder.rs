@@ -139,7 +139,6 @@ impl SpanBuilder {
 
     pub(super) fn start(self) -> StartedSpan {
         let Some(Plan { setup, attributes }) = self.0 else { return StartedSpan(State::Off) };
-        let attributes = |list: &mut Vec<KeyValue>| list.extend(attributes);
         match setup.is_in_current_context() {
             true => start_here(None, || setup, attributes),
             false => start(None, || setup, attributes),

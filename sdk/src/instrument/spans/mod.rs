@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `start` | the start of a span: its options, and the decision whether to record it |
+//! | `fields` | the fields of a call site, and which of them a sampler can look at |
 //! | `open` | a started span: how it becomes current, and how it ends |
 //! | `entered` | the guard for synchronous code |
 //! | `future` | the future for asynchronous code |
@@ -21,6 +22,7 @@ mod builder;
 pub(super) mod call_duration;
 pub(super) mod current;
 pub(super) mod entered;
+pub(super) mod fields;
 pub(super) mod future;
 pub(super) mod open;
 pub(super) mod outcome;

@@ -11,7 +11,7 @@ use crate::context;
 use crate::instrument::shield::shielded;
 use crate::runtime::is_background;
 use crate::span_filter::SpanSwitch;
-use crate::trace::{CallSite, Glance, SpanData, Started, TracedSpan, active};
+use crate::trace::{CallSite, Fields, Glance, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
 
 /// The options of a span, without its attributes. Created only if a tracer is installed.
@@ -174,36 +174,51 @@ impl IntoLink for &Context {
     }
 }
 
-/// The two closures of a call site. Behind `dyn`, so that all call sites share the code that starts a span: only the
-/// closures are compiled for each traced function.
-trait Site {
+/// The options and the fields of a call site. Behind `dyn`, so that all call sites share the code that starts a span: only the closures
+/// are compiled for each traced function.
+trait Site: Fields {
     /// Returns the options. Called at most once.
     fn setup(&mut self) -> Option<Setup>;
-    /// Adds the attributes. Called at most once, and only if the span is recorded.
-    fn attributes(&mut self, list: &mut Vec<KeyValue>);
 }
 
-struct Closures<S, A> {
+struct Closures<S, F> {
     setup: Option<S>,
-    attributes: Option<A>,
+    fields: F,
 }
 
-impl<S: FnOnce() -> Setup, A: FnOnce(&mut Vec<KeyValue>)> Closures<S, A> {
+impl<S: FnOnce() -> Setup, F: Fields> Closures<S, F> {
     #[inline]
-    fn new(setup: S, attributes: A) -> Self {
-        Closures { setup: Some(setup), attributes: Some(attributes) }
+    fn new(setup: S, fields: F) -> Self {
+        Closures { setup: Some(setup), fields }
     }
 }
 
-impl<S: FnOnce() -> Setup, A: FnOnce(&mut Vec<KeyValue>)> Site for Closures<S, A> {
+impl<S: FnOnce() -> Setup, F: Fields> Site for Closures<S, F> {
     fn setup(&mut self) -> Option<Setup> {
         self.setup.take().map(|setup| setup())
     }
+}
 
-    fn attributes(&mut self, list: &mut Vec<KeyValue>) {
-        if let Some(attributes) = self.attributes.take() {
-            attributes(list);
-        }
+impl<S, F: Fields> Fields for Closures<S, F> {
+    fn show(&self, list: &mut Vec<KeyValue>) {
+        self.fields.show(list);
+    }
+
+    fn add(&mut self, list: &mut Vec<KeyValue>) {
+        self.fields.add(list);
+    }
+}
+
+/// The fields of another call site. If evaluating a field panics, that field and all later ones are lost, but the span is not.
+struct Shielded<'a>(&'a mut dyn Site);
+
+impl Fields for Shielded<'_> {
+    fn show(&self, list: &mut Vec<KeyValue>) {
+        shielded(|| self.0.show(list));
+    }
+
+    fn add(&mut self, list: &mut Vec<KeyValue>) {
+        shielded(|| self.0.add(list));
     }
 }
 
@@ -213,13 +228,13 @@ impl<S: FnOnce() -> Setup, A: FnOnce(&mut Vec<KeyValue>)> Site for Closures<S, A
 pub(crate) fn start(
     switch: Option<&'static SpanSwitch>,
     setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Vec<KeyValue>),
+    fields: impl Fields,
 ) -> StartedSpan {
     if !active::is_installed() {
         return StartedSpan(State::Off);
     }
     let is_on = switch.is_none_or(SpanSwitch::is_on);
-    StartedSpan(start_anywhere(is_on, &mut Closures::new(setup, attributes)))
+    StartedSpan(start_anywhere(is_on, &mut Closures::new(setup, fields)))
 }
 
 /// Starts a span in the current context. Checks the filter and that context first: `setup` is not called if the call site
@@ -228,25 +243,21 @@ pub(crate) fn start(
 pub(crate) fn start_here(
     switch: Option<&'static SpanSwitch>,
     setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Vec<KeyValue>),
+    fields: impl Fields,
 ) -> StartedSpan {
     if switch.is_some_and(|switch| !switch.is_on()) || !active::is_installed() {
         return StartedSpan(State::Off);
     }
-    StartedSpan(start_for_later(&mut Closures::new(setup, attributes)))
+    StartedSpan(start_for_later(&mut Closures::new(setup, fields)))
 }
 
 /// Starts a span like [`start_here`] and makes it current.
 #[inline]
-pub(crate) fn enter_here(
-    switch: &'static SpanSwitch,
-    setup: impl FnOnce() -> Setup,
-    attributes: impl FnOnce(&mut Vec<KeyValue>),
-) -> Entered {
+pub(crate) fn enter_here(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
     if !switch.is_on() || !active::is_installed() {
         return Entered::new(StartedSpan(State::Off));
     }
-    enter_in_current(&mut Closures::new(setup, attributes))
+    enter_in_current(&mut Closures::new(setup, fields))
 }
 
 #[inline(never)]
@@ -285,10 +296,7 @@ fn start_anywhere(is_on: bool, site: &mut dyn Site) -> State {
         match origin.context() {
             parent if !is_on => left_out(parent),
             Some(parent) => begin_below(&parent, false, span, site),
-            None => {
-                let mut site = Closures::new(|| Setup { span, origin: Origin::Current }, |list| site.attributes(list));
-                start_for_later(&mut site)
-            }
+            None => start_for_later(&mut Closures::new(|| Setup { span, origin: Origin::Current }, Shielded(site))),
         }
     })
 }
@@ -310,14 +318,14 @@ fn left_out(context: Option<Context>) -> State {
 fn record_below(data: SpanData, site: &mut dyn Site) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
     let Some(setup) = site.setup() else { return State::Off };
-    let (context, start) = tracer.start_in_current(data, setup.span, shielded_fields(site));
+    let (context, start) = tracer.start_in_current(data, setup.span, |list| _ = shielded(|| site.add(list)));
     State::Open(OpenSpan::new(context, Some(start)))
 }
 
 /// Starts a span in `parent`. The tracer decides whether the span is recorded.
 fn begin_below(parent: &Context, is_current: bool, span: TracedSpan, site: &mut dyn Site) -> State {
     let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, site) };
-    let (context, started) = match tracer.start_traced(span, parent, shielded_fields(site)) {
+    let (context, started) = match tracer.start_traced(span, parent, &mut Shielded(site)) {
         Started::Recording(span) => {
             let started = span.data().map(|data| data.start);
             (span.in_context(parent), started)
@@ -346,7 +354,7 @@ fn elsewhere(parent: &Context, call: TracedSpan, site: &mut dyn Site) -> State {
     let mut span = global::tracer_provider().tracer_with_scope(scope).build_with_context(builder, parent);
     if span.is_recording() {
         let mut list = Vec::new();
-        shielded_fields(site)(&mut list);
+        Shielded(site).add(&mut list);
         let site = call.call_site.filter(|_| call.code_attributes).map(CallSite::attributes);
         span.set_attributes(site.into_iter().flatten().cloned());
         span.set_attributes(list);
@@ -355,14 +363,6 @@ fn elsewhere(parent: &Context, call: TracedSpan, site: &mut dyn Site) -> State {
         return State::Off;
     }
     State::Open(OpenSpan::foreign(parent.with_span(span)))
-}
-
-/// Wraps the evaluation of the fields. If evaluating a field panics, that field and all later ones are lost, but the
-/// span is not.
-fn shielded_fields(site: &mut dyn Site) -> impl FnOnce(&mut Vec<KeyValue>) {
-    |list| {
-        shielded(|| site.attributes(list));
-    }
 }
 
 /// The state of the current context, for a span that is about to start in it. Two words in size, so that it is

@@ -23,7 +23,10 @@ const SAMPLES_BELOW_SAMPLED: Flags = Flags(Flags::FIRST << 1);
 const HAS_CONFIGS: Flags = Flags(Flags::FIRST << 2);
 /// The sampler drops every span whose parent is not sampled, and a tail sampler wants all spans.
 const RECORDS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST << 3);
-const FACTS: Flags = Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0 | RECORDS_BELOW_UNSAMPLED.0);
+/// The sampler looks at attributes.
+const WANTS_ATTRIBUTES: Flags = Flags(Flags::FIRST << 4);
+const FACTS: Flags =
+    Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0 | RECORDS_BELOW_UNSAMPLED.0 | WANTS_ATTRIBUTES.0);
 
 /// The switches, the sampler and the configurator of a provider.
 #[derive(Debug)]
@@ -124,8 +127,8 @@ impl Decisions {
         let (known, sampler) = (facts(&*sampler, self.tail.is_some()), Contained::new(sampler));
         let lock = unless_stuck(self.changes.try_lock(), || self.changes.lock());
         let Some(has_none) = lock.filter(|has_none| !**has_none) else { return shut_down(&**sampler, deadline) };
-        // Until the end of the change, a span asks one of the samplers instead of relying on a fact.
-        self.switches.set_flags(FACTS, Flags(0));
+        // Until the end of the change, a span asks one of the samplers, with everything that either may look at.
+        self.switches.set_flags(FACTS, WANTS_ATTRIBUTES);
         let before = self.sampler.replace(sampler);
         self.switches.set_flags(FACTS, known);
         drop(has_none);
@@ -186,6 +189,12 @@ impl State {
         self.has(SAMPLES_BELOW_SAMPLED)
     }
 
+    /// Returns true if the sampler looks at attributes.
+    #[inline]
+    pub(in crate::trace) fn wants_attributes(self) -> bool {
+        self.has(WANTS_ATTRIBUTES)
+    }
+
     /// Returns true if some tracers may be disabled.
     #[inline]
     pub(in crate::trace) fn has_configs(self) -> bool {
@@ -198,8 +207,9 @@ fn facts(sampler: &dyn Sampler, has_tail: bool) -> Flags {
     let flag = |is_set: bool, flag: Flags| if is_set { flag.0 } else { 0 };
     let drops = catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false);
     let samples = catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false);
+    let wants = catch(|| sampler.wants_attributes()).unwrap_or(true);
     let below_unsampled = if has_tail { RECORDS_BELOW_UNSAMPLED } else { DROPS_BELOW_UNSAMPLED };
-    Flags(flag(drops, below_unsampled) | flag(samples, SAMPLES_BELOW_SAMPLED))
+    Flags(flag(drops, below_unsampled) | flag(samples, SAMPLES_BELOW_SAMPLED) | flag(wants, WANTS_ATTRIBUTES))
 }
 
 /// A sampler of the program.

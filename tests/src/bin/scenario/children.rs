@@ -10,7 +10,8 @@ use opentelemetry::trace::Tracer;
 use telemark::Configurator;
 use telemark::logs::LoggerConfig;
 use telemark::metrics::MeterConfig;
-use telemark::trace::{TraceIdRatio, TracerConfig};
+use telemark::sampling::TraceIdRatio;
+use telemark::trace::TracerConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::time::Deadline;
 
