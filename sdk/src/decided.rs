@@ -98,8 +98,7 @@ impl Decided {
 
     /// Notes that a local root has started, with its answers to the questions about its context.
     pub(crate) fn open(&self, trace: TraceId, asked: u16) {
-        self.with(trace, |shard, key| {
-            let entry = self.entry(shard, key);
+        self.update(trace, |entry| {
             entry.open = entry.open.saturating_add(1);
             entry.asked |= asked;
         });
@@ -126,8 +125,7 @@ impl Decided {
 
     /// Notes a decision.
     pub(crate) fn decide(&self, trace: TraceId, fate: Fate) {
-        self.with(trace, |shard, key| {
-            let entry = self.entry(shard, key);
+        self.update(trace, |entry| {
             (entry.fate, entry.mark) = match fate {
                 Fate::Pending => (Kind::Pending, 0),
                 Fate::Dropped => (Kind::Dropped, 0),
@@ -159,18 +157,21 @@ impl Decided {
         self.shards.iter().map(|shard| unpoisoned(shard.lock()).traces.len()).sum()
     }
 
-    /// Returns the entry of a trace, which replaces the oldest one if the shard is full.
-    fn entry<'a>(&self, shard: &'a mut Shard, key: u128) -> &'a mut Entry {
-        if !shard.traces.contains_key(&key) {
-            if shard.order.len() >= self.max_traces {
-                let oldest = shard.order.pop_front().and_then(|oldest| shard.traces.remove(&oldest));
+    /// Changes the entry of a trace. A new one replaces the oldest one if the shard is full.
+    fn update(&self, trace: TraceId, change: impl FnOnce(&mut Entry)) {
+        self.with(trace, |shard, key| {
+            let Shard { traces, order } = shard;
+            change(traces.entry(key).or_insert_with(|| {
+                order.push_back(key);
+                Entry { mark: 0, open: 0, asked: 0, fate: Kind::Pending, has_failed: false }
+            }));
+            if order.len() > self.max_traces {
+                let oldest = order.pop_front().and_then(|oldest| traces.remove(&oldest));
                 if oldest.is_some_and(|entry| entry.has_failed) {
                     self.failed.fetch_sub(1, Ordering::Relaxed);
                 }
             }
-            shard.order.push_back(key);
-        }
-        shard.traces.entry(key).or_insert(Entry { mark: 0, open: 0, asked: 0, fate: Kind::Pending, has_failed: false })
+        });
     }
 
     /// Runs `work` with the shard of a trace, except in a forked child.

@@ -14,6 +14,7 @@ use telemark_sdk::config::Env;
 use telemark_sdk::diag::TailHealth;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::logs::LogVolume;
+use telemark_sdk::metrics::PullReader;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::sampling::{
     AlwaysOff, AlwaysOn, Decision, ParentBased, Randomness, Sampler, SamplingRequest, SamplingResult, Threshold,
@@ -21,7 +22,7 @@ use telemark_sdk::sampling::{
 };
 use telemark_sdk::signal::{Logs, Traces};
 use telemark_sdk::stages::tail::{Budget, Policy, TailSampling};
-use telemark_sdk::testing::{InMemoryExporter, ManualClock, logs_text};
+use telemark_sdk::testing::{InMemoryExporter, ManualClock, logs_text, metrics_text};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{END_NOW, SdkTracer, SpanData};
 
@@ -315,6 +316,29 @@ fn a_service_that_calls_itself_keeps_both_parts() {
         assert_eq!(service.exported(), if fails { expected } else { "" });
     }
     assert_eq!((service.health().dropped.total, service.kept().as_str()), (1, "errors 1/1"));
+}
+
+#[test]
+fn a_local_root_that_starts_while_its_trace_waits_for_late_spans_is_waited_for() {
+    for ends in [true, false] {
+        let tail = TailSampling::new().keep(Policy::errors()).with_grace(seconds(5)).with_deadline(seconds(60));
+        let service = Service::new(tail);
+        let parent = remote(true, &[]);
+        service.answer(&parent, 1, false);
+        service.pass(seconds(1));
+        let second = service.start("second", &parent);
+        service.pass(seconds(10));
+        assert_eq!(service.health().held_traces, 1);
+        if ends {
+            second.span().set_status(Status::error("no"));
+            end(&second);
+            service.pass(seconds(6));
+            assert_eq!(service.exported(), "SELECT ot=th:0, GET / ot=th:0 policy=errors, second ot=th:0 policy=errors");
+        } else {
+            service.pass(seconds(50));
+            assert_eq!((service.health().held_traces, service.health().at_deadline), (0, 1));
+        }
+    }
 }
 
 #[test]
@@ -650,6 +674,32 @@ fn a_sampler_that_is_replaced_changes_what_is_sent_and_not_what_is_kept() {
         assert_eq!(sent.is_sampled(), is_sampled);
     }
     assert_eq!(service.flushed().len(), 4);
+}
+
+#[test]
+fn decisions_are_metrics_of_the_sdk() {
+    let reader = PullReader::default();
+    let service = Service::with(TailSampling::new().keep(Policy::errors()), |builder| {
+        builder.with_metric_reader(reader.clone()).with_self_metrics()
+    });
+    for fails in [true, false, false] {
+        service.answer(&Context::new(), 1, fails);
+    }
+    service.pass(seconds(1));
+    let running = service.start("job", &Context::new());
+    end(&service.start("child", &running));
+    service.pass(seconds(1));
+    let page = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let of_tail: Vec<_> = page.lines().map(str::trim).filter(|line| line.contains("sdk.tail")).collect();
+    let expected = [
+        "decided[{trace}]{telemark.sampling.policy=errors,telemark.sampling.result=kept,telemark.sampling.was_error=true} sum 1",
+        "decided[{trace}]{telemark.sampling.result=dropped,telemark.sampling.was_error=false} sum 2",
+        "held[{trace}] up-down sum 1",
+    ]
+    .map(|line| format!("telemark.sdk.tail.{line}"));
+    for line in expected {
+        assert!(of_tail.contains(&line.as_str()), "{line}\n{page}");
+    }
 }
 
 #[test]

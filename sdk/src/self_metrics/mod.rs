@@ -7,6 +7,7 @@
 //! | `spans` | `otel.sdk.span.*` and `otel.sdk.log.created` |
 //! | `pipelines` | `otel.sdk.processor.*` and `otel.sdk.exporter.*` |
 //! | `series` | `telemark.sdk.metric.*`, the number of series of each metric |
+//! | `tail` | `telemark.sdk.tail.*`, the decisions of tail sampling |
 //! | `words` | the terms for a signal's items |
 
 mod observe;
@@ -14,6 +15,7 @@ mod pipelines;
 mod registrar;
 mod series;
 mod spans;
+mod tail;
 mod words;
 
 pub use observe::SelfMetrics;

@@ -9,6 +9,7 @@ use super::pipelines::SignalInstruments;
 use super::registrar::Registrar;
 use super::series::SeriesInstruments;
 use super::spans::{Records, Spans};
+use super::tail::Tail;
 use super::words::Words;
 use crate::diag::{Counters, Listener};
 use crate::logs::SdkLoggerProvider;
@@ -29,6 +30,9 @@ pub(super) const SCOPE: &str = "telemark.sdk";
 /// | `telemark.sdk.metric.series.limit` | the same | their maximum number |
 /// | `telemark.sdk.metric.series.expired` | the same | series that [expired](crate::metrics::MeterProviderBuilder::with_series_expiry) so far |
 /// | `telemark.sdk.metric.attribute.values` | the same, `telemark.attribute.key` | distinct values of an attribute, from 32 on, estimated within about 7 % |
+/// | `telemark.sdk.tail.decided` | `telemark.sampling.result`: `kept`, `dropped` or `evicted`; `telemark.sampling.policy` if kept; `telemark.sampling.was_error` | traces about which [tail sampling](crate::stages::tail) has decided |
+/// | `telemark.sdk.tail.late` | the result and `was_error` | spans that ended after the decision about their trace |
+/// | `telemark.sdk.tail.held`, `telemark.sdk.tail.held.size` | | traces that wait for a decision, and the bytes of their spans |
 ///
 /// Metrics of several scopes that have the same name are added up. The scope `telemark.sdk` is not counted.
 ///
@@ -71,6 +75,7 @@ impl SelfMetrics {
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());
         let records = Records::new(&meter, loggers.and_then(SdkLoggerProvider::log_count));
+        let tail = Tail::new(&meter, tracers.tail_counts().cloned());
         let signals = signals.into_iter();
         let instruments: Vec<_> = signals
             .map(|(words, counters)| SignalInstruments::new(&meter, words, registrar.add(words, counters)))
@@ -88,6 +93,7 @@ impl SelfMetrics {
             records.observe(observer);
             instruments.iter().for_each(|signal| signal.observe(observer));
             series.observe(observer);
+            tail.observe(observer);
         });
         SelfMetrics { _callback: callback, _listeners: registrar.listeners }
     }

@@ -294,7 +294,8 @@ impl TelemetryBuilder {
     }
 
     /// Adds a stage, which edits or drops finished spans before any exporter sees them. Stages run in the order in which they
-    /// were added, on a separate thread, and before [tail sampling](Self::with_tail_sampling).
+    /// were added, on a separate thread, and before [tail sampling](Self::with_tail_sampling), with which they also see spans that the
+    /// sampler has not sampled.
     pub fn with_span_stage(mut self, stage: impl Stage<Traces>) -> Self {
         self.traces().stages.add(Place::Program, Box::new(stage));
         self

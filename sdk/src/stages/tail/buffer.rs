@@ -178,16 +178,15 @@ impl Buffer {
         }
     }
 
-    /// Puts a trace back that is not complete after all.
+    /// Puts the trace back that was just taken and is not complete after all.
     pub(super) fn put_back(&mut self, mut waiting: Box<Waiting>) {
         waiting.is_complete = false;
+        // Its old place, to which the list by age leads.
         let Some(place) = self.free.pop() else { return };
         let Some(free) = self.places.get_mut(place as usize) else { return };
         self.spans += waiting.spans.len();
         self.bytes += waiting.bytes;
         self.by_trace.insert(key(waiting.trace), place);
-        // Its age is that of its first span, so it is the oldest or nearly so.
-        self.by_age.push_front((place, waiting.serial));
         *free = Some(waiting);
     }
 
