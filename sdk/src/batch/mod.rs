@@ -9,6 +9,7 @@
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
 //! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages in front of all exporters |
+//! | `rate` | the limit on the number of items in a second |
 //! | `held` | [`Held`] and `HeldGroup`: items that a stage holds until it reaches a verdict |
 
 mod budget;
@@ -17,6 +18,7 @@ mod held;
 mod inlet;
 mod processor;
 mod queue;
+mod rate;
 mod stage;
 mod worker;
 
@@ -24,4 +26,5 @@ pub use config::BatchConfig;
 pub use held::Held;
 pub(crate) use held::HeldGroup;
 pub use processor::{BatchProcessor, ExportProcessor, Processor, SimpleProcessor};
+pub(crate) use rate::RateLimited;
 pub use stage::{Stage, StagedProcessor, Verdict};

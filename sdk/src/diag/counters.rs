@@ -278,7 +278,7 @@ pub struct SignalHealth {
     pub dropped_queue_bytes_full: u64,
     /// Dropped because they were added after shutdown.
     pub dropped_after_shutdown: u64,
-    /// Dropped by a stage before they reached an exporter.
+    /// Dropped by a stage, or by the [limit](crate::stages::limits) of spans a second, before they reached an exporter.
     pub dropped_by_stage: u64,
     /// Log records suppressed by [the rules that limit their volume](crate::logs::LogVolume), before they reached an exporter.
     pub suppressed: u64,

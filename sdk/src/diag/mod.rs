@@ -7,6 +7,7 @@
 //! | `losses` | the messages about items of one pipeline that were lost |
 //! | `tally` | lost items that no message has reported yet |
 //! | `log_count` | the count of emitted log records, striped by thread |
+//! | `limit_counts` | counts of what limits drop and cut |
 //! | `span_counts` | counts of started and ended spans, striped by thread |
 //! | `decisions` | counts of what tail sampling kept and dropped |
 //! | `durations` | durations of exports and collections, measured only if there is a listener |
@@ -16,6 +17,7 @@
 mod counters;
 mod decisions;
 mod durations;
+mod limit_counts;
 mod log_count;
 mod losses;
 mod message;
@@ -27,6 +29,8 @@ pub use counters::{Counters, SignalHealth};
 pub use decisions::{DecisionCount, TailHealth};
 pub(crate) use decisions::{Decisions, Unkept};
 pub(crate) use durations::{Durations, Listener};
+pub(crate) use limit_counts::LimitCounts;
+pub use limit_counts::LimitsHealth;
 pub(crate) use log_count::LogCount;
 pub(crate) use losses::Total;
 pub use message::{Level, is_shown, log, set_max_level, set_sink, started};

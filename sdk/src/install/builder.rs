@@ -22,6 +22,7 @@ use crate::propagation::PropagatorFactory;
 use crate::resource::{Detector, Resource};
 use crate::runtime::Runtime;
 use crate::self_metrics::SelfMetrics;
+use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
 
 /// Configures a [`Telemetry`] from code and the environment. Settings in code take precedence.
@@ -179,6 +180,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets limits on spans and log records, overriding those of a configuration file. By default, there are none beside those on
+    /// queues and attributes.
+    pub fn with_item_limits(mut self, limits: ItemLimits) -> Self {
+        self.model.limits = Some(limits);
+        self
+    }
+
     /// Runs `start` once the telemetry is installed, on the installing thread. Use it to register observable
     /// instruments, for instance. `start` never runs if the telemetry is built but not installed. A panic is caught
     /// and logged.
@@ -220,6 +228,8 @@ impl TelemetryBuilder {
             clock: model.clock,
             runtime: &runtime,
             self_metrics: model.self_metrics == Some(true),
+            limits: model.limits.unwrap_or_default(),
+            limit_counts: Arc::default(),
             companions: Vec::new(),
             pacers: Pacers::default(),
             logs_stage: None,

@@ -14,6 +14,7 @@ use crate::diag::Level;
 use crate::error::{ConfigError, Contained};
 use crate::propagation::{PropagatorFactory, Propagators};
 use crate::resource::{Detector, Resource};
+use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
 
 /// A telemetry that has not been built yet. `None` marks settings that are still open: code sets them first, then either a
@@ -32,6 +33,7 @@ pub(super) struct Model {
     pub(super) handles_termination: Option<bool>,
     pub(super) self_metrics: Option<bool>,
     pub(super) records_panics: Option<bool>,
+    pub(super) limits: Option<ItemLimits>,
     pub(super) signals: Models,
     pub(super) extensions: Extensions,
     /// The configuration file that code has set.
@@ -55,6 +57,7 @@ impl Default for Model {
             handles_termination: None,
             self_metrics: None,
             records_panics: None,
+            limits: None,
             signals: Models::default(),
             extensions: Extensions::default(),
             file: None,

@@ -153,7 +153,7 @@ fn text(text: &Option<Cow<'static, str>>) -> usize {
 
 /// Returns the bytes that a value owns. Values nest at most as deep as the limits allow.
 #[inline]
-fn value(own: &AnyValue) -> usize {
+pub(super) fn value(own: &AnyValue) -> usize {
     match own {
         AnyValue::Int(_) | AnyValue::Double(_) | AnyValue::Boolean(_) => 0,
         AnyValue::String(text) => heap(text.as_str().len()),

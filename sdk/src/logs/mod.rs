@@ -9,6 +9,7 @@
 //! | `logger` | the logger: decides, completes a record, and calls the processors |
 //! | `config` | the rules of one logger |
 //! | `record` | the record |
+//! | `shrink` | makes a record fit into a number of bytes |
 //! | `chunk` | records as they wait, and the bytes that a record takes |
 //! | `values` | the limits on values that nest |
 //! | `volume` | the rules that limit the volume of records |
@@ -24,6 +25,7 @@ mod logger;
 mod processor;
 mod provider;
 mod record;
+mod shrink;
 mod values;
 mod volume;
 

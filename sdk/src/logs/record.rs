@@ -26,7 +26,7 @@ pub struct SdkLogRecord {
     pub(super) target: Option<Cow<'static, str>>,
     pub(super) body: Option<AnyValue>,
     pub(super) attributes: Vec<(Key, AnyValue)>,
-    dropped_attributes: u32,
+    pub(super) dropped_attributes: u32,
     limits: LogRecordLimits,
     /// The place in the program, until the record is emitted.
     pub(super) site: Option<&'static LogSite>,

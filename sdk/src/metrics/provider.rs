@@ -295,6 +295,11 @@ impl MeterProviderBuilder {
         self
     }
 
+    /// Returns true if series expire.
+    pub(crate) fn has_series_expiry(&self) -> bool {
+        self.expiry.is_some()
+    }
+
     /// Returns true if code has set configs of meters.
     pub(crate) fn has_rules(&self) -> bool {
         !self.configurator.is_default()

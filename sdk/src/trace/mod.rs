@@ -25,6 +25,7 @@ pub use exceptions::ExceptionSignal;
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
+pub(crate) use processor::{SpanRate, staged};
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
 pub use span::{END_NOW, SdkSpan};

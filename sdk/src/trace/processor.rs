@@ -8,12 +8,12 @@ use opentelemetry::Context;
 
 use super::attention::Wanted;
 use super::{Attention, SdkSpan, SpanData};
-use crate::batch::{BatchConfig, Processor, Stage, StagedProcessor};
-use crate::diag::{Counters, SignalHealth};
+use crate::batch::{BatchConfig, Processor, RateLimited, Stage, StagedProcessor};
+use crate::diag::{Counters, LimitCounts, SignalHealth};
 use crate::error::{ConfigError, ExportError, catch};
 use crate::runtime::Runtime;
 use crate::signal::Traces;
-use crate::time::Deadline;
+use crate::time::{Clock, Deadline};
 
 /// Observes every recording span when it starts and when it ends. Processors are called in the order in which they were
 /// added, except that exporting processors are flushed and shut down before the others.
@@ -145,8 +145,8 @@ impl<P: Processor<Traces>> SpanProcessor for P {
     }
 }
 
-/// Puts `stages` in front of `processors`, which are then called only when spans end. Returns `processors` if there are no
-/// stages.
+/// Puts `stages` in front of `processors`, which are then called only when spans end, and the limit of spans a second in front of both.
+/// Returns `processors` if there is neither.
 ///
 /// # Errors
 /// Returns an error if the operating system refuses to start another thread.
@@ -155,12 +155,31 @@ pub(crate) fn staged(
     processors: Vec<Box<dyn SpanProcessor>>,
     config: BatchConfig,
     runtime: &Runtime,
+    rate: Option<SpanRate>,
 ) -> Result<Vec<Box<dyn SpanProcessor>>, ConfigError> {
-    if stages.is_empty() || processors.is_empty() {
+    if processors.is_empty() || (stages.is_empty() && rate.is_none()) {
         return Ok(processors);
     }
     let behind = processors.into_iter().map(|processor| -> Box<dyn Processor<Traces>> { Box::new(Behind(processor)) });
-    Ok(vec![Box::new(StagedProcessor::start(stages, behind.collect(), config, runtime)?)])
+    let behind: Vec<_> = behind.collect();
+    let Some(SpanRate { max_per_second, clock, counts }) = rate else {
+        return Ok(vec![Box::new(StagedProcessor::start(stages, behind, config, runtime)?)]);
+    };
+    let first: Vec<Box<dyn Processor<Traces>>> = match stages.is_empty() {
+        true => behind,
+        false => vec![Box::new(StagedProcessor::start(stages, behind, config, runtime)?)],
+    };
+    let limited = |inner| -> Box<dyn SpanProcessor> {
+        Box::new(RateLimited::new(inner, max_per_second, clock.clone(), counts.clone()))
+    };
+    Ok(first.into_iter().map(limited).collect())
+}
+
+/// The limit on the number of spans in a second.
+pub(crate) struct SpanRate {
+    pub(crate) max_per_second: u32,
+    pub(crate) clock: Clock,
+    pub(crate) counts: Arc<LimitCounts>,
 }
 
 /// A span processor that runs behind stages.

@@ -10,20 +10,18 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use super::attention::Wanted;
 use super::decisions::{Decisions, Tail};
-use super::processor::{Processors, staged};
+use super::processor::Processors;
 use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord, TracerConfig};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::batch::{BatchConfig, Stage};
 use crate::control::State;
 use crate::control::{ConfigOf, Configurator};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
-use crate::error::{ConfigError, Contained, ExportError, catch};
+use crate::error::{Contained, ExportError, catch};
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
-use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
+use crate::runtime::OFF_IN_A_FORKED_CHILD;
 use crate::sampling::{ParentBased, Sampler};
-use crate::signal::Traces;
 use crate::time::{Clock, Deadline};
 
 /// Creates tracers. Cheap to clone; clones share the same provider.
@@ -241,21 +239,6 @@ impl TracerProviderBuilder {
     pub(crate) fn with_boxed_processor(mut self, processor: Box<dyn SpanProcessor>) -> Self {
         self.processors.push(processor);
         self
-    }
-
-    /// Adds the exporters' processors, behind `stages` if there are any; see [`Stage`].
-    ///
-    /// # Errors
-    /// Returns an error if the operating system refuses to start another thread.
-    pub(crate) fn with_staged(
-        mut self,
-        stages: Vec<Box<dyn Stage<Traces>>>,
-        processors: Vec<Box<dyn SpanProcessor>>,
-        config: BatchConfig,
-        runtime: &Runtime,
-    ) -> Result<Self, ConfigError> {
-        self.processors.extend(staged(stages, processors, config, runtime)?);
-        Ok(self)
     }
 
     /// Records every span and announces local roots, for a tail sampler among the stages.

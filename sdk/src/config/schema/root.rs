@@ -41,6 +41,7 @@ static TELEMARK: Type = Type::new(
         text("spans").variable("OTEL_RUST_SPANS").code("with_span_filter").control("set_span_filter"),
         object("logs", &LOGS).code("with_log_volume").control("set_log_volume"),
         object("max_queue_bytes", &MAX_QUEUE_BYTES),
+        object("limits", &LIMITS).code("with_item_limits"),
         texts("baggage_attributes").variable("OTEL_RUST_BAGGAGE_ATTRIBUTES").code("with_baggage_attributes"),
         choice("exception_signal", &["logs", "logs/dup"])
             .variable("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN")
@@ -144,6 +145,17 @@ static OTLP_METRICS: Type = Type::new(
         text("headers_command")
             .variable("OTEL_RUST_EXPORTER_OTLP_METRICS_HEADERS_COMMAND")
             .code("OtlpBuilder::with_headers_from_command"),
+    ],
+);
+
+static LIMITS: Type = Type::new(
+    "distribution.telemark.limits",
+    &[
+        integer("max_spans_per_trace", 1).code("ItemLimits::with_max_spans_per_trace"),
+        integer("max_spans_per_second", 1).code("ItemLimits::with_max_spans_per_second"),
+        integer("max_span_bytes", 4096).code("ItemLimits::with_max_span_bytes"),
+        integer("max_log_record_bytes", 4096).code("ItemLimits::with_max_log_record_bytes"),
+        integer("series_expiry", 1).code("with_series_expiry"),
     ],
 );
 

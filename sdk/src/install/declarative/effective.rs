@@ -73,6 +73,7 @@ impl Model {
             ("propagator", self.propagator.is_some()),
             ("resource", !self.resource.is_empty()),
             ("self_metrics", self.self_metrics.is_some()),
+            ("item_limits", self.limits.is_some()),
             ("panic_records", self.records_panics.is_some()),
             ("termination_handler", self.handles_termination.is_some()),
             ("sampler", traces.sampler.is_some()),
@@ -92,6 +93,7 @@ impl Model {
             ("logger_config", logs.provider.has_rules()),
             ("exemplar_filter", metrics.exemplars.is_some()),
             ("meter_config", metrics.provider.has_rules()),
+            ("series_expiry", metrics.provider.has_series_expiry()),
             ("metric_periods", metrics.pipelines.schedule().is_some()),
             ("metric_exporter", metrics.pipelines.has_any()),
         ];

@@ -9,6 +9,14 @@ use crate::config::schema::Point;
 use crate::metrics::{DEFAULT_CARDINALITY_LIMIT, ExemplarFilter, MeterConfig, PeriodicConfig, ReaderConfig};
 
 impl Model {
+    /// Reads the time after which series expire, unless code has set it.
+    pub(super) fn read_expiry(&mut self, limits: Option<Settings<'_>>) {
+        let expiry = limits.and_then(|limits| limits.duration("series_expiry"));
+        if let Some(expiry) = expiry.filter(|_| !self.provider.has_series_expiry()) {
+            self.provider = std::mem::take(&mut self.provider).with_series_expiry(expiry);
+        }
+    }
+
     pub(super) fn complete_from_file(&mut self, provider: Option<Settings<'_>>, reading: &Reading<'_>) {
         let shared = PeriodicConfig::default();
         let Some(provider) = provider else {

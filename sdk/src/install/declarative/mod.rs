@@ -38,6 +38,7 @@ use crate::config::{Env, FileVariables, Report, Settings, Tree, schema};
 use crate::error::{ConfigError, Contained};
 use crate::propagation::PropagatorFactory;
 use crate::resource::{DETECTORS, Detector};
+use crate::stages::limits::ItemLimits;
 
 /// What all parts of the file share while it is read.
 struct Reading<'a> {
@@ -109,6 +110,10 @@ impl Model {
         self.complete_program(reading.env, handles_termination);
         self.resource = shared::resource(root.object("resource"), reading).merge(&self.resource);
         let is_disabled = *self.is_disabled.get_or_insert(root.boolean("disabled").unwrap_or(false));
+        let limits =
+            root.object("distribution").and_then(|all| all.object("telemark")).and_then(|own| own.object("limits"));
+        self.limits = self.limits.or_else(|| limits.map(ItemLimits::from_settings));
+        self.signals.metrics.read_expiry(limits);
         // A disabled SDK starts nothing. Its providers are still checked by the schema.
         if !is_disabled {
             let telemark = root.object("distribution").and_then(|distribution| distribution.object("telemark"));

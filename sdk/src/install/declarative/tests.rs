@@ -19,6 +19,7 @@ use crate::metrics::{PullReader, View};
 use crate::runtime::Runtime;
 use crate::sampling::{AlwaysOff, Sampler, SamplingRequest};
 use crate::signal::{Logs, Metrics, Traces};
+use crate::stages::limits::ItemLimits;
 use crate::testing::InMemoryExporter;
 use crate::trace::SpanProcessor;
 
@@ -119,6 +120,7 @@ fn outline_of(model: Model) -> String {
     line("schema_url", &model.resource.schema_url());
     line("propagator", &model.propagator.as_ref().map(|one| one.fields().map(str::to_owned).collect::<Vec<_>>()));
     line("program", &(model.self_metrics, model.records_panics, model.handles_termination));
+    line("limits", &(model.limits, model.signals.metrics.provider.has_series_expiry()));
     if model.is_disabled == Some(true) {
         return text;
     }
@@ -584,6 +586,28 @@ fn settings_of_this_distribution_have_the_effect_of_their_variables() {
         &[
             "distribution.telemark.spans: OTEL_RUST_SPANS=\"app=loud\" cannot be used: expected target=level, a target or a level: off, error, \
          warn, info, debug or trace",
+        ],
+    );
+}
+
+#[test]
+fn limits_of_items_and_series_are_read_and_checked() {
+    let file = "distribution:\n  telemark:\n    limits:\n      max_spans_per_trace: 7\n      max_spans_per_second: 8\n      \
+                max_span_bytes: 5000\n      max_log_record_bytes: 6000\n      series_expiry: 60000\n";
+    let text = outline(builder(&[]).with_config(tree(file))).unwrap();
+    let expected = "limits: (Some(ItemLimits { spans_per_trace: Some(7), spans_per_second: Some(8), span_bytes: Some(5000), \
+                    log_record_bytes: Some(6000) }), true)\n";
+    assert!(text.contains(expected), "{text}");
+    let code = builder(&[]).with_item_limits(ItemLimits::new().with_max_spans_per_trace(1)).with_config(tree(file));
+    assert!(
+        outline(code).unwrap().contains("limits: (Some(ItemLimits { spans_per_trace: Some(1), spans_per_second: None")
+    );
+    check_error(
+        "distribution:\n  telemark:\n    limits:\n      max_span_bytes: 5\n      max_spans: 1\n",
+        &[
+            "distribution.telemark.limits.max_span_bytes=\"5\" cannot be used: expected a whole number of at least 4096",
+            "distribution.telemark.limits.max_spans is no property of distribution.telemark.limits: expected one of \
+             max_spans_per_trace, max_spans_per_second, max_span_bytes, max_log_record_bytes and series_expiry",
         ],
     );
 }

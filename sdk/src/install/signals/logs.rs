@@ -90,6 +90,7 @@ impl Model {
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, pacers, logs_stage, is_disabled, .. } = foundation;
+        let (limits, limit_counts) = (&foundation.limits, &foundation.limit_counts);
         if *is_disabled {
             return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }
@@ -108,6 +109,9 @@ impl Model {
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
         let processors = self.pipelines.start(resource, runtime, companions, &mut pacers.logs)?.into_iter();
+        if let Some(stage) = limits.log_stage(limit_counts) {
+            self.stages.add(Place::Limits, stage);
+        }
         let stages = self.stages.in_order();
         if stages.is_empty() || processors.len() == 0 {
             return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));

@@ -7,22 +7,23 @@ mod provider;
 mod stages;
 pub(super) mod traces;
 
+use std::sync::Arc;
+
 pub(super) use self::provider::Provider;
 use super::components::Components;
 use super::pipeline::Companion;
-use std::sync::Arc;
-
 use super::registry::Node;
 use crate::batch::Stage;
 use crate::config::Env;
 use crate::decided::Decided;
-use crate::diag::{SignalHealth, TailHealth};
+use crate::diag::{LimitCounts, LimitsHealth, SignalHealth, TailHealth};
 use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::{Pacer, Runtime};
 use crate::signal::Logs;
+use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
@@ -59,7 +60,8 @@ impl Models {
             true => (traces.with_span_counts(), logs.with_log_count()),
             false => (traces, logs),
         };
-        Ok(Providers { traces: traces.build(), logs: logs.build(), metrics })
+        let limits = (foundation.limits != ItemLimits::new()).then(|| foundation.limit_counts.clone());
+        Ok(Providers { traces: traces.build(), logs: logs.build(), metrics, limits })
     }
 }
 
@@ -70,6 +72,8 @@ pub(super) struct Foundation<'a> {
     pub(super) clock: Clock,
     pub(super) runtime: &'a Runtime,
     pub(super) self_metrics: bool,
+    pub(super) limits: ItemLimits,
+    pub(super) limit_counts: Arc<LimitCounts>,
     pub(super) companions: Vec<Companion>,
     pub(super) pacers: Pacers,
     /// The stage with which log records follow their traces. Made with the traces.
@@ -92,6 +96,8 @@ pub(super) struct Providers {
     pub(super) traces: SdkTracerProvider,
     pub(super) logs: SdkLoggerProvider,
     pub(super) metrics: SdkMeterProvider,
+    /// `None` if no limit is set.
+    limits: Option<Arc<LimitCounts>>,
 }
 
 impl Providers {
@@ -113,6 +119,7 @@ impl Providers {
             logs: self.logs.health(),
             metrics: self.metrics.health(),
             tail: self.traces.tail_counts().map(|counts| counts.snapshot()),
+            limits: self.limits.as_ref().map(|counts| counts.snapshot()),
         }
     }
 }
@@ -130,4 +137,6 @@ pub struct Health {
     pub metrics: Vec<SignalHealth>,
     /// Counts of the decisions of tail sampling; `None` without it.
     pub tail: Option<TailHealth>,
+    /// Counts of what the [limits](crate::stages::limits) have dropped and cut; `None` if none is set.
+    pub limits: Option<LimitsHealth>,
 }

@@ -13,6 +13,8 @@ pub(super) enum Place {
     /// The decision about the trace. It comes late, so that stages before it may add what policies look at, and holds the item, so that
     /// nothing that an earlier stage removes stays in memory.
     Tail,
+    /// The limits of a trace and of bytes, which apply to what is left.
+    Limits,
 }
 
 /// The stages of a signal, which run before its exporters.

@@ -32,7 +32,8 @@ use crate::span_filter::{self, SpanFilter};
 use crate::stages::tail::TailSampling;
 use crate::time::Deadline;
 use crate::trace::{
-    ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerConfig, TracerProviderBuilder, active,
+    ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, SpanRate, TracerConfig, TracerProviderBuilder,
+    active, staged,
 };
 
 impl PipelineSignal for Traces {
@@ -126,6 +127,7 @@ impl Model {
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, pacers, logs_stage, decided, is_disabled, .. } =
             foundation;
+        let (limits, limit_counts) = (&foundation.limits, &foundation.limit_counts);
         if *is_disabled || self.is_off {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
@@ -153,7 +155,16 @@ impl Model {
             *logs_stage = started.logs;
             *decided = Some(started.decided);
         }
-        provider.with_staged(self.stages.in_order(), processors, config, runtime)
+        if let Some(stage) = limits.span_stage(limit_counts) {
+            self.stages.add(Place::Limits, stage);
+        }
+        let rate = limits.max_spans_per_second().map(|max_per_second| SpanRate {
+            max_per_second,
+            clock: clock.clone(),
+            counts: limit_counts.clone(),
+        });
+        let processors = staged(self.stages.in_order(), processors, config, runtime, rate)?;
+        Ok(processors.into_iter().fold(provider, TracerProviderBuilder::with_boxed_processor))
     }
 }
 

@@ -248,6 +248,19 @@ impl<T> Bounded<T> {
         }
     }
 
+    /// Calls `change` for each item.
+    pub(super) fn for_each(&mut self, change: impl FnMut(&mut T)) {
+        self.0.iter_mut().flat_map(|items| &mut items.list).for_each(change);
+    }
+
+    /// Drops all items and counts them.
+    pub(super) fn drop_all(&mut self) {
+        if let Some(items) = &mut self.0 {
+            let gone = std::mem::take(&mut items.list).len();
+            items.dropped = items.dropped.saturating_add(u32::try_from(gone).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Returns the number of items for which the list has memory.
     pub(super) fn capacity(&self) -> usize {
         self.0.as_ref().map_or(0, |items| items.list.capacity())
