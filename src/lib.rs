@@ -179,20 +179,18 @@ pub use telemark_macros::traced;
 pub use telemark_sdk::control::{Configurator, ScopeConfig};
 #[doc(inline)]
 pub use telemark_sdk::install::{Control, Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
-pub use telemark_sdk::instrument::ToValue;
 pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
 pub use telemark_sdk::instrument::spans::{
     Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, add_event, current_span_context, propagate,
     propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
-pub use telemark_sdk::instrument::statics::{
-    self, AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter,
-};
+pub use telemark_sdk::instrument::statics;
+pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 // Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
 // paths.
 #[doc(hidden)]
 pub use telemark_sdk::{self as __sdk, instrument::private as __private};
-pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
+pub use telemark_sdk::{ConfigError, ExportError, Resource, instrument::ToValue, scope};
 
 /// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
 ///
@@ -226,9 +224,7 @@ pub mod log_filter {
 
 /// The SDK's own log messages, and counts of exported and dropped telemetry.
 pub mod diag {
-    pub use telemark_sdk::diag::{
-        DecisionCount, Level, LimitsHealth, SignalHealth, TailHealth, set_max_level, set_sink,
-    };
+    pub use telemark_sdk::diag::{DecisionCount, Level, SignalHealth, TailHealth, set_max_level, set_sink};
 }
 
 /// Custom exporters, and their names in `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER`.
@@ -325,7 +321,7 @@ pub mod trace {
     pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
-    pub use telemark_sdk::stages::limits::ItemLimits;
+    pub use telemark_sdk::stages::limits::{ItemLimits, LimitsHealth};
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
         Attention, Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData,

@@ -18,4 +18,5 @@ mod records;
 mod spans;
 mod traces;
 
+pub use crate::diag::LimitsHealth;
 pub use config::ItemLimits;
