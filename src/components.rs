@@ -20,7 +20,7 @@ use telemark_sdk::signal::{Logs, Metrics, Traces};
 #[cfg(any(feature = "otlp", feature = "prometheus"))]
 use telemark_sdk::{ConfigError, config::Settings};
 
-pub(crate) static COMPONENTS: Components = Components::NONE
+pub(crate) static COMPONENTS: Components = BASE
     .with_span_exporters(SPAN_EXPORTERS)
     .with_log_exporters(LOG_EXPORTERS)
     .with_metric_exporters(METRIC_EXPORTERS)
@@ -28,6 +28,11 @@ pub(crate) static COMPONENTS: Components = Components::NONE
     .with_resource_detectors(DETECTORS)
     .with_config_files(CONFIG_FILES)
     .with_termination_handler(cfg!(feature = "termination"));
+
+#[cfg(any(feature = "http", feature = "sqlx", feature = "tracing"))]
+const BASE: Components = Components::NONE.with_live_settings(crate::config::LIVE_SETTINGS);
+#[cfg(not(any(feature = "http", feature = "sqlx", feature = "tracing")))]
+const BASE: Components = Components::NONE;
 
 #[cfg(feature = "config-file")]
 const CONFIG_FILES: Result<ReadFile, &str> = Ok(telemark_config::read);

@@ -58,7 +58,8 @@
 //! - **choose what is recorded**: `OTEL_RUST_SPANS` and `OTEL_RUST_LOGS` filter spans and log records, `RUST_LOG` log lines;
 //!   [`span_filter`] and [`log_filter`] change the first two while the program runs.
 //! - **change it while it runs**: [`Guard::control`] replaces the sampler, disables everything or a signal with one switch, and disables
-//!   tracers, meters and loggers by name with a [`Configurator`].
+//!   tracers, meters and loggers by name with a [`Configurator`]. `OTEL_RUST_CONFIG_WATCH_INTERVAL` and [`Builder::with_reload_on_sighup`]
+//!   apply new versions of the configuration file.
 //! - **export to elsewhere, edit, drop or sample spans**: see [`export`] and [`trace`].
 //! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
 //!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning

@@ -13,7 +13,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::control::Configurator;
-use telemark_sdk::install::{Factory, Node, Pipeline, Telemetry, TelemetryBuilder};
+use telemark_sdk::install::{Control, Factory, Node, Pipeline, Telemetry, TelemetryBuilder};
 use telemark_sdk::logs::{LogVolume, LoggerConfig, SdkLogRecord};
 use telemark_sdk::metrics::{MeterConfig, PeriodicConfig, PullReader};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
@@ -367,6 +367,34 @@ fn one_switch_disables_everything_and_each_signal_has_its_own() {
     telemetry.shutdown(Deadline::after(Duration::from_secs(60))).unwrap();
     control.enable();
     assert!(!tracer.start_with_context("late", &Context::new()).is_recording());
+}
+
+/// A callback that observes values and then has its meter disabled, before the collection reaches them.
+#[test]
+fn what_was_observed_before_a_pause_is_not_reported_after_it() {
+    for pause in [(|control, is_on| control.set_metrics_enabled(is_on)) as fn(&Control, bool), |control, is_on| {
+        control.set_meter_config(Configurator::new(MeterConfig::new().with_enabled(is_on)));
+    }] {
+        let (spans, reader) = (InMemoryExporter::<Traces>::new(), PullReader::default());
+        let telemetry = builder(&spans).with_metric_reader(reader.clone()).build().unwrap();
+        let (control, rounds) = (telemetry.control(), AtomicUsize::new(0));
+        let of_callback = control.clone();
+        let _observed = telemetry
+            .meter("shop")
+            .u64_observable_gauge("waiting")
+            .with_callback(move |observer| {
+                let round = rounds.fetch_add(1, Ordering::Relaxed);
+                observer.observe(1, &[KeyValue::new("queue", i64::try_from(round).unwrap())]);
+                if round == 0 {
+                    pause(&of_callback, false);
+                }
+            })
+            .build();
+        let collect = || metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+        assert_eq!(collect(), "");
+        pause(&control, true);
+        assert_eq!(collect(), "waiting{queue=1} gauge 1\n");
+    }
 }
 
 /// Emits a record of this severity.

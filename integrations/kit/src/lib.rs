@@ -38,7 +38,7 @@
 //! | `text` | [`BoundedText`]: text from a peer, bounded and valid |
 //! | `interner` | [`Interner`]: a bounded number of strings for the life of the program |
 //! | `clock` | [`Clock`], which an application may replace |
-//! | `enabled` | [`Enabled`]: the variables that enable or disable an integration |
+//! | `settings` | [`Enabled`]: the variables that enable or disable an integration; [`Live`]: settings that [`change_settings`] changes while the program runs |
 //!
 //! # Environment variables
 //! This crate reads no environment variables itself; [`Enabled::read`] accepts a reader and lists the variables.
@@ -46,12 +46,12 @@
 mod attribute_sets;
 mod attributes;
 mod clock;
-mod enabled;
 mod guard;
 mod instruments;
 mod interner;
 pub mod keys;
 mod server_span;
+mod settings;
 mod span_context;
 mod text;
 mod tracer;
@@ -59,13 +59,13 @@ mod tracer;
 pub use attribute_sets::{AttributeSets, SetKey};
 pub use attributes::{Attributes, Cut};
 pub use clock::Clock;
-pub use enabled::{DEFAULT_ENABLED, Enabled};
 #[doc(hidden)]
 pub use guard::free;
 pub use guard::{guarded, lock, watch};
 pub use instruments::Instruments;
 pub use interner::Interner;
 pub use server_span::{is_server_span_marked, mark_server_span};
+pub use settings::{ChangedText, DEFAULT_ENABLED, Enabled, LIVE_SETTINGS, Live, UnknownSetting, change_settings};
 pub use span_context::{attach_unless_current, is_current, is_unsampled, with_span};
 pub use text::{BoundedText, MAX_TEXT_BYTES};
 pub use tracer::{GlobalTracer, scope};

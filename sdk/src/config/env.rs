@@ -58,6 +58,11 @@ impl Env {
         self
     }
 
+    /// Returns the variables of the file, if there is one.
+    pub(crate) fn file_variables(&self) -> FileVariables {
+        self.of_file.as_deref().cloned().unwrap_or_default()
+    }
+
     /// Gives the variables of the file to all later readers of the process environment.
     pub(crate) fn install_file(&self) {
         unpoisoned(INSTALLED.lock()).clone_from(&self.of_file);

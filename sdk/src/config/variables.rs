@@ -44,6 +44,7 @@ variables! {
     /// Settings in code take precedence over the environment. Misspelt names are also reported.
     "OTEL_CONFIG_FILE" "" "path to a YAML or JSON file" "The declarative configuration; other variables that begin with OTEL_ then have an effect only if the file refers to them. Requires the feature config-file"
     "OTEL_RUST_CONFIG_PRINT" "false" "true, false" "Writes the effective configuration to standard error when telemetry starts, as a file with the origin of each value and without secrets"
+    "OTEL_RUST_CONFIG_WATCH_INTERVAL" "" "milliseconds, at least 1" "The time between two looks at the configuration file, whose changes then apply while the program runs; if unset, it is read only once"
     "OTEL_SDK_DISABLED" "false" "true, false" "Disables all telemetry except propagation; log lines stay"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"

@@ -8,6 +8,7 @@
 //! | `tally` | lost items that no message has reported yet |
 //! | `log_count` | the count of emitted log records, striped by thread |
 //! | `limit_counts` | counts of what limits drop and cut |
+//! | `reload_counts` | counts of new versions of the configuration file |
 //! | `span_counts` | counts of started and ended spans, striped by thread |
 //! | `decisions` | counts of what tail sampling kept and dropped |
 //! | `durations` | durations of exports and collections, measured only if there is a listener |
@@ -21,6 +22,7 @@ mod limit_counts;
 mod log_count;
 mod losses;
 mod message;
+mod reload_counts;
 mod span_counts;
 mod tally;
 
@@ -35,5 +37,6 @@ pub(crate) use log_count::LogCount;
 pub(crate) use losses::Total;
 pub use message::{Level, is_shown, log, set_max_level, set_sink, started};
 pub(crate) use message::{end_is_abandoned, guard_is_gone, ignore_variable, level_of, log_always, write_line};
+pub(crate) use reload_counts::ReloadCounts;
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};
 pub(crate) use tally::{Tally, Unreported};

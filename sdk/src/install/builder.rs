@@ -11,6 +11,7 @@ use opentelemetry::{Key, KeyValue, Value};
 use super::components::Components;
 use super::declarative;
 use super::model::Model;
+use super::reload::Before;
 use super::signals::{Foundation, Pacers};
 use super::telemetry::Source;
 use super::{Telemetry, TelemetryHandle};
@@ -215,13 +216,15 @@ impl TelemetryBuilder {
     /// operating system refuses to start another thread.
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         let set_in_code = self.model.set_in_code();
+        let before = Before::look(&self.model, &self.env);
         let completed = self.complete(true);
         for warning in self.env.take_warnings() {
             diag::log_always(diag::Level::Warn, format_args!("{warning}"));
         }
         let source = completed?;
         declarative::report_ignored(&self.model.ignored);
-        let TelemetryBuilder { env, runtime, instrumentations, model, .. } = self;
+        let TelemetryBuilder { env, components, runtime, instrumentations, mut model, .. } = self;
+        let (reloader, interval) = before.reloader(&mut model, &source, components, &env, &set_in_code);
         let mut foundation = Foundation {
             is_disabled: model.is_disabled == Some(true),
             resource: model.resource,
@@ -242,10 +245,11 @@ impl TelemetryBuilder {
                 &providers.traces,
                 Some(&providers.logs),
                 &providers.metrics,
+                reloader.as_ref().map(|reloader| reloader.counts()),
                 providers.all().map(|provider| provider.counters()),
             )));
         }
-        let handle = TelemetryHandle {
+        let mut handle = TelemetryHandle {
             providers,
             flush_timeout: model.flush_timeout,
             handles_termination: model.handles_termination == Some(true),
@@ -254,7 +258,12 @@ impl TelemetryBuilder {
             has_ended: Arc::default(),
             changes: Arc::default(),
             pacers: Arc::new(foundation.pacers),
+            reloader,
+            watch: None,
+            reloads_on_sighup: model.reloads_on_sighup,
+            live_settings: components.live_settings,
         };
+        handle.watch(interval, &runtime)?;
         let telemetry = Telemetry::new(handle, model.propagator, instrumentations, companions, source, set_in_code);
         telemetry.print_config(&env);
         Ok(telemetry)

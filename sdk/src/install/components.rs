@@ -22,6 +22,31 @@ pub struct Components {
     /// `None` leaves the default as it is.
     pub(super) handles_termination: Option<bool>,
     pub(super) config_files: Result<ReadFile, &'static str>,
+    pub(super) live_settings: Option<LiveSettings>,
+}
+
+/// The settings of the integrations that may change while the program runs. Integrations do not depend on this crate, so the crate that
+/// knows both connects them.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveSettings {
+    pub(super) names: &'static [&'static str],
+    pub(super) problems: fn(&str, &str) -> Vec<String>,
+    pub(super) change: ChangeSettings,
+}
+
+/// Changes settings, each named by its variable. `None` stands for the default.
+type ChangeSettings = fn(&[(&str, Option<&str>)]);
+
+impl LiveSettings {
+    /// Creates the list of settings, each named by its variable. `problems` returns what cannot be used in the value of one of them, and
+    /// `change` changes them for all integrations of the program. Both are called on a thread that changes the telemetry.
+    pub const fn new(
+        names: &'static [&'static str],
+        problems: fn(&str, &str) -> Vec<String>,
+        change: fn(&[(&str, Option<&str>)]),
+    ) -> Self {
+        LiveSettings { names, problems, change }
+    }
 }
 
 /// Reads and parses a configuration file, given its path and the variables to which it may refer.
@@ -38,6 +63,7 @@ impl Components {
         detectors: &[],
         handles_termination: None,
         config_files: Err("a program that calls Components::with_config_files"),
+        live_settings: None,
     };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
@@ -74,6 +100,13 @@ impl Components {
     /// without one, pass the remedy, such as "the feature `config-file` of telemark".
     pub const fn with_config_files(mut self, read: Result<ReadFile, &'static str>) -> Self {
         self.config_files = read;
+        self
+    }
+
+    /// Sets the settings of integrations that [`Control::set_capture`](super::Control::set_capture) and a new version of the configuration
+    /// file change.
+    pub const fn with_live_settings(mut self, settings: LiveSettings) -> Self {
+        self.live_settings = Some(settings);
         self
     }
 

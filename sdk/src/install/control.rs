@@ -2,8 +2,10 @@
 
 use std::sync::MutexGuard;
 
-use super::{Telemetry, TelemetryHandle};
+use super::{Reload, Telemetry, TelemetryHandle};
 use crate::control::Switch;
+use crate::diag::{self, Level};
+use crate::error::ConfigError;
 use crate::sync::unpoisoned;
 
 /// Changes a [`Telemetry`] while it runs. Cheap to clone; all clones change the same telemetry.
@@ -11,6 +13,10 @@ use crate::sync::unpoisoned;
 /// A change applies to the spans that start, the records that are emitted and the measurements that are made after the method has
 /// returned; on other threads, to those that happen after it. None of them waits for a change. After the shutdown, and in a
 /// forked child, changes have no effect.
+///
+/// [`Self::reload`] applies a new version of the configuration file, as
+/// [`TelemetryBuilder::with_config_watch`](super::TelemetryBuilder::with_config_watch) does whenever there is one. What code changes stays
+/// until the same part of the file changes.
 ///
 /// What is not here cannot change while the program runs: the resource, exporters with their destinations, credentials and
 /// protocols, processors, stages, views, limits, propagators, the id generator and the clock. Nothing can be enabled that the build has
@@ -46,6 +52,61 @@ impl Control {
     /// Returns true unless [`Self::disable`] was called last.
     pub fn is_enabled(&self) -> bool {
         self.0.providers.all().iter().all(|provider| provider.is_enabled(Switch::Telemetry))
+    }
+
+    /// Reads the configuration file again, the one that `OTEL_CONFIG_FILE` named at the start, and applies the values that can change while
+    /// the program runs. It is read and checked as a whole, as at the start: if it cannot be used, nothing changes. Values that need a
+    /// restart are returned, and reported in a message.
+    ///
+    /// These values apply: `disabled`, `log_level`, samplers, configurators of tracers, meters and loggers, the delays and intervals of
+    /// exports, `distribution.telemark.spans` and `distribution.telemark.logs`, and what integrations capture and exclude. A value that is
+    /// the same as before is left alone, even if [code](Self) has changed it meanwhile.
+    ///
+    /// # Errors
+    /// Returns an error if there is no file, if it cannot be used, if it is being written, or if another reload is under way.
+    pub fn reload(&self) -> Result<Reload, ConfigError> {
+        match &self.0.reloader {
+            Some(reloader) => reloader.reload(self, None),
+            None => {
+                let problem = "the telemetry does not come from a file that OTEL_CONFIG_FILE names";
+                Err(ConfigError::state("reload", problem))
+            }
+        }
+    }
+
+    /// Changes what the integrations of the program capture and exclude, for requests and calls that begin from now on: captured headers
+    /// and trailers, excluded URLs and methods, the text of statements and the messages of databases. The setting is named by its variable,
+    /// such as `OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS`, and `None` stands for its default. What code has set for one layer or client
+    /// stays.
+    ///
+    /// # Errors
+    /// Returns an error, and changes nothing, if no integration has such a setting, or if part of the value cannot be used.
+    pub fn set_capture(&self, variable: &str, value: Option<&str>) -> Result<(), ConfigError> {
+        let Some(live) = self.0.live_settings else {
+            return Err(ConfigError::state("set_capture", "needs integrations, which telemark::builder() knows"));
+        };
+        let Some(name) = live.names.iter().find(|name| **name == variable) else {
+            return Err(ConfigError::invalid("set_capture", variable, format!("one of {}", live.names.join(", "))));
+        };
+        let problems = value.map(|value| (live.problems)(name, value)).unwrap_or_default();
+        if !problems.is_empty() {
+            return Err(ConfigError::state(*name, problems.join("; ")));
+        }
+        if !self.0.home.is_past() {
+            (live.change)(&[(name, value)]);
+        }
+        Ok(())
+    }
+
+    /// Changes settings of integrations, and reports the parts of their values that cannot be used.
+    pub(super) fn change_captures(&self, changes: &[(&'static str, Option<&str>)]) {
+        let Some(live) = self.0.live_settings else { return };
+        for (name, value) in changes {
+            for problem in value.map(|value| (live.problems)(name, value)).unwrap_or_default() {
+                diag::log_always(Level::Warn, format_args!("{problem}"));
+            }
+        }
+        (live.change)(changes);
     }
 
     /// Waits for the changes of other threads. Returns `None` in a forked child, where the lock may stay locked forever.

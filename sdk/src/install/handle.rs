@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::components::LiveSettings;
 use super::panics;
+use super::reload::Reloader;
 use super::signals::{Health, Pacers, Provider, Providers};
 use crate::diag::{self, Level, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
-use crate::runtime::OFF_IN_A_FORKED_CHILD;
+use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Request};
 use crate::span_filter;
 use crate::time::Deadline;
 
@@ -29,6 +31,13 @@ pub struct TelemetryHandle {
     /// Locked while all signals are enabled or disabled.
     pub(super) changes: Arc<Mutex<()>>,
     pub(super) pacers: Arc<Pacers>,
+    /// Applies new versions of the configuration file, if there is one.
+    pub(super) reloader: Option<Arc<Reloader>>,
+    /// The task that looks for them.
+    pub(super) watch: Option<Handle>,
+    /// True if SIGHUP asks for a reload once the telemetry is installed.
+    pub(super) reloads_on_sighup: bool,
+    pub(super) live_settings: Option<LiveSettings>,
 }
 
 impl TelemetryHandle {
@@ -77,6 +86,7 @@ impl TelemetryHandle {
         let started = Deadline::after(Duration::ZERO);
         let not_exported = |is_end| self.lost(is_end).iter().map(Total::not_exported).sum::<u64>();
         let before = not_exported(false);
+        self.end_watch();
         let results = self.each(deadline, |provider, share| provider.shutdown(share));
         if self.has_ended.swap(true, Ordering::AcqRel) {
             return (first_error(results), false);
@@ -91,9 +101,19 @@ impl TelemetryHandle {
         (result, not_exported(true) > before)
     }
 
-    /// Returns the counts of exported and dropped items, for each pipeline of each signal.
+    /// Ends the search for new versions of the configuration file. Does not wait for a reload that is under way: what it changes from now
+    /// on has no effect.
+    fn end_watch(&self) {
+        if let Some(watch) = &self.watch {
+            drop(watch.ask(Request::Shutdown, Deadline::after(Duration::ZERO)));
+        }
+    }
+
+    /// Returns the counts of exported and dropped items, for each pipeline of each signal, and those of the versions of the configuration
+    /// file.
     pub fn health(&self) -> Health {
-        self.providers.health()
+        let config = self.reloader.as_ref().map(|reloader| reloader.health());
+        Health { config: config.unwrap_or_default(), ..self.providers.health() }
     }
 
     /// Returns the maximum time that dropping the telemetry may take.

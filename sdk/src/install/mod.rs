@@ -11,6 +11,7 @@
 //! | `signals` | the list of signals, and the model, provider and methods of each |
 //! | `telemetry` | a program's telemetry, and how it is installed |
 //! | `control` | the changes while a program runs |
+//! | `reload` | new versions of the configuration file, applied while a program runs |
 //! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
 //! | `panics` | panics as log records, in the program's panic hook |
 //! | `termination` | shutdown without the guard: signals and `exit` |
@@ -26,16 +27,18 @@ mod model;
 mod panics;
 mod pipeline;
 mod registry;
+mod reload;
 mod signals;
 mod telemetry;
 mod termination;
 
 pub use builder::TelemetryBuilder;
-pub use components::{Components, ReadFile};
+pub use components::{Components, LiveSettings, ReadFile};
 pub use control::Control;
 pub use declarative::Extension;
 pub use handle::TelemetryHandle;
 pub use pipeline::{Pipeline, PipelineSignal};
 pub use registry::{Factory, Node};
+pub use reload::{ConfigHealth, Reload};
 pub use signals::Health;
 pub use telemetry::Telemetry;

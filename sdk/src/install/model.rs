@@ -34,6 +34,8 @@ pub(super) struct Model {
     pub(super) self_metrics: Option<bool>,
     pub(super) records_panics: Option<bool>,
     pub(super) limits: Option<ItemLimits>,
+    pub(super) reloads_on_sighup: bool,
+    pub(super) watch_interval: Option<Duration>,
     pub(super) signals: Models,
     pub(super) extensions: Extensions,
     /// The configuration file that code has set.
@@ -58,6 +60,8 @@ impl Default for Model {
             self_metrics: None,
             records_panics: None,
             limits: None,
+            reloads_on_sighup: false,
+            watch_interval: None,
             signals: Models::default(),
             extensions: Extensions::default(),
             file: None,

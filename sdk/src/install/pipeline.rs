@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::{self, Debug};
+use std::time::Duration;
 
 use super::registry::{Factory, Node};
 use crate::config::{Env, Settings};
@@ -65,6 +66,8 @@ pub struct Pipeline<S: PipelineSignal> {
     companions: Vec<Companion>,
     pub(super) observers: Vec<S::Observer>,
     processing: Processing<S>,
+    /// The number of its processor or reader in the configuration file.
+    in_file: Option<usize>,
 }
 
 /// The processor or reader in front of an exporter.
@@ -133,12 +136,18 @@ impl<S: PipelineSignal> Pipeline<S> {
 
     fn with_start(start: Start<S>) -> Self {
         let processing = Processing::Shared;
-        Pipeline { start, companions: Vec::new(), observers: Vec::new(), processing }
+        Pipeline { start, companions: Vec::new(), observers: Vec::new(), processing, in_file: None }
     }
 
     /// Sets the processor or reader in front of the exporter.
     pub(super) fn with_processing(mut self, processing: Processing<S>) -> Self {
         self.processing = processing;
+        self
+    }
+
+    /// Sets the number of the processor or reader in the configuration file.
+    pub(super) fn of_file(mut self, index: usize) -> Self {
+        self.in_file = Some(index);
         self
     }
 
@@ -316,12 +325,14 @@ impl<S: PipelineSignal> Pipelines<S> {
         resource: &Resource,
         runtime: &Runtime,
         companions: &mut Vec<Companion>,
-        pacers: &mut Vec<Pacer>,
+        pacers: &mut SignalPacers,
     ) -> Result<Vec<S::End>, ConfigError> {
         let Some(schedule) = self.schedule else { return Ok(Vec::new()) };
         let mut stages = Vec::new();
         for choice in self.exporters.into_iter().flatten() {
             if let Choice::Made(pipeline) = choice {
+                // Code goes before the file.
+                let is_of_file = matches!(pipeline.processing, Processing::Own(..));
                 let (schedule, is_fixed, is_simple) = match pipeline.processing {
                     Processing::Shared => (schedule, false, false),
                     Processing::Own(schedule, is_fixed) => (schedule, is_fixed, false),
@@ -335,12 +346,30 @@ impl<S: PipelineSignal> Pipelines<S> {
                         end
                     }
                 };
-                pacers.extend(S::pacer(&end).filter(|_| !site.has_own_schedule.get()));
+                let pacer = S::pacer(&end);
+                pacers.of_file.extend(pipeline.in_file.zip(pacer.clone()).filter(|_| is_of_file));
+                pacers.shared.extend(pacer.filter(|_| !site.has_own_schedule.get()));
                 stages.push(end);
                 companions.extend(pipeline.companions);
             }
         }
         Ok(stages)
+    }
+}
+
+/// What changes the time between the exports of a signal.
+#[derive(Debug, Default)]
+pub(super) struct SignalPacers {
+    /// Those of the pipelines that have the schedule of the signal.
+    pub(super) shared: Vec<Pacer>,
+    /// Those of the processors and readers whose schedule the configuration file sets, by their numbers.
+    pub(super) of_file: Vec<(usize, Pacer)>,
+}
+
+impl SignalPacers {
+    /// Sets the time between the exports of a processor or reader of the configuration file.
+    pub(super) fn set_of_file(&self, number: usize, delay: Duration) {
+        self.of_file.iter().filter(|(known, _)| *known == number).for_each(|(_, pacer)| pacer.set(delay));
     }
 }
 

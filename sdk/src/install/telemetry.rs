@@ -106,6 +106,9 @@ impl Telemetry {
         if let Source::File(_, env) = &self.source {
             env.install_file();
         }
+        if let Some(reloader) = &self.handle.reloader {
+            reloader.set_installed();
+        }
         installed::set(self.handle.clone());
         if let Some(propagator) = self.propagator.take() {
             global::set_text_map_propagator(ContextPropagator::new(propagator));

@@ -1,4 +1,5 @@
-//! Shuts down when a program ends without dropping its guard: on SIGTERM, Ctrl-C or `exit`, or if the guard was leaked.
+//! Shuts down when a program ends without dropping its guard: on SIGTERM, Ctrl-C or `exit`, or if the guard was leaked. Passes SIGHUP on
+//! to the reload of the configuration.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,28 +10,45 @@ use crate::error::catch;
 use crate::process::{self, Event, Signals, TerminationSignal};
 use crate::runtime;
 
-/// Shuts the installed telemetry down when the program ends, if the builder requested it and anything is recorded.
+/// Shuts the installed telemetry down when the program ends, if the builder requested it and anything is recorded, and reads the
+/// configuration file again on SIGHUP, if the builder requested that.
 /// Never fails: if the operating system refuses, this function logs a warning, and the program behaves as it would
 /// without the handler.
 pub(super) fn watch(handle: &TelemetryHandle) {
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
-    if !handle.handles_termination || !handle.is_recording() || IS_WATCHED.swap(true, Ordering::AcqRel) {
+    let awaits_end = handle.handles_termination && handle.is_recording();
+    if !awaits_end && !handle.reloads_on_sighup || IS_WATCHED.swap(true, Ordering::AcqRel) {
         return;
     }
-    if !process::at_exit(at_exit) {
+    if awaits_end && !process::at_exit(at_exit) {
         diag::log(Level::Warn, "exit", format_args!("cannot watch for the program's exit; keep the guard until then"));
     }
     let watching = Signals::open().and_then(|signals| {
         let handle = handle.clone();
         // Start the thread before installing the handler, which is useless without a listener.
-        runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)?;
-        Signals::catch()
+        runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)
     });
-    if let Err(error) = watching {
-        if error.kind() != std::io::ErrorKind::Unsupported {
-            let lost = "SIGTERM and Ctrl-C end the program without exporting what is left";
-            diag::log(Level::Warn, "termination", format_args!("cannot watch for signals, so {lost}: {error}"));
+    let watching = watching.and_then(|()| if awaits_end { Signals::catch() } else { Ok(()) });
+    let reloading = match &watching {
+        Ok(()) if handle.reloads_on_sighup => Signals::catch_hangup(),
+        _ => Ok(true),
+    };
+    match reloading {
+        Ok(true) => {}
+        Ok(false) => {
+            let ignored = "SIGHUP is ignored, or a handler wants it only once, so it reads no configuration";
+            diag::log(Level::Warn, "reload", format_args!("{ignored}"));
         }
+        Err(error) => report(&error, "SIGHUP does not read the configuration again"),
+    }
+    if let Err(error) = watching {
+        report(&error, "SIGTERM and Ctrl-C end the program without exporting what is left");
+    }
+}
+
+fn report(error: &std::io::Error, lost: &str) {
+    if error.kind() != std::io::ErrorKind::Unsupported {
+        diag::log(Level::Warn, "termination", format_args!("cannot watch for signals, so {lost}: {error}"));
     }
 }
 
@@ -42,6 +60,16 @@ fn listen(mut signals: Signals, handle: &TelemetryHandle) {
         // The message sink may panic.
         let _ = catch(|| match event {
             Event::Signal(signal) => respond(signal, handle),
+            Event::Reload => match &handle.watch {
+                Some(watch) => watch.wake(),
+                None => {
+                    diag::log(
+                        Level::Warn,
+                        "reload",
+                        format_args!("SIGHUP: there is no configuration file to read again"),
+                    );
+                }
+            },
             Event::End => ending::begin(handle),
         });
     }

@@ -33,6 +33,10 @@ impl Signals {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    pub(crate) fn catch_hangup() -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn ask_for_the_end() -> bool {
         false
     }
@@ -47,6 +51,7 @@ impl Signals {
 #[derive(Debug)]
 pub(crate) enum Event {
     Signal(TerminationSignal),
+    Reload,
     End,
 }
 

@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, Ordering};
 
-use libc::{SIG_DFL, SIG_IGN, SIGINT, SIGTERM, c_int, c_void, sem_t, sigaction, siginfo_t, sigset_t};
+use libc::{SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, c_int, c_void, sem_t, sigaction, siginfo_t, sigset_t};
 
 /// Calls `child` in every forked child.
 pub(super) fn watch_forks(child: extern "C" fn()) {
@@ -106,7 +106,7 @@ static WATCH: Watch = Watch {
     semaphore: AtomicPtr::new(null_mut()),
     pending: AtomicU8::new(0),
     is_ending: AtomicBool::new(false),
-    previous: [AtomicPtr::new(null_mut()), AtomicPtr::new(null_mut())],
+    previous: [const { AtomicPtr::new(null_mut()) }; SIGNALS.len()],
 };
 
 struct Watch {
@@ -120,10 +120,11 @@ struct Watch {
     /// True if the SDK is ending the program, in which case the next signal ends it immediately.
     is_ending: AtomicBool,
     /// The previous action for each of [`SIGNALS`]. Never freed, because a handler may be reading it.
-    previous: [AtomicPtr<sigaction>; 2],
+    previous: [AtomicPtr<sigaction>; SIGNALS.len()],
 }
 
-const SIGNALS: [c_int; 2] = [SIGTERM, SIGINT];
+/// The termination signals, and the signal for a reload.
+const SIGNALS: [c_int; 3] = [SIGTERM, SIGINT, SIGHUP];
 
 /// The bit for [`Event::End`].
 const END: u8 = 1 << SIGNALS.len();
@@ -152,6 +153,7 @@ impl Watch {
         let is_taken = |event: u8| self.pending.fetch_and(!event, Ordering::AcqRel) & event != 0;
         let mut signals = SIGNALS.iter().enumerate();
         match signals.find(|(at, _)| is_taken(1 << at)) {
+            Some((_, &SIGHUP)) => Some(Event::Reload),
             Some((_, signal)) => Some(Event::Signal(TerminationSignal(*signal))),
             None => is_taken(END).then_some(Event::End),
         }
@@ -163,6 +165,8 @@ impl Watch {
 pub(crate) enum Event {
     /// One or more signals of the same kind arrived.
     Signal(TerminationSignal),
+    /// SIGHUP arrived, once or more often.
+    Reload,
     /// [`Signals::ask_for_the_end`] was called.
     End,
 }
@@ -188,7 +192,17 @@ impl Signals {
     /// # Errors
     /// Returns an error if the operating system refuses.
     pub(crate) fn catch() -> io::Result<()> {
-        SIGNALS.iter().zip(&WATCH.previous).try_for_each(|(&signal, previous)| catch(signal, previous))
+        let all = SIGNALS.iter().zip(&WATCH.previous).filter(|(signal, _)| **signal != SIGHUP);
+        all.into_iter().try_for_each(|(&signal, previous)| catch(signal, previous).map(drop))
+    }
+
+    /// Installs the handler for SIGHUP, as [`Self::catch`] does for the others. Returns false if the signal is ignored.
+    ///
+    /// # Errors
+    /// Returns an error if the operating system refuses.
+    pub(crate) fn catch_hangup() -> io::Result<bool> {
+        let mut all = SIGNALS.iter().zip(&WATCH.previous).filter(|(signal, _)| **signal == SIGHUP);
+        all.try_fold(false, |_, (&signal, previous)| catch(signal, previous))
     }
 
     /// Sends [`Event::End`]. Returns false if no thread is listening in this process. Takes no lock and allocates no memory.
@@ -246,11 +260,12 @@ fn new_semaphore() -> io::Result<*mut sem_t> {
     }
 }
 
-fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
+/// Returns false if the signal is left as it is.
+fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<bool> {
     let current = action(signal)?;
     // A handler with SA_RESETHAND expects to be called once, but the SDK's handler would forward every signal to it.
     if current.sa_sigaction == SIG_IGN || current.sa_flags & libc::SA_RESETHAND != 0 {
-        return Ok(());
+        return Ok(false);
     }
     let is_handled = current.sa_sigaction != SIG_DFL;
     // The previous handler keeps its mask, its stack, and its choice of whether to interrupt system calls.
@@ -261,7 +276,7 @@ fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
     previous.store(Box::into_raw(Box::new(current)), Ordering::Release);
     // SAFETY: the action is valid, and its handler is async-signal-safe and lives as long as the library.
     match unsafe { libc::sigaction(signal, &ours, null_mut()) } {
-        0 => Ok(()),
+        0 => Ok(true),
         _ => Err(io::Error::last_os_error()),
     }
 }
@@ -312,6 +327,8 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     let is_heard = at.is_some_and(|at| WATCH.pass(1 << at));
     let previous = previous(signal);
     match previous {
+        // Whoever asks for reloads does not mean to end the program, nor its children, which share its terminal and its group.
+        Previous::Default if signal == SIGHUP => {}
         // Without a listening thread, as in a forked child, the signal acts as it would without the SDK.
         Previous::Default if !is_heard || is_ending => end_process(signal),
         _ => {}

@@ -6,6 +6,7 @@
 //! | `registrar` | the names of components, and the durations of their operations |
 //! | `spans` | `otel.sdk.span.*` and `otel.sdk.log.created` |
 //! | `pipelines` | `otel.sdk.processor.*` and `otel.sdk.exporter.*` |
+//! | `reloads` | `telemark.sdk.config.reloads` |
 //! | `series` | `telemark.sdk.metric.*`, the number of series of each metric |
 //! | `tail` | `telemark.sdk.tail.*`, the decisions of tail sampling |
 //! | `words` | the terms for a signal's items |
@@ -13,6 +14,7 @@
 mod observe;
 mod pipelines;
 mod registrar;
+mod reloads;
 mod series;
 mod spans;
 mod tail;

@@ -7,11 +7,12 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use super::pipelines::SignalInstruments;
 use super::registrar::Registrar;
+use super::reloads::Reloads;
 use super::series::SeriesInstruments;
 use super::spans::{Records, Spans};
 use super::tail::Tail;
 use super::words::Words;
-use crate::diag::{Counters, Listener};
+use crate::diag::{Counters, Listener, ReloadCounts};
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::{CallbackHandle, SdkMeterProvider};
 use crate::trace::SdkTracerProvider;
@@ -29,6 +30,7 @@ pub(super) const SCOPE: &str = "telemark.sdk";
 /// | `telemark.sdk.metric.series` | reader (`otel.component.*`), `telemark.metric.name` | series of a metric, without that of the overflow |
 /// | `telemark.sdk.metric.series.limit` | the same | their maximum number |
 /// | `telemark.sdk.metric.series.expired` | the same | series that [expired](crate::metrics::MeterProviderBuilder::with_series_expiry) so far |
+/// | `telemark.sdk.config.reloads` | `telemark.config.outcome`: `applied` or `refused` | versions of the configuration file that came while the program ran |
 /// | `telemark.sdk.metric.attribute.values` | the same, `telemark.attribute.key` | distinct values of an attribute, from 32 on, estimated within about 7 % |
 /// | `telemark.sdk.tail.decided` | `telemark.sampling.result`: `kept`, `dropped` or `evicted`; `telemark.sampling.policy` if kept; `telemark.sampling.was_error` | traces about which [tail sampling](crate::stages::tail) has decided |
 /// | `telemark.sdk.tail.late` | the result and `was_error` | spans that ended after the decision about their trace |
@@ -57,7 +59,13 @@ impl SelfMetrics {
     /// same providers, only the later one receives the durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
         let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
-        SelfMetrics::of_pipelines(tracers, None, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
+        SelfMetrics::of_pipelines(
+            tracers,
+            None,
+            meters,
+            None,
+            [(Words::SPANS, tracers.counters()), (Words::POINTS, points)],
+        )
     }
 
     /// Like [`Self::observe`], but for the given pipelines of any signal.
@@ -65,6 +73,7 @@ impl SelfMetrics {
         tracers: &SdkTracerProvider,
         loggers: Option<&SdkLoggerProvider>,
         meters: &SdkMeterProvider,
+        reloads: Option<Arc<ReloadCounts>>,
         signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
     ) -> Self {
         let scope = InstrumentationScope::builder(SCOPE)
@@ -76,6 +85,7 @@ impl SelfMetrics {
         let spans = Spans::new(&meter, tracers.span_counts());
         let records = Records::new(&meter, loggers.and_then(SdkLoggerProvider::log_count));
         let tail = Tail::new(&meter, tracers.tail_counts().cloned());
+        let reloads = Reloads::new(&meter, reloads);
         let signals = signals.into_iter();
         let instruments: Vec<_> = signals
             .map(|(words, counters)| SignalInstruments::new(&meter, words, registrar.add(words, counters)))
@@ -91,6 +101,7 @@ impl SelfMetrics {
             let _outside = Context::new().attach();
             spans.observe(observer);
             records.observe(observer);
+            reloads.observe(observer);
             instruments.iter().for_each(|signal| signal.observe(observer));
             series.observe(observer);
             tail.observe(observer);

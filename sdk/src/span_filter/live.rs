@@ -1,10 +1,10 @@
 //! The filters in use, and the switches that depend on them.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, RwLock};
 
 use super::{Level, SpanFilter};
-use crate::sync::unpoisoned;
+use crate::process::unless_stuck;
 
 /// Written only with [`DEPENDENTS`] locked.
 static FILTERS: LazyLock<RwLock<Filters>> = LazyLock::new(|| RwLock::new(Filters::new(Arc::default(), None)));
@@ -28,9 +28,10 @@ impl Filters {
         Filters { spans, records, is_derived }
     }
 
-    /// Returns the filters in use.
+    /// Returns the filters in use, or the default in a forked child whose parent was replacing them.
     fn current() -> Filters {
-        unpoisoned(FILTERS.read()).clone()
+        let filters = unless_stuck(FILTERS.try_read(), || FILTERS.read());
+        filters.map_or_else(|| Filters::new(Arc::default(), None), |filters| filters.clone())
     }
 
     fn of(&self, kind: Kind) -> &Arc<SpanFilter> {
@@ -66,7 +67,7 @@ impl Dependents {
 
 /// Returns the filter of spans in use.
 pub fn current() -> Arc<SpanFilter> {
-    unpoisoned(FILTERS.read()).spans.clone()
+    Filters::current().spans
 }
 
 /// Replaces the filter for spans that start from now on. Works at any time, both before and after `init`. To restore the
@@ -92,13 +93,12 @@ pub fn set(filter: SpanFilter) {
 pub mod records {
     use std::sync::Arc;
 
-    use super::{FILTERS, Filters, SpanFilter, replace};
+    use super::{Filters, SpanFilter, replace};
     use crate::config::Env;
-    use crate::sync::unpoisoned;
 
     /// Returns the filter in use.
     pub fn current() -> Arc<SpanFilter> {
-        unpoisoned(FILTERS.read()).records.clone()
+        Filters::current().records
     }
 
     /// Replaces the filter for events from now on, or makes it the filter of spans if `filter` is `None`. Works at any time, both
@@ -123,11 +123,19 @@ pub mod records {
     }
 }
 
+/// Locks what depends on the filters. Returns `None` in a forked child that would have to wait, perhaps forever.
+fn dependents() -> Option<MutexGuard<'static, Dependents>> {
+    unless_stuck(DEPENDENTS.try_lock(), || DEPENDENTS.lock())
+}
+
 fn replace(change: impl FnOnce(Filters) -> Filters) {
-    let mut dependents = unpoisoned(DEPENDENTS.lock());
+    let Some(mut dependents) = dependents() else { return };
     let filters = change(Filters::current());
     dependents.decide(&filters);
-    *unpoisoned(FILTERS.write()) = filters;
+    // Locked only for this, because a switch that finds it locked uses the default.
+    let Some(mut current) = unless_stuck(FILTERS.try_write(), || FILTERS.write()) else { return };
+    *current = filters;
+    drop(current);
     GENERATION.fetch_add(1, Ordering::Release);
     let listeners = std::mem::take(&mut dependents.listeners);
     dependents.listeners.clone_from(&listeners);
@@ -149,7 +157,7 @@ pub(crate) fn wake() {
     if AWAKE.load(Ordering::Acquire) {
         return;
     }
-    let mut dependents = unpoisoned(DEPENDENTS.lock());
+    let Some(mut dependents) = dependents() else { return };
     dependents.are_awake = true;
     dependents.decide(&Filters::current());
     AWAKE.store(true, Ordering::Release);
@@ -161,7 +169,8 @@ pub(crate) fn wake() {
 /// Calls `listener` after each change of the filter, and when the program gets its first tracer, on the thread that makes
 /// the change. Each function is called only once per change, even if it was added several times.
 pub fn on_change(listener: fn()) {
-    let listeners = &mut unpoisoned(DEPENDENTS.lock()).listeners;
+    let Some(mut dependents) = dependents() else { return };
+    let listeners = &mut dependents.listeners;
     if !listeners.iter().any(|known| std::ptr::fn_addr_eq(*known, listener)) {
         listeners.push(listener);
     }
@@ -229,6 +238,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+    use crate::sync::unpoisoned;
 
     #[test]
     fn a_new_filter_reaches_every_switch_and_listener() {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
-use telemark_kit::Clock;
+use telemark_kit::{Clock, Live};
 
 use super::comment::Commenter;
 
@@ -40,15 +40,36 @@ pub enum QueryText {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ClientConfig {
-    pub(crate) query_text: QueryText,
+    /// Set by a variable.
+    query_text: QueryText,
+    /// Set by code, which takes precedence.
+    own_query_text: Option<QueryText>,
     pub(crate) metrics: MetricChoice,
     pub(crate) returned_rows: bool,
-    pub(crate) error_messages: bool,
+    /// Set by a variable.
+    error_messages: bool,
+    /// Set by code.
+    has_own_error_messages: bool,
     pub(crate) commenter: Option<Commenter>,
     pub(crate) clock: Option<Clock>,
     pub(crate) is_off: bool,
     problems: Vec<ConfigProblem>,
 }
+
+/// The settings of variables that have changed while the program runs.
+struct Changed {
+    query_text: Option<QueryText>,
+    error_messages: Option<bool>,
+}
+
+static CHANGED: Live<Changed> = Live::new(|changed| {
+    let read = |name: &str| changed(name).flatten();
+    let of_changes = ClientConfig::from_env_fn(read);
+    Changed {
+        query_text: changed(QUERY_TEXT).map(|_| of_changes.query_text),
+        error_messages: changed(ERROR_MESSAGES).map(|_| of_changes.error_messages),
+    }
+});
 
 /// The metrics to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +134,20 @@ impl ClientConfig {
 
     /// Selects the text to record as `db.query.text`.
     pub fn with_query_text(mut self, text: QueryText) -> Self {
-        self.query_text = text;
+        self.own_query_text = Some(text);
         self
+    }
+
+    /// Returns the text to record for a call that begins now.
+    pub(crate) fn query_text(&self) -> QueryText {
+        let of_variable = || CHANGED.with(|changed| changed?.query_text).unwrap_or(self.query_text);
+        self.own_query_text.unwrap_or_else(of_variable)
+    }
+
+    /// Returns true if the message of a failure that is recorded now is part of its span.
+    pub(crate) fn error_messages(&self) -> bool {
+        let of_variable = || CHANGED.with(|changed| changed?.error_messages).unwrap_or(self.error_messages);
+        self.has_own_error_messages || of_variable()
     }
 
     /// Adds opt-in attributes of the semantic conventions to the spans, by name. The only one is
@@ -128,7 +161,7 @@ impl ClientConfig {
     ///
     /// Off by default: a message such as `Duplicate entry 'ada@example.com'` repeats values of the statement.
     pub fn with_error_messages(mut self) -> Self {
-        self.error_messages = true;
+        self.has_own_error_messages = true;
         self
     }
 
@@ -261,8 +294,9 @@ mod tests {
         let new = ClientConfig::new;
         check(&[], new());
         check(&[(QUERY_TEXT, " "), (METRICS, "")], new());
-        check(&[(QUERY_TEXT, "sanitized")], new().with_query_text(QueryText::Sanitized));
-        check(&[(QUERY_TEXT, "none")], new().with_query_text(QueryText::Off));
+        let texts = ["safe", "sanitized", "none"].map(|text| read(&[(QUERY_TEXT, text)]).query_text());
+        assert_eq!(texts, [QueryText::Safe, QueryText::Sanitized, QueryText::Off]);
+        assert!(read(&[(ERROR_MESSAGES, "TRUE")]).error_messages() && !read(&[]).error_messages());
         check(&[(METRICS, "none")], new().without_metrics());
         check(&[(METRICS, "duration, pool")], new().without_returned_rows());
         check(&[(METRICS, "returned_rows,duration")], new().without_pool_metrics());
@@ -270,7 +304,6 @@ mod tests {
             &[(OPT_IN_ATTRIBUTES, "db.response.returned_rows")],
             new().with_opt_in_attributes(["db.response.returned_rows"]),
         );
-        check(&[(ERROR_MESSAGES, "TRUE")], new().with_error_messages());
         check(&[(SQLCOMMENTER, "true")], new().with_commenter(Commenter::new()));
     }
 

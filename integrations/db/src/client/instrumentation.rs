@@ -135,7 +135,7 @@ impl DbClientInstrumentation {
     fn begin_call(&self, database: &Database, mut call: Call<'_>, parent: Context) -> Operation {
         let config = &self.0.config;
         let started = call.started.take().unwrap_or_else(|| self.now());
-        let facts = call.facts(database.system().dialect(), config.query_text);
+        let facts = call.facts(database.system().dialect(), config.query_text());
         // A sampler that follows its unsampled parent needs no attributes.
         let is_lean = is_unsampled(&parent);
         let name = span_name(&facts, &call, database);

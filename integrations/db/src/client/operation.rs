@@ -201,7 +201,7 @@ impl Operation {
             End::Failed(failure) => {
                 if list.iter().any(|attribute| attribute.key.as_str() == keys::ERROR_TYPE) {
                     let message = failure.message.as_deref();
-                    let message = message.filter(|_| self.instrumentation.config().error_messages);
+                    let message = message.filter(|_| self.instrumentation.config().error_messages());
                     let description = telemark_kit::BoundedText::new(message.unwrap_or(failure.description)).text;
                     span.set_status(Status::error(description));
                 }

@@ -18,7 +18,8 @@ use super::current::Entered;
 use super::failure::Failure;
 use super::head::ClientResponseHead;
 use super::measurement::{Measurement, Outcome, Recorder};
-use crate::shared::headers::{HeaderInjector, capture};
+use crate::shared::captured::RESPONSE;
+use crate::shared::headers::HeaderInjector;
 use crate::shared::status::code;
 use crate::shared::{content_length, kept, version};
 
@@ -234,7 +235,7 @@ impl ClientCall {
                 attributes.add(keys::HTTP_RESPONSE_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
             }
         }
-        capture(&config.response_headers, response.headers, attributes);
+        config.choices.capture(RESPONSE, response.headers, attributes);
         guarded(|| config.policy().response_attributes(response, &mut attributes.list));
     }
 }

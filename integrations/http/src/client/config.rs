@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use telemark_kit::Clock;
+use telemark_kit::{Clock, Live};
 
 use super::opt_in::{ClientOptIn, METRIC_ATTRIBUTES, OptInMetricAttributes, SPAN_ATTRIBUTES};
 use super::policy::{ClientPolicy, DefaultClientPolicy};
+use crate::shared::captured::{Changed, Choice, Choices, REQUEST, RESPONSE};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::query::SENSITIVE;
@@ -39,8 +40,7 @@ use crate::shared::url::templates::{self, PathTemplates};
 pub struct ClientConfig {
     pub(crate) is_disabled: bool,
     pub(crate) known_methods: KnownMethods,
-    pub(crate) request_headers: Vec<CapturedHeader>,
-    pub(crate) response_headers: Vec<CapturedHeader>,
+    pub(crate) choices: Choices<UrlPattern>,
     pub(crate) sensitive: Cow<'static, [Cow<'static, str>]>,
     pub(crate) metrics: MetricChoice,
     pub(crate) opt_in_metric_attributes: OptInMetricAttributes,
@@ -52,9 +52,14 @@ pub struct ClientConfig {
     pub(crate) problems: Problems,
     /// `None` means all hosts.
     propagation_hosts: Option<Vec<UrlPattern>>,
-    excluded: Vec<UrlPattern>,
     policy: Option<Arc<dyn ClientPolicy>>,
 }
+
+/// What has changed while the program runs, for all configs.
+static CHANGED: Live<Changed<UrlPattern>> = Live::new(|changed| {
+    let of_changes = ClientConfig::from_env_fn(|name| changed(name).flatten());
+    Changed::new(ClientConfig::LIVE, of_changes.choices.of_variables, changed)
+});
 
 impl ClientConfig {
     /// Returns the defaults, without reading the environment.
@@ -62,8 +67,7 @@ impl ClientConfig {
         ClientConfig {
             is_disabled: false,
             known_methods: KnownMethods::default(),
-            request_headers: Vec::new(),
-            response_headers: Vec::new(),
+            choices: Choices::new(&CHANGED),
             sensitive: Cow::Borrowed(&SENSITIVE),
             metrics: MetricChoice::DEFAULT,
             opt_in_metric_attributes: OptInMetricAttributes::default(),
@@ -74,7 +78,6 @@ impl ClientConfig {
             clock: None,
             problems: Problems::default(),
             propagation_hosts: None,
-            excluded: Vec::new(),
             policy: None,
         }
     }
@@ -291,7 +294,7 @@ impl ClientConfig {
     }
 
     pub(crate) fn excludes(&self, target: &Target<'_>) -> bool {
-        self.excluded.iter().any(|pattern| pattern.matches(target))
+        self.choices.exclude(|pattern| pattern.matches(target))
     }
 
     pub(crate) fn policy(&self) -> &dyn ClientPolicy {
@@ -306,7 +309,7 @@ impl ClientConfig {
 
     pub(crate) fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
         let patterns = self.patterns(source, patterns);
-        self.excluded.extend(patterns);
+        self.choices.own.excluded.extend(patterns);
     }
 
     /// An invalid pattern matches no host, so that a mistake never sends more than was asked for.
@@ -343,14 +346,14 @@ impl ClientConfig {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.problems.captured(source, names, CapturedHeader::request, &mut self.request_headers);
+        self.problems.captured(source, names, CapturedHeader::request, &mut self.choices.own.headers[REQUEST]);
     }
 
     pub(crate) fn capture_response_headers<I>(&mut self, source: &'static str, names: I)
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.problems.captured(source, names, CapturedHeader::response, &mut self.response_headers);
+        self.problems.captured(source, names, CapturedHeader::response, &mut self.choices.own.headers[RESPONSE]);
     }
 
     pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
@@ -373,11 +376,16 @@ impl Default for ClientConfig {
 
 impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Choices { own, of_variables, .. } = &self.choices;
+        let both = |headers: fn(&Choice<UrlPattern>) -> &Vec<CapturedHeader>| {
+            [headers(own).as_slice(), headers(of_variables)].concat()
+        };
+        let excluded = [&own.excluded[..], &of_variables.excluded].concat();
         f.debug_struct("ClientConfig")
             .field("is_disabled", &self.is_disabled)
             .field("known_methods", &self.known_methods)
-            .field("request_headers", &self.request_headers)
-            .field("response_headers", &self.response_headers)
+            .field("request_headers", &both(|choice| &choice.headers[REQUEST]))
+            .field("response_headers", &both(|choice| &choice.headers[RESPONSE]))
             .field("metrics", &self.metrics)
             .field("opt_in_metric_attributes", &self.opt_in_metric_attributes)
             .field("opt_in", &self.opt_in)
@@ -385,7 +393,7 @@ impl fmt::Debug for ClientConfig {
             .field("service_names", &self.service_names)
             .field("url_templates", &self.url_templates)
             .field("propagation_hosts", &self.propagation_hosts)
-            .field("excluded", &self.excluded)
+            .field("excluded", &excluded)
             .field("problems", &self.problems)
             .finish_non_exhaustive()
     }

@@ -1,6 +1,7 @@
 //! Reads the client settings from environment variables.
 
 use super::config::ClientConfig;
+use crate::shared::captured::Names;
 use crate::shared::settings::{CLIENT_METRICS, list};
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
@@ -16,6 +17,9 @@ const CONNECTION_PHASES: &str = "OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES";
 const OPT_IN_METRIC_ATTRIBUTES: &str = "OTEL_RUST_HTTP_CLIENT_OPT_IN_METRIC_ATTRIBUTES";
 
 impl ClientConfig {
+    /// The variables that may change while the program runs.
+    pub(super) const LIVE: Names = [REQUEST_HEADERS, RESPONSE_HEADERS, EXCLUDED_URLS];
+
     /// Returns the default settings, overridden by the environment variables that `read` returns.
     ///
     /// Unset and empty variables have no effect. An invalid value is ignored and listed in
@@ -72,6 +76,7 @@ impl ClientConfig {
             config.opt_in_metric_attributes(OPT_IN_METRIC_ATTRIBUTES, list(&value));
         }
         config.has_connection_phases = config.problems.boolean(CONNECTION_PHASES, set(CONNECTION_PHASES));
+        config.choices.are_of_variables();
         config
     }
 }
@@ -79,6 +84,7 @@ impl ClientConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::captured::REQUEST;
     use crate::shared::settings::MetricChoice;
 
     fn read(variables: &[(&str, &str)]) -> ClientConfig {
@@ -148,6 +154,6 @@ mod tests {
                  OTEL_RUST_HTTP_CLIENT_CONNECTION_PHASES: ignored \"dns\", expected `true` or `false`"
             )
         );
-        assert_eq!((config.request_headers.len(), config.metrics), (1, MetricChoice::DEFAULT));
+        assert_eq!((config.choices.len(REQUEST), config.metrics), (1, MetricChoice::DEFAULT));
     }
 }

@@ -17,8 +17,8 @@ use super::head::ClientRequestHead;
 use super::measurement::{Measurement, Recorder};
 use super::metrics::ClientMetrics;
 use super::policy::{ResendCounter, UrlTemplate};
+use crate::shared::captured::REQUEST;
 use crate::shared::content_length;
-use crate::shared::headers::capture;
 use crate::shared::methods::MethodName;
 use crate::shared::names;
 use crate::shared::url::target::{Server, Target};
@@ -131,7 +131,7 @@ impl HttpClientInstrumentation {
         let (name, template) = names::span_name(&method, url_template(config, request).as_deref());
         let resend_count = request.resend_count.or_else(|| Some(request.extensions?.get::<ResendCounter>()?.count()));
 
-        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + config.request_headers.len() };
+        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + config.choices.len(REQUEST) };
         let mut attributes = Attributes::with_capacity(capacity);
         attributes.add(keys::HTTP_REQUEST_METHOD, method.attribute());
         add_server(server.as_ref(), &mut attributes);
@@ -253,5 +253,5 @@ fn describe(
     if let Some(bytes) = request_bytes(request).filter(|_| opt_in.request_size) {
         attributes.add(keys::HTTP_REQUEST_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
     }
-    capture(&config.request_headers, request.headers, attributes);
+    config.choices.capture(REQUEST, request.headers, attributes);
 }

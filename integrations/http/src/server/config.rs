@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use http::Uri;
 use opentelemetry::trace::SpanRef;
-use telemark_kit::Clock;
+use telemark_kit::{Clock, Live};
 
 use super::opt_in::{OptIn, SPAN_ATTRIBUTES};
+use crate::shared::captured::{Changed, Choices, REQUEST, RESPONSE};
 use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::query::SENSITIVE;
@@ -51,8 +52,7 @@ impl fmt::Debug for ErrorRecorder {
 pub struct ServerConfig {
     pub(crate) is_enabled: bool,
     pub(crate) known_methods: KnownMethods,
-    pub(crate) request_headers: Vec<CapturedHeader>,
-    pub(crate) response_headers: Vec<CapturedHeader>,
+    pub(crate) choices: Choices<PathPattern>,
     pub(crate) sensitive: Cow<'static, [Cow<'static, str>]>,
     pub(crate) forwarded: bool,
     pub(crate) trace_response: bool,
@@ -62,11 +62,16 @@ pub struct ServerConfig {
     pub(crate) opt_in: OptIn,
     pub(crate) clock: Option<Clock>,
     pub(crate) errors: Option<ErrorRecorder>,
-    excluded: Vec<PathPattern>,
     pub(crate) problems: Problems,
     pub(crate) route_templates: PathTemplates,
     pub(crate) client_service_names: ServiceNames,
 }
+
+/// What has changed while the program runs, for all configs.
+static CHANGED: Live<Changed<PathPattern>> = Live::new(|changed| {
+    let of_changes = ServerConfig::from_env_fn(|name| changed(name).flatten());
+    Changed::new(ServerConfig::LIVE, of_changes.choices.of_variables, changed)
+});
 
 impl ServerConfig {
     /// Returns the defaults, without reading the environment.
@@ -74,8 +79,7 @@ impl ServerConfig {
         ServerConfig {
             is_enabled: true,
             known_methods: KnownMethods::default(),
-            request_headers: Vec::new(),
-            response_headers: Vec::new(),
+            choices: Choices::new(&CHANGED),
             sensitive: Cow::Borrowed(&SENSITIVE),
             forwarded: false,
             trace_response: false,
@@ -84,7 +88,6 @@ impl ServerConfig {
             opt_in: OptIn::default(),
             clock: None,
             errors: None,
-            excluded: Vec::new(),
             problems: Problems::default(),
             route_templates: PathTemplates::default(),
             client_service_names: ServiceNames::default(),
@@ -282,7 +285,7 @@ impl ServerConfig {
     }
 
     pub(crate) fn excludes(&self, uri: &Uri) -> bool {
-        !self.excluded.is_empty() && self.excluded.iter().any(|pattern| pattern.matches(uri.path()))
+        self.choices.exclude(|pattern| pattern.matches(uri.path()))
     }
 
     pub(crate) fn known_methods<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, methods: I) {
@@ -292,7 +295,7 @@ impl ServerConfig {
     }
 
     pub(crate) fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
-        self.excluded.extend(self.problems.paths(source, patterns));
+        self.choices.own.excluded.extend(self.problems.paths(source, patterns));
     }
 
     pub(crate) fn route_templates<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, templates: I) {
@@ -316,7 +319,7 @@ impl ServerConfig {
         source: &'static str,
         names: I,
     ) {
-        self.problems.captured(source, names, CapturedHeader::request, &mut self.request_headers);
+        self.problems.captured(source, names, CapturedHeader::request, &mut self.choices.own.headers[REQUEST]);
     }
 
     pub(crate) fn capture_response_headers<I: IntoIterator<Item: AsRef<str>>>(
@@ -324,7 +327,7 @@ impl ServerConfig {
         source: &'static str,
         names: I,
     ) {
-        self.problems.captured(source, names, CapturedHeader::response, &mut self.response_headers);
+        self.problems.captured(source, names, CapturedHeader::response, &mut self.choices.own.headers[RESPONSE]);
     }
 
     pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
@@ -350,8 +353,7 @@ pub(crate) mod tests {
     pub(crate) fn shown(config: &ServerConfig) -> String {
         let ServerConfig {
             known_methods,
-            request_headers,
-            response_headers,
+            choices,
             forwarded,
             trace_response,
             metrics,
@@ -359,13 +361,13 @@ pub(crate) mod tests {
             opt_in,
             ..
         } = config;
-        let excluded = &config.excluded;
+        let excluded = [&choices.own.excluded[..], &choices.of_variables.excluded].concat();
         let (routes, services) = (&config.route_templates, &config.client_service_names);
         let problems: Vec<String> = config.problems.list().iter().map(ToString::to_string).collect();
         format!(
             "{known_methods:?} {excluded:?} {routes:?} {services:?} {} {} {forwarded} {trace_response} {metrics:?} {has_address_in_metrics} {opt_in:?} {problems:?}",
-            request_headers.len(),
-            response_headers.len()
+            choices.len(REQUEST),
+            choices.len(RESPONSE)
         )
     }
 
@@ -384,7 +386,7 @@ pub(crate) mod tests {
         let forwards = changes.iter().fold(ServerConfig::new(), |config, change| change(config));
         let backwards = changes.iter().rev().fold(ServerConfig::new(), |config, change| change(config));
         assert_eq!(shown(&forwards), shown(&backwards));
-        assert_eq!((forwards.request_headers.len(), forwards.metrics.is_any()), (2, false), "a and b, once each");
+        assert_eq!((forwards.choices.len(REQUEST), forwards.metrics.is_any()), (2, false), "a and b, once each");
         assert!(ServerConfig::new().without_duration().with_active_requests().metrics.is_any());
     }
 

@@ -1,6 +1,7 @@
 //! Reads the server settings from environment variables.
 
 use super::config::ServerConfig;
+use crate::shared::captured::Names;
 use crate::shared::settings::{SERVER_METRICS, list};
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
@@ -17,6 +18,9 @@ const CLIENT_SERVICE_NAMES: &str = "OTEL_RUST_HTTP_SERVER_CLIENT_SERVICE_NAMES";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
 
 impl ServerConfig {
+    /// The variables that may change while the program runs.
+    pub(super) const LIVE: Names = [REQUEST_HEADERS, RESPONSE_HEADERS, EXCLUDED_URLS];
+
     /// Returns the default settings, overridden by the environment variables that `read` returns.
     ///
     /// Unset and empty variables have no effect. An invalid value is ignored and listed in
@@ -71,6 +75,7 @@ impl ServerConfig {
         if let Some(value) = set(OPT_IN_ATTRIBUTES) {
             config.opt_in(OPT_IN_ATTRIBUTES, list(&value));
         }
+        config.choices.are_of_variables();
         config
     }
 }
@@ -79,6 +84,7 @@ impl ServerConfig {
 mod tests {
     use super::*;
     use crate::server::config::tests::shown;
+    use crate::shared::captured::REQUEST;
     use crate::shared::settings::MetricChoice;
 
     fn read(variables: &[(&str, &str)]) -> ServerConfig {
@@ -157,7 +163,7 @@ mod tests {
              OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES: ignored \"user_agent.synthetic.type\", expected `client.port`, \
              `network.local.address`, `network.local.port`, `http.request.body.size` or `http.response.body.size`"
         );
-        assert_eq!((config.request_headers.len(), config.forwarded), (1, false));
+        assert_eq!((config.choices.len(REQUEST), config.forwarded), (1, false));
         assert_eq!(config.metrics, MetricChoice::DEFAULT);
     }
 }

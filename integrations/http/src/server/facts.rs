@@ -10,8 +10,9 @@ use telemark_kit::{Attributes, BoundedText, keys};
 
 use super::config::ServerConfig;
 use super::policy::{HttpPolicy, RequestHead};
+use crate::shared::captured::REQUEST;
 use crate::shared::forwarded::{self, Forwarded};
-use crate::shared::headers::{RequestFields, capture};
+use crate::shared::headers::RequestFields;
 use crate::shared::host::{self, Host};
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
@@ -94,7 +95,7 @@ impl<'r> Facts<'r> {
                 attributes.add(keys::HTTP_REQUEST_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
             }
         }
-        capture(&config.request_headers, request.headers, attributes);
+        config.choices.capture(REQUEST, request.headers, attributes);
     }
 
     /// Adds the addresses of both ends of the connection, and of the client behind a trusted proxy.

@@ -14,6 +14,7 @@ use super::measurement::{Measurement, Recorder};
 use super::metrics::ServerMetrics;
 use super::policy::{HttpPolicy, RequestHead};
 use super::span::{LateRoute, RequestSpan, Served};
+use crate::shared::captured::REQUEST;
 use crate::shared::names::{self, RouteText};
 
 /// The number of attributes of a typical request, including those set at its end, to allocate the vector only once.
@@ -98,7 +99,7 @@ where
         let route = named.or_else(|| self.config.route_templates.find(facts.request.uri.path()));
         let (name, route) = names::span_name(&facts.method, route.as_deref());
 
-        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.config.request_headers.len() };
+        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.config.choices.len(REQUEST) };
         let mut attributes = Attributes::with_capacity(capacity);
         facts.identify(route.as_ref(), &mut attributes);
         // A route that may be replaced becomes an attribute later, because opentelemetry_sdk would keep both.

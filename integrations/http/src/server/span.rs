@@ -13,7 +13,7 @@ use super::config::ServerConfig;
 use super::measurement::{Measurement, Recorder};
 use super::outcome::{End, RequestOutcome};
 use super::policy::{HttpPolicy, ResponseHead};
-use crate::shared::headers::capture;
+use crate::shared::captured::RESPONSE;
 use crate::shared::methods::MethodName;
 use crate::shared::names::{self, RouteText};
 
@@ -173,7 +173,7 @@ impl RequestSpan {
             self.unset_route = route;
         }
         attributes.list.extend(self.unset_route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
-        capture(&self.server.config().response_headers, response.headers, &mut attributes);
+        self.server.config().choices.capture(RESPONSE, response.headers, &mut attributes);
         self.cut = attributes.cut;
         self.server.policy().response_attributes(response, &mut attributes.list);
         if !attributes.list.is_empty() {

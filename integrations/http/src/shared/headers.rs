@@ -215,12 +215,20 @@ impl CapturedHeader {
     pub(crate) fn is(&self, name: &HeaderName) -> bool {
         self.name == *name
     }
+
+    pub(crate) fn is_same(&self, other: &CapturedHeader) -> bool {
+        self.name == other.name
+    }
 }
 
 /// Adds the chosen headers that are present, with one value per line, up to the limits.
 ///
 /// spec: http/http-spans.md, "http.request.header.<key>" is a string array
-pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes: &mut Attributes) {
+pub(crate) fn capture<'c>(
+    chosen: impl IntoIterator<Item = &'c CapturedHeader>,
+    headers: &HeaderMap,
+    attributes: &mut Attributes,
+) {
     let mut budget = MAX_CAPTURED_BYTES;
     for CapturedHeader { name, key } in chosen {
         let lines = headers.get_all(name);

@@ -2,6 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `captured` | what is captured and excluded, by code, variables and changes of them |
 //! | `content_length` | parsing `Content-Length` and other numbers sent by a peer |
 //! | `forwarded` | the original request as described by proxies |
 //! | `headers` | headers as carriers of a propagator and as attributes |
@@ -15,6 +16,7 @@
 //! | `url` | URLs and paths: parts, patterns and names |
 //! | `version` | the names of the protocol versions |
 
+pub(crate) mod captured;
 pub(crate) mod content_length;
 pub(crate) mod forwarded;
 pub(crate) mod headers;

@@ -12,8 +12,8 @@ use telemark_kit::{Attributes, Cut, attach_unless_current, guarded, keys, watch}
 use tonic::Code;
 
 use super::address::ServerAddress;
+use super::choice::{RESPONSE_HEADERS, RESPONSE_TRAILERS};
 use super::instrumentation::{Shared, add_peer, is_grpc};
-use super::metadata::{Captured, capture};
 use super::methods::{Method, SYSTEM};
 use super::metrics::Measured;
 use super::status::{self, CallStatus, Side};
@@ -86,33 +86,33 @@ impl Call {
         if let Method::New(name) = &self.method {
             self.decide(revealed(name, self.shared.side, http_status, headers, status.as_ref()));
         }
-        let shared = Arc::clone(&self.shared);
         // spec: gRPC doc/PROTOCOL-HTTP2.md: "Trailers-Only": the headers are the trailers
         match status {
             Some(status) => {
-                self.capture(&shared.config.response_trailers, headers);
+                self.capture(RESPONSE_TRAILERS, headers);
                 self.end(End::Status(status));
             }
-            None => self.capture(&shared.config.response_headers, headers),
+            None => self.capture(RESPONSE_HEADERS, headers),
         }
     }
 
     /// Records the trailers, and ends the call.
     pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
-        let shared = Arc::clone(&self.shared);
-        self.capture(&shared.config.response_trailers, trailers);
+        self.capture(RESPONSE_TRAILERS, trailers);
         self.end(CallStatus::in_headers(trailers).map_or(End::WithoutStatus, End::Status));
     }
 
-    fn capture(&mut self, chosen: &[Captured], fields: &HeaderMap) {
-        if !self.is_recording || self.is_ended || chosen.is_empty() {
+    fn capture(&mut self, of: usize, fields: &HeaderMap) {
+        if !self.is_recording || self.is_ended {
             return;
         }
         let mut attributes = Attributes::default();
         attributes.cut = std::mem::take(&mut self.cut);
-        capture(chosen, fields, &mut attributes);
+        self.shared.capture(of, fields, &mut attributes);
         self.cut = attributes.cut;
-        guarded(|| self.context.span().set_attributes(attributes.list));
+        if !attributes.list.is_empty() {
+            guarded(|| self.context.span().set_attributes(attributes.list));
+        }
     }
 
     /// Records the method that a new one has turned out to be.

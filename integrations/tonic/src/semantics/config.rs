@@ -8,6 +8,7 @@ use http::HeaderName;
 use opentelemetry::trace::SpanRef;
 use telemark_kit::Clock;
 
+use super::choice::{Choices, REQUEST_HEADERS, RESPONSE_HEADERS, RESPONSE_TRAILERS};
 use super::metadata::Captured;
 use super::methods::{Method, MethodPattern};
 use super::status::Side;
@@ -45,14 +46,11 @@ pub struct GrpcConfig {
     pub(crate) is_enabled: bool,
     pub(crate) has_metrics: bool,
     pub(crate) has_server_address_in_metrics: bool,
-    pub(crate) request_headers: Vec<Captured>,
-    pub(crate) response_headers: Vec<Captured>,
-    pub(crate) response_trailers: Vec<Captured>,
+    pub(crate) choices: Choices,
     /// The only known methods; `None` if every method is known that the server has answered.
     pub(crate) known: Option<Vec<&'static str>>,
     pub(crate) clock: Option<Clock>,
     pub(crate) errors: Option<ErrorRecorder>,
-    excluded: Vec<MethodPattern>,
     problems: Vec<ConfigProblem>,
 }
 
@@ -63,13 +61,10 @@ impl GrpcConfig {
             is_enabled: true,
             has_metrics: true,
             has_server_address_in_metrics: false,
-            request_headers: Vec::new(),
-            response_headers: Vec::new(),
-            response_trailers: Vec::new(),
+            choices: Choices::default(),
             known: None,
             clock: None,
             errors: None,
-            excluded: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -175,14 +170,10 @@ impl GrpcConfig {
         &self.problems
     }
 
-    pub(crate) fn excludes(&self, method: &str) -> bool {
-        self.excluded.iter().any(|pattern| pattern.matches(method))
-    }
-
     pub(crate) fn exclude<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
         for pattern in patterns {
             match MethodPattern::parse(pattern.as_ref()) {
-                Some(pattern) => self.excluded.push(pattern),
+                Some(pattern) => self.choices.own.excluded.push(pattern),
                 None => self.problem(source, pattern.as_ref(), MethodPattern::ACCEPTED),
             }
         }
@@ -217,9 +208,9 @@ impl GrpcConfig {
         source: &'static str,
         names: I,
     ) {
-        let mut chosen = std::mem::take(&mut self.request_headers);
+        let mut chosen = std::mem::take(&mut self.choices.own.fields[REQUEST_HEADERS]);
         self.capture(&mut chosen, "rpc.request.header.", source, names);
-        self.request_headers = chosen;
+        self.choices.own.fields[REQUEST_HEADERS] = chosen;
     }
 
     pub(crate) fn capture_response_headers<I: IntoIterator<Item: AsRef<str>>>(
@@ -227,9 +218,9 @@ impl GrpcConfig {
         source: &'static str,
         names: I,
     ) {
-        let mut chosen = std::mem::take(&mut self.response_headers);
+        let mut chosen = std::mem::take(&mut self.choices.own.fields[RESPONSE_HEADERS]);
         self.capture(&mut chosen, "rpc.response.header.", source, names);
-        self.response_headers = chosen;
+        self.choices.own.fields[RESPONSE_HEADERS] = chosen;
     }
 
     pub(crate) fn capture_response_trailers<I: IntoIterator<Item: AsRef<str>>>(
@@ -237,9 +228,9 @@ impl GrpcConfig {
         source: &'static str,
         names: I,
     ) {
-        let mut chosen = std::mem::take(&mut self.response_trailers);
+        let mut chosen = std::mem::take(&mut self.choices.own.fields[RESPONSE_TRAILERS]);
         self.capture(&mut chosen, "rpc.response.trailer.", source, names);
-        self.response_trailers = chosen;
+        self.choices.own.fields[RESPONSE_TRAILERS] = chosen;
     }
 
     fn capture<I: IntoIterator<Item: AsRef<str>>>(

@@ -1,6 +1,10 @@
 //! Reads the settings from environment variables.
 
+use telemark_kit::Live;
+
+use super::choice::{Changed, Names as LiveNames};
 use super::config::GrpcConfig;
+use super::status::Side;
 
 /// The variables of one side.
 struct Names {
@@ -32,6 +36,33 @@ const CLIENT: Names = Names {
     metrics: "OTEL_RUST_GRPC_CLIENT_METRICS",
     address_in_metrics: None,
 };
+
+impl Names {
+    /// Returns the variables that may change while the program runs.
+    fn live(&self) -> LiveNames {
+        ([self.request_headers, self.response_headers, self.response_trailers], self.excluded)
+    }
+}
+
+/// What has changed while the program runs, for all servers.
+static OF_SERVERS: Live<Changed> = Live::new(|changed| {
+    let of_changes = GrpcConfig::server_from_env_fn(|name| changed(name).flatten());
+    Changed::new(SERVER.live(), of_changes.choices.of_variables, changed)
+});
+
+/// The same for all clients.
+static OF_CLIENTS: Live<Changed> = Live::new(|changed| {
+    let of_changes = GrpcConfig::client_from_env_fn(|name| changed(name).flatten());
+    Changed::new(CLIENT.live(), of_changes.choices.of_variables, changed)
+});
+
+/// Returns what has changed on a side while the program runs.
+pub(crate) fn changed_on(side: Side) -> &'static Live<Changed> {
+    match side {
+        Side::Server => &OF_SERVERS,
+        Side::Client => &OF_CLIENTS,
+    }
+}
 
 impl GrpcConfig {
     /// Returns the default settings of a server layer, overridden by the environment variables that `read` returns.
@@ -98,6 +129,7 @@ impl GrpcConfig {
                 value => config.problem(name, value, "`true` or `false`"),
             }
         }
+        config.choices.are_of_variables();
         config
     }
 }
@@ -115,6 +147,8 @@ mod tests {
     fn check(read: Read, variables: &[(&str, &str)], expected: &GrpcConfig) {
         let value =
             |name: &str| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+        let mut expected = expected.clone();
+        expected.choices.are_of_variables();
         assert_eq!(format!("{:?}", read(&value)), format!("{expected:?}"), "{variables:?}");
     }
 

@@ -12,8 +12,9 @@ use telemark_kit::{Attributes, BoundedText, Clock, guarded, is_server_span_marke
 
 use super::address::ServerAddress;
 use super::call::Call;
+use super::choice::REQUEST_HEADERS;
 use super::config::GrpcConfig;
-use super::metadata::capture;
+use super::environment::changed_on;
 use super::methods::{Method, SYSTEM};
 use super::metrics::CallMetrics;
 use super::status::Side;
@@ -30,6 +31,17 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// The target of a client.
     pub(crate) target: Option<ServerAddress>,
+}
+
+impl Shared {
+    pub(crate) fn excludes(&self, method: &str) -> bool {
+        self.config.choices.exclude(changed_on(self.side), method)
+    }
+
+    /// Adds the headers or trailers that are captured.
+    pub(crate) fn capture(&self, of: usize, fields: &HeaderMap, attributes: &mut Attributes) {
+        self.config.choices.capture(changed_on(self.side), of, fields, attributes);
+    }
 }
 
 /// Begins the spans and measurements of one layer.
@@ -90,7 +102,7 @@ where
     fn begin_received(&self, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Option<Call> {
         let config = &self.shared.config;
         let name = Method::named(uri.path());
-        if config.excludes(name) {
+        if self.shared.excludes(name) {
             return None;
         }
         // Propagator and sampler are user code. If one panics, the call is served without a span.
@@ -124,7 +136,7 @@ where
             return None;
         }
         let uri = request.uri().clone();
-        if self.shared.config.excludes(Method::named(uri.path())) {
+        if self.shared.excludes(Method::named(uri.path())) {
             // The caller's trace continues, as behind HTTP clients.
             guarded(|| {
                 let current = Context::current();
@@ -158,17 +170,17 @@ where
     }
 
     fn begin(&self, facts: Facts<'_>, parent: Context) -> Call {
-        let Shared { side, config, .. } = &*self.shared;
+        let shared = &*self.shared;
         let (started, timeout) = self.start(facts.headers);
         let is_lean = is_unsampled(&parent);
-        let mut attributes = Attributes::with_capacity(TYPICAL_ATTRIBUTES + config.request_headers.len());
+        let mut attributes = Attributes::with_capacity(TYPICAL_ATTRIBUTES + shared.config.choices.len(REQUEST_HEADERS));
         facts.identify(&mut attributes);
         if !is_lean {
-            facts.describe(config, &mut attributes);
+            facts.describe(shared, &mut attributes);
         }
         let builder = SpanBuilder {
             name: facts.method.span_name(),
-            span_kind: Some(match side {
+            span_kind: Some(match shared.side {
                 Side::Client => SpanKind::Client,
                 Side::Server => SpanKind::Server,
             }),
@@ -179,7 +191,7 @@ where
         let mut span = self.tracer.build_with_context(builder, &parent);
         let is_recording = span.is_recording();
         if is_recording && is_lean {
-            facts.describe(config, &mut attributes);
+            facts.describe(shared, &mut attributes);
             span.set_attributes(attributes.list);
         }
         Call {
@@ -205,7 +217,7 @@ where
         if is_recording {
             // The HTTP layer has recorded the addresses.
             facts.name_method(&mut attributes);
-            capture(&self.shared.config.request_headers, facts.headers, &mut attributes);
+            self.shared.capture(REQUEST_HEADERS, facts.headers, &mut attributes);
             current.span().update_name(facts.method.span_name());
             current.span().set_attributes(attributes.list);
         }
@@ -260,11 +272,11 @@ impl Facts<'_> {
     }
 
     /// Adds the remaining attributes.
-    fn describe(&self, config: &GrpcConfig, attributes: &mut Attributes) {
+    fn describe(&self, shared: &Shared, attributes: &mut Attributes) {
         if let Some(peer) = self.peer {
             add_peer(peer, attributes);
         }
-        capture(&config.request_headers, self.headers, attributes);
+        shared.capture(REQUEST_HEADERS, self.headers, attributes);
     }
 }
 

@@ -22,12 +22,20 @@ impl Captured {
     pub(crate) fn is(&self, name: &HeaderName) -> bool {
         self.name == *name
     }
+
+    pub(crate) fn is_same(&self, other: &Captured) -> bool {
+        self.name == other.name
+    }
 }
 
 /// Adds the values of the chosen fields, within the limits for captured headers.
 ///
 /// spec: semconv rpc/grpc.md: one string for each value; binary values as base64, which is how they are sent
-pub(crate) fn capture(chosen: &[Captured], fields: &HeaderMap, attributes: &mut Attributes) {
+pub(crate) fn capture<'c>(
+    chosen: impl IntoIterator<Item = &'c Captured>,
+    fields: &HeaderMap,
+    attributes: &mut Attributes,
+) {
     let mut left = MAX_CAPTURED_BYTES;
     for Captured { name, key } in chosen {
         let mut lines = fields.get_all(name).iter();

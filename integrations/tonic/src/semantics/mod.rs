@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `address` | the server's address: from a request's authority, or from a client's target |
 //! | `call` | one call: its context, its measurement, and the only place where both end |
+//! | `choice` | what is captured and excluded, by code, variables and changes of them |
 //! | `config` | the settings in code |
 //! | `environment` | the settings from environment variables |
 //! | `instrumentation` | the start of a call |
@@ -14,6 +15,7 @@
 
 pub(crate) mod address;
 pub(crate) mod call;
+mod choice;
 pub(crate) mod config;
 mod environment;
 pub(crate) mod instrumentation;

@@ -59,9 +59,11 @@ static CLIENT: Type = Type::new(
     &[
         texts("request_captured_headers")
             .variable("OTEL_RUST_HTTP_CLIENT_CAPTURE_REQUEST_HEADERS")
+            .control("set_capture")
             .code("reqwest::ClientConfig::with_captured_request_headers"),
         texts("response_captured_headers")
             .variable("OTEL_RUST_HTTP_CLIENT_CAPTURE_RESPONSE_HEADERS")
+            .control("set_capture")
             .code("reqwest::ClientConfig::with_captured_response_headers"),
         KNOWN_METHODS,
     ],
@@ -71,9 +73,11 @@ static SERVER: Type = Type::new(
     &[
         texts("request_captured_headers")
             .variable("OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS")
+            .control("set_capture")
             .code("ServerConfig::with_captured_request_headers"),
         texts("response_captured_headers")
             .variable("OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS")
+            .control("set_capture")
             .code("ServerConfig::with_captured_response_headers"),
         KNOWN_METHODS,
     ],
@@ -134,6 +138,7 @@ static RUST_HTTP_SERVER: Type = Type::new(
     &[
         texts("excluded_urls")
             .variable("OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS")
+            .control("set_capture")
             .code("ServerConfig::with_excluded_paths"),
         boolean("forwarded_headers")
             .or("false")
@@ -169,7 +174,7 @@ static RUST_HTTP_SERVER: Type = Type::new(
 static RUST_HTTP_CLIENT: Type = Type::new(
     "rust.http.client",
     &[
-        texts("excluded_urls").variable("OTEL_RUST_HTTP_CLIENT_EXCLUDED_URLS").code("reqwest::ClientConfig::with_excluded_urls"),
+        texts("excluded_urls").variable("OTEL_RUST_HTTP_CLIENT_EXCLUDED_URLS").control("set_capture").code("reqwest::ClientConfig::with_excluded_urls"),
         texts("propagation_hosts").variable("OTEL_RUST_HTTP_CLIENT_PROPAGATION_HOSTS").code("reqwest::ClientConfig::with_propagation_hosts"),
         texts("service_names").variable("OTEL_RUST_HTTP_CLIENT_SERVICE_NAMES").code("reqwest::ClientConfig::with_server_service_name"),
         texts("url_templates").variable("OTEL_RUST_HTTP_CLIENT_URL_TEMPLATES").code("reqwest::ClientConfig::with_url_templates"),
@@ -186,16 +191,20 @@ static GRPC_SERVER: Type = Type::new(
     &[
         texts("excluded_methods")
             .variable("OTEL_RUST_GRPC_SERVER_EXCLUDED_METHODS")
+            .control("set_capture")
             .code("GrpcConfig::with_excluded_methods"),
         texts("known_methods").variable("OTEL_RUST_GRPC_SERVER_KNOWN_METHODS").code("GrpcConfig::with_known_methods"),
         texts("request_captured_headers")
             .variable("OTEL_RUST_GRPC_SERVER_CAPTURE_REQUEST_HEADERS")
+            .control("set_capture")
             .code("GrpcConfig::with_captured_request_headers"),
         texts("response_captured_headers")
             .variable("OTEL_RUST_GRPC_SERVER_CAPTURE_RESPONSE_HEADERS")
+            .control("set_capture")
             .code("GrpcConfig::with_captured_response_headers"),
         texts("response_captured_trailers")
             .variable("OTEL_RUST_GRPC_SERVER_CAPTURE_RESPONSE_TRAILERS")
+            .control("set_capture")
             .code("GrpcConfig::with_captured_response_trailers"),
         texts("metrics").or("[duration]").variable("OTEL_RUST_GRPC_SERVER_METRICS").code("GrpcConfig::without_metrics"),
         boolean("address_in_metrics")
@@ -209,15 +218,19 @@ static GRPC_CLIENT: Type = Type::new(
     &[
         texts("excluded_methods")
             .variable("OTEL_RUST_GRPC_CLIENT_EXCLUDED_METHODS")
+            .control("set_capture")
             .code("GrpcConfig::with_excluded_methods"),
         texts("request_captured_headers")
             .variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_REQUEST_HEADERS")
+            .control("set_capture")
             .code("GrpcConfig::with_captured_request_headers"),
         texts("response_captured_headers")
             .variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_HEADERS")
+            .control("set_capture")
             .code("GrpcConfig::with_captured_response_headers"),
         texts("response_captured_trailers")
             .variable("OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_TRAILERS")
+            .control("set_capture")
             .code("GrpcConfig::with_captured_response_trailers"),
         texts("metrics").or("[duration]").variable("OTEL_RUST_GRPC_CLIENT_METRICS").code("GrpcConfig::without_metrics"),
     ],
@@ -226,10 +239,10 @@ static GRPC_CLIENT: Type = Type::new(
 static RUST_DB: Type = Type::new(
     "rust.db",
     &[
-        choice("query_text", &["safe", "sanitized", "none"]).or("safe").variable("OTEL_RUST_DB_CLIENT_QUERY_TEXT").code("sqlx::ClientConfig::with_query_text"),
+        choice("query_text", &["safe", "sanitized", "none"]).or("safe").variable("OTEL_RUST_DB_CLIENT_QUERY_TEXT").control("set_capture").code("sqlx::ClientConfig::with_query_text"),
         texts("metrics").or("[duration, returned_rows, pool]").variable("OTEL_RUST_DB_CLIENT_METRICS").code("sqlx::ClientConfig::without_metrics, sqlx::ClientConfig::without_returned_rows, sqlx::ClientConfig::without_pool_metrics"),
         texts("opt_in_attributes").variable("OTEL_RUST_DB_CLIENT_OPT_IN_ATTRIBUTES").code("sqlx::ClientConfig::with_opt_in_attributes"),
-        boolean("error_messages").or("false").variable("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES").code("sqlx::ClientConfig::with_error_messages"),
+        boolean("error_messages").or("false").variable("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES").control("set_capture").code("sqlx::ClientConfig::with_error_messages"),
         boolean("sqlcommenter").or("false").variable("OTEL_RUST_DB_CLIENT_SQLCOMMENTER").code("sqlx::ClientConfig::with_commenter"),
         choice("system", &["postgresql", "mysql", "mariadb", "sqlite", "other_sql"])
             .variable("OTEL_RUST_DB_CLIENT_SYSTEM").code("PoolOptions::with_system"),

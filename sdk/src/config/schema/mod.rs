@@ -24,5 +24,6 @@ pub use completed::completed;
 pub use page::{page, types};
 pub(crate) use resource::ATTRIBUTE_TYPES;
 pub use root::FILE_FORMAT;
+pub(crate) use root::ROOT;
 pub use types::{Kind, Point, Property, Support, Type};
 pub use variables::{from_variables, to_variables};

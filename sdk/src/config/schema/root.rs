@@ -11,7 +11,7 @@ use super::types::{Kind, Property, Type, boolean, choice, integer, object, text,
 /// The version of the schema: its major and its minor part.
 pub const FILE_FORMAT: (u32, u32) = (1, 2);
 
-pub(super) static ROOT: Type = Type::new(
+pub(crate) static ROOT: Type = Type::new(
     "the configuration",
     &[
         text("file_format").required(),
@@ -58,6 +58,7 @@ static TELEMARK: Type = Type::new(
         object("tail_sampling", &TAIL_SAMPLING).code("with_tail_sampling"),
         object("otlp", &OTLP),
         object("viewer", &VIEWER),
+        integer("watch_interval", 1).variable("OTEL_RUST_CONFIG_WATCH_INTERVAL").code("with_config_watch"),
         texts("code").elsewhere(),
     ],
 );

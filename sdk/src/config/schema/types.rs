@@ -40,6 +40,21 @@ pub enum Point {
     Fixed,
 }
 
+impl Point {
+    pub(crate) const ALL: [Point; 10] = [
+        Point::SpanExporter,
+        Point::LogRecordExporter,
+        Point::PushMetricExporter,
+        Point::PullMetricExporter,
+        Point::SpanProcessor,
+        Point::LogRecordProcessor,
+        Point::Sampler,
+        Point::TextMapPropagator,
+        Point::ResourceDetector,
+        Point::Fixed,
+    ];
+}
+
 /// A key of a mapping.
 #[derive(Debug)]
 #[non_exhaustive]

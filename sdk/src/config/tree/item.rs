@@ -1,6 +1,6 @@
 //! The values of a configuration file, with their places.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// A configuration file after parsing and substitution. Its `Debug` shows no value, since any of them may be a secret.
@@ -131,18 +131,20 @@ pub enum Origin {
         variables: Box<[String]>,
         /// True if the value is nothing but a reference to one variable.
         is_reference: bool,
+        /// True if the value has replaced another one while the program ran.
+        is_change: bool,
     },
 }
 
 impl Origin {
     /// Creates the origin of a value in a file, which starts at this line and column and refers to these variables.
     pub fn at(line: u32, column: u32, variables: impl IntoIterator<Item = String>) -> Self {
-        Origin::File { line, column, variables: variables.into_iter().collect(), is_reference: false }
+        Origin::File { line, column, variables: variables.into_iter().collect(), is_reference: false, is_change: false }
     }
 
     /// Creates the origin of a value that is nothing but a reference to a variable, as in `key: ${NAME}`.
     pub fn reference(line: u32, column: u32, variable: String) -> Self {
-        Origin::File { line, column, variables: Box::new([variable]), is_reference: true }
+        Origin::File { line, column, variables: Box::new([variable]), is_reference: true, is_change: false }
     }
 
     /// Returns the variable whose value this is.
@@ -164,15 +166,16 @@ impl Origin {
     }
 }
 
-/// Shows the origin as a comment does: `default`, `code`, `OTEL_SERVICE_NAME`, `line 7`, or `line 7, API_KEY`.
+/// Shows the origin as a comment does: `default`, `code`, `OTEL_SERVICE_NAME`, `line 7`, `line 7, API_KEY`, or
+/// `run-time change, line 7`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::Code => f.write_str("code"),
             Origin::Variable(name) => f.write_str(name),
-            Origin::File { line, variables, .. } => {
-                write!(f, "line {line}")?;
+            Origin::File { line, variables, is_change, .. } => {
+                write!(f, "{}line {line}", if *is_change { "run-time change, " } else { "" })?;
                 variables.iter().try_for_each(|name| write!(f, ", {name}"))
             }
         }
@@ -194,6 +197,36 @@ impl Item {
     pub fn with_origin(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
+    }
+
+    /// Declares the value, with everything in it, as one that has replaced another one while the program ran.
+    pub(crate) fn changed(mut self) -> Self {
+        if let Origin::File { is_change, .. } = &mut self.origin {
+            *is_change = true;
+        }
+        self.data = match self.data {
+            Data::List(items) => Data::List(items.into_iter().map(Item::changed).collect()),
+            Data::Mapping(entries) => {
+                Data::Mapping(entries.into_iter().map(|(key, item)| (key, item.changed())).collect())
+            }
+            scalar => scalar,
+        };
+        self
+    }
+
+    /// Returns true if the values are equal, wherever they come from.
+    pub(crate) fn is_same(&self, other: &Item) -> bool {
+        match (&self.data, &other.data) {
+            (Data::List(one), Data::List(two)) => {
+                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.is_same(two))
+            }
+            (Data::Mapping(one), Data::Mapping(two)) if one.len() == two.len() => {
+                // A search for each of many keys would take time that grows with their square.
+                let others: HashMap<&str, &Item> = two.iter().map(|(key, value)| (key.as_str(), value)).collect();
+                one.iter().all(|(key, value)| others.get(key.as_str()).is_some_and(|other| value.is_same(other)))
+            }
+            (one, two) => one == two,
+        }
     }
 
     /// Returns the value of a key, or `None` if the key is missing or this is no mapping.

@@ -1,5 +1,7 @@
 //! The configuration that a program has, as a file.
 
+use std::borrow::Cow;
+
 use super::super::model::Model;
 use super::super::telemetry::{Source, Telemetry};
 use crate::config::tree::Printed;
@@ -8,7 +10,7 @@ use crate::diag;
 
 impl Telemetry {
     /// Returns the effective configuration as a file, with the defaults and the origin of each value: a default, a variable, a line of
-    /// the configuration file, or code. [`Printed`] writes it without secrets, as `OTEL_RUST_CONFIG_PRINT=true` does when telemetry
+    /// the configuration file, with `run-time change` if it applied later than at the start, or code. [`Printed`] writes it without secrets, as `OTEL_RUST_CONFIG_PRINT=true` does when telemetry
     /// starts. What code has set and no file can express, such as an exporter, is named in `distribution.telemark.code`.
     ///
     /// ```
@@ -21,11 +23,12 @@ impl Telemetry {
     /// # Ok::<(), telemark_sdk::ConfigError>(())
     /// ```
     pub fn config(&self) -> Tree {
-        let tree = match &self.source {
-            Source::Env(of_variables) => of_variables,
-            Source::File(tree, _) => tree,
+        let tree = match (&self.source, &self.handle.reloader) {
+            (_, Some(reloader)) => Cow::Owned(reloader.effective()),
+            (Source::Env(of_variables), None) => Cow::Borrowed(of_variables),
+            (Source::File(tree, _), None) => Cow::Borrowed(tree),
         };
-        with_code(schema::completed(tree), &self.set_in_code)
+        with_code(schema::completed(&tree), &self.set_in_code)
     }
 
     /// Writes the effective configuration to standard error if the variable asks for it.

@@ -52,6 +52,11 @@ pub(super) fn make<T>(list: &List<T>, name: &str, settings: Settings<'_>, readin
 }
 
 impl Model {
+    /// Returns the names of the components that this program has, by the points of the file.
+    pub(in crate::install) fn names(&self, components: &Components) -> Vec<(Point, Vec<&'static str>)> {
+        Point::ALL.iter().map(|point| (*point, self.names_at(*point, components))).collect()
+    }
+
     /// Returns the names of the components that this program has at a point of the file.
     pub(super) fn names_at(&self, point: Point, components: &Components) -> Vec<&'static str> {
         fn names<T>(list: &List<T>) -> Vec<&'static str> {

@@ -14,6 +14,7 @@ pub(super) fn ignored(tree: &Tree, process: &Env) -> Vec<&'static str> {
     let has_effect = |name: &str| {
         name == CONFIG_FILE
             || name == PRINT
+            || name == WATCH_INTERVAL
             || !name.starts_with("OTEL_")
             || used.contains(name)
             || reads_name && matches!(name, "OTEL_SERVICE_NAME" | "OTEL_RESOURCE_ATTRIBUTES")
@@ -26,6 +27,9 @@ pub(super) fn ignored(tree: &Tree, process: &Env) -> Vec<&'static str> {
 pub(in crate::install) const CONFIG_FILE: &str = "OTEL_CONFIG_FILE";
 /// The variable that prints the effective configuration.
 pub(in crate::install) const PRINT: &str = "OTEL_RUST_CONFIG_PRINT";
+
+/// The variable that makes the program look at the file again and again.
+pub(in crate::install) const WATCH_INTERVAL: &str = "OTEL_RUST_CONFIG_WATCH_INTERVAL";
 
 /// Reports the variables that a file replaces, all in one line.
 pub(in crate::install) fn report_ignored(ignored: &[&'static str]) {

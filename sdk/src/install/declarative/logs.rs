@@ -8,8 +8,9 @@ use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::BatchConfig;
 use crate::config::Settings;
 use crate::config::schema::Point;
+use crate::control::Configurator;
 use crate::limits::{AttributeLimits, LogRecordLimits};
-use crate::logs::{LogVolume, LoggerConfig};
+use crate::logs::{LogVolume, LoggerConfig, LoggerProviderBuilder};
 use crate::span_filter;
 
 impl Model {
@@ -42,13 +43,16 @@ impl Model {
         let mut builder =
             processors.into_iter().fold(builder, |builder, processor| builder.with_boxed_processor(processor));
         if !builder.has_rules() {
-            let rules = provider.object("logger_configurator/development");
-            builder = rules.into_iter().fold(builder, |builder, rules| {
-                builder.with_logger_config(shared::configurator(rules, "loggers", config))
-            });
+            builder = configurator(provider).into_iter().fold(builder, LoggerProviderBuilder::with_logger_config);
         }
         self.provider = builder;
     }
+}
+
+/// Returns the configs of loggers.
+pub(super) fn configurator(provider: Settings<'_>) -> Option<Configurator<LoggerConfig>> {
+    let rules = provider.object("logger_configurator/development")?;
+    Some(shared::configurator(rules, "loggers", config))
 }
 
 fn config(settings: Settings<'_>) -> LoggerConfig {

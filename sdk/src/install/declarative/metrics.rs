@@ -6,6 +6,7 @@ use super::pipelines::{Place, is_set};
 use super::{Reading, shared, view};
 use crate::config::Settings;
 use crate::config::schema::Point;
+use crate::control::Configurator;
 use crate::metrics::{DEFAULT_CARDINALITY_LIMIT, ExemplarFilter, MeterConfig, PeriodicConfig, ReaderConfig};
 
 impl Model {
@@ -31,7 +32,8 @@ impl Model {
             self.exemplars = provider.one_of("exemplar_filter", &filters);
         }
         let mut made = Vec::new();
-        for (name, settings) in provider.list("readers").filter_map(Settings::component) {
+        for (index, reader) in provider.list("readers").enumerate() {
+            let Some((name, settings)) = reader.component() else { continue };
             let reader = &reader_config(settings);
             let (point, processing) = match name {
                 // Code goes before the file.
@@ -43,22 +45,26 @@ impl Model {
                 _ => (Point::PullMetricExporter, Processing::Shared),
             };
             let place = Place { point, factories: reading.components.metrics, reader: Some(reader), processing };
-            made.extend(self.pipelines.pipeline(settings, place, reading));
+            made.extend(self.pipelines.pipeline(settings, place, reading).map(|made| made.of_file(index)));
         }
         self.pipelines.complete_from_file(made, shared);
         let builder = std::mem::take(&mut self.provider);
-        self.provider = match provider.object("meter_configurator/development") {
-            Some(rules) if !builder.has_rules() => {
-                builder.with_meter_config(shared::configurator(rules, "meters", |settings| {
-                    MeterConfig::new().with_enabled(settings.boolean("enabled").unwrap_or(true))
-                }))
-            }
+        self.provider = match configurator(provider) {
+            Some(meters) if !builder.has_rules() => builder.with_meter_config(meters),
             _ => builder,
         };
         for view in provider.list("views").filter_map(view::view) {
             self.provider = std::mem::take(&mut self.provider).with_view(view);
         }
     }
+}
+
+/// Returns the configs of meters.
+pub(super) fn configurator(provider: Settings<'_>) -> Option<Configurator<MeterConfig>> {
+    let rules = provider.object("meter_configurator/development")?;
+    Some(shared::configurator(rules, "meters", |settings| {
+        MeterConfig::new().with_enabled(settings.boolean("enabled").unwrap_or(true))
+    }))
 }
 
 /// Returns the config of a reader with these cardinality limits.

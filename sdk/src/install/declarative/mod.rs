@@ -13,11 +13,13 @@
 //! | `effective` | the configuration that a program has, as a file |
 //! | `ignored` | finds the variables that a file replaces |
 //! | `extensions` | the components that a program has registered by name |
+//! | `live` | what a new version of the file changes while the program runs |
 
 mod effective;
 mod extensions;
 mod from_env;
 mod ignored;
+pub(super) mod live;
 mod logs;
 mod metrics;
 mod pipelines;
@@ -30,15 +32,36 @@ mod view;
 
 pub use extensions::Extension;
 pub(super) use extensions::Extensions;
-pub(super) use ignored::{CONFIG_FILE, PRINT, report_ignored};
+pub(super) use ignored::{CONFIG_FILE, PRINT, WATCH_INTERVAL, report_ignored};
 
 use super::components::Components;
 use super::model::Model;
-use crate::config::{Env, FileVariables, Report, Settings, Tree, schema};
+use crate::config::{Env, FileVariables, Item, Report, Settings, Tree, schema};
 use crate::error::{ConfigError, Contained};
 use crate::propagation::PropagatorFactory;
 use crate::resource::{DETECTORS, Detector};
 use crate::stages::limits::ItemLimits;
+
+/// The settings of the file that have the effect of a variable, each with the value that it comes from.
+type OfVariables<'a> = [(&'static str, String, &'a Item)];
+
+fn values_of(settings: &OfVariables<'_>) -> FileVariables {
+    settings.iter().map(|(name, value, _)| (*name, value.clone())).collect()
+}
+
+/// Turns the warnings of the readers of variables into problems and warnings of the file, and leaves all warnings in `env`.
+fn sort_warnings(env: &Env, report: &Report<'_>, settings: &OfVariables<'_>) {
+    for warning in env.take_warnings() {
+        match settings.iter().find(|(name, ..)| *name == warning.setting()) {
+            Some((.., item)) if warning.has_value() => report.component_error(item, &warning),
+            Some((.., item)) => report.warn(item, &warning.to_string()),
+            None => env.warn(warning),
+        }
+    }
+    for warning in report.take_warnings() {
+        env.warn(ConfigError::state("configuration", warning));
+    }
+}
 
 /// What all parts of the file share while it is read.
 struct Reading<'a> {
@@ -72,8 +95,7 @@ impl Model {
         schema::check(&report, &|point| self.names_at(point, components));
         schema::check_format(&report);
         let settings = schema::to_variables(&report);
-        let variables: FileVariables = settings.iter().map(|(name, value, _)| (*name, value.clone())).collect();
-        let env = process.with_file(variables);
+        let env = process.with_file(values_of(&settings));
         let extensions = std::mem::take(&mut self.extensions);
         let root = Settings::new(tree.root(), &report);
         let reading = Reading {
@@ -87,17 +109,9 @@ impl Model {
             limits: root.object("attribute_limits"),
         };
         self.read(root, &reading, handles_termination);
-        for warning in env.take_warnings() {
-            match settings.iter().find(|(name, ..)| *name == warning.setting()) {
-                Some((.., item)) if warning.has_value() => report.component_error(item, &warning),
-                Some((.., item)) => report.warn(item, &warning.to_string()),
-                None => env.warn(warning),
-            }
-        }
-        for warning in report.take_warnings() {
-            env.warn(ConfigError::state("configuration", warning));
-        }
+        sort_warnings(&env, &report, &settings);
         self.level = root.one_of("log_level", &shared::LEVELS);
+        self.extensions = extensions;
         report.into_result()?;
         self.ignored = ignored::ignored(tree, process);
         Ok(env)

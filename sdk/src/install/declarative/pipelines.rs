@@ -64,7 +64,8 @@ impl<S: PipelineSignal> Pipelines<S> {
         mut other: impl FnMut(&str, Settings<'_>),
     ) -> Vec<Pipeline<S>> {
         let mut made = Vec::new();
-        for (name, settings) in provider.list("processors").filter_map(Settings::component) {
+        for (index, processor) in provider.list("processors").enumerate() {
+            let Some((name, settings)) = processor.component() else { continue };
             let processing = match name {
                 // Code goes before the file.
                 "batch" if self.schedule().is_some() => Processing::Shared,
@@ -82,7 +83,8 @@ impl<S: PipelineSignal> Pipelines<S> {
                     continue;
                 }
             };
-            made.extend(self.pipeline(settings, Place { point, factories, reader: None, processing }, reading));
+            let place = Place { point, factories, reader: None, processing };
+            made.extend(self.pipeline(settings, place, reading).map(|made| made.of_file(index)));
         }
         made
     }

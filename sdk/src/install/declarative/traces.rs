@@ -6,6 +6,7 @@ use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::BatchConfig;
 use crate::config::Settings;
 use crate::config::schema::Point;
+use crate::control::Configurator;
 use crate::limits::{AttributeLimits, SpanLimits};
 use crate::span_filter::SpanFilter;
 use crate::stages::tail::TailSampling;
@@ -48,14 +49,20 @@ impl Model {
         });
         self.pipelines.complete_from_file(made, schedule);
         let mut builder = std::mem::take(&mut self.provider);
-        if let Some(rules) = provider.object("tracer_configurator/development").filter(|_| !builder.has_rules()) {
-            builder = builder.with_tracer_config(shared::configurator(rules, "tracers", |settings| {
-                TracerConfig::new().with_enabled(settings.boolean("enabled").unwrap_or(true))
-            }));
+        if let Some(tracers) = configurator(provider).filter(|_| !builder.has_rules()) {
+            builder = builder.with_tracer_config(tracers);
         }
         self.provider =
             processors.into_iter().fold(builder, |builder, processor| builder.with_boxed_processor(processor));
     }
+}
+
+/// Returns the configs of tracers.
+pub(super) fn configurator(provider: Settings<'_>) -> Option<Configurator<TracerConfig>> {
+    let rules = provider.object("tracer_configurator/development")?;
+    Some(shared::configurator(rules, "tracers", |settings| {
+        TracerConfig::new().with_enabled(settings.boolean("enabled").unwrap_or(true))
+    }))
 }
 
 fn limits(own: Option<Settings<'_>>, reading: &Reading<'_>) -> SpanLimits {

@@ -261,7 +261,7 @@ impl Control {
     /// Sets the schedule delay of the batches. A shorter delay applies at once, a longer one after the next export. Stages keep the delay of
     /// the build.
     pub fn set_log_batch_delay(&self, delay: Duration) {
-        self.0.pacers.logs.iter().for_each(|pacer| pacer.set(delay));
+        self.0.pacers.logs.shared.iter().for_each(|pacer| pacer.set(delay));
     }
 
     /// Replaces the filter of events of the whole program, like [`span_filter::records::set`].

@@ -256,7 +256,7 @@ impl Control {
     /// have no interval of their own. A shorter interval applies at once, a longer one after the next export.
     pub fn set_metric_interval(&self, interval: Duration) {
         let interval = interval.max(Duration::from_millis(1));
-        self.0.pacers.metrics.iter().for_each(|pacer| pacer.set(interval));
+        self.0.pacers.metrics.shared.iter().for_each(|pacer| pacer.set(interval));
     }
 
     /// Replaces the configs of meters, for measurements and collections from now on.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 pub(super) use self::provider::Provider;
 use super::components::Components;
-use super::pipeline::Companion;
+use super::pipeline::{Companion, SignalPacers};
 use super::registry::Node;
+use super::reload::ConfigHealth;
 use crate::batch::Stage;
 use crate::config::Env;
 use crate::decided::Decided;
@@ -21,7 +22,7 @@ use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
-use crate::runtime::{Pacer, Runtime};
+use crate::runtime::Runtime;
 use crate::signal::Logs;
 use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
@@ -85,9 +86,9 @@ pub(super) struct Foundation<'a> {
 /// What changes the schedule of each signal.
 #[derive(Debug, Default)]
 pub(super) struct Pacers {
-    pub(super) traces: Vec<Pacer>,
-    pub(super) logs: Vec<Pacer>,
-    pub(super) metrics: Vec<Pacer>,
+    pub(super) traces: SignalPacers,
+    pub(super) logs: SignalPacers,
+    pub(super) metrics: SignalPacers,
 }
 
 /// The providers of all signals.
@@ -120,6 +121,7 @@ impl Providers {
             metrics: self.metrics.health(),
             tail: self.traces.tail_counts().map(|counts| counts.snapshot()),
             limits: self.limits.as_ref().map(|counts| counts.snapshot()),
+            config: ConfigHealth::default(),
         }
     }
 }
@@ -139,4 +141,6 @@ pub struct Health {
     pub tail: Option<TailHealth>,
     /// Counts of what the [limits](crate::stages::limits) have dropped and cut; `None` if none is set.
     pub limits: Option<LimitsHealth>,
+    /// The versions of the configuration file that have come while the program runs.
+    pub config: ConfigHealth,
 }

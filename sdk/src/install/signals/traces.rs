@@ -373,7 +373,7 @@ impl Control {
     /// Sets the schedule delay of the batches, for the exporters that have no batch config of their own. A shorter delay applies at once,
     /// a longer one after the next export. Stages, which take their share of the delay, keep that of the build.
     pub fn set_span_batch_delay(&self, delay: Duration) {
-        self.0.pacers.traces.iter().for_each(|pacer| pacer.set(delay));
+        self.0.pacers.traces.shared.iter().for_each(|pacer| pacer.set(delay));
     }
 
     /// Replaces the filter of spans of the whole program, like [`span_filter::set`].

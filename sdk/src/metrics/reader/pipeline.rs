@@ -209,7 +209,14 @@ impl Pipeline {
         }
         let now = self.clock.now();
         let mut all: Vec<_> = (self.registry.scopes().into_iter())
-            .filter(|Scope { scope, config, .. }| self.meters.takes(scope, config))
+            .filter(|Scope { scope, config, streams }| {
+                let takes = self.meters.takes(scope, config);
+                if !takes {
+                    // A callback may have observed values before the meter was disabled.
+                    streams.iter().for_each(|stream| stream.forget_observations());
+                }
+                takes
+            })
             .map(|Scope { scope, streams, .. }| {
                 ScopeMetrics::new(scope, streams.iter().filter_map(|stream| stream.collect(now)).collect())
             })

@@ -90,6 +90,12 @@ impl ObservedTotals {
         lock(&self.0).reported.keys().map(|Set(_, attributes)| attributes.clone()).collect()
     }
 
+    /// Drops what was observed since the last collection. The next one would otherwise report values from before a pause.
+    pub(crate) fn forget(&self) {
+        let pending = std::mem::take(&mut lock(&self.0).pending);
+        drop(pending);
+    }
+
     /// Returns one point for each series that was observed since the last call.
     pub(crate) fn collect(&self, config: &StreamConfig, now: Timestamp) -> MetricData {
         let mut state = lock(&self.0);

@@ -88,6 +88,13 @@ impl Stream {
         }
     }
 
+    /// Drops the observations that have not been collected.
+    pub(crate) fn forget_observations(&self) {
+        if let Some(observed) = &self.observed {
+            observed.forget();
+        }
+    }
+
     /// Collects everything up to `now`. Returns `None` if there are no points. Collections of the same stream
     /// never overlap.
     pub(crate) fn collect(&self, now: Timestamp) -> Option<Metric> {

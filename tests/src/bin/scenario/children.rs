@@ -13,6 +13,7 @@ use telemark::metrics::MeterConfig;
 use telemark::sampling::TraceIdRatio;
 use telemark::trace::TracerConfig;
 use telemark_sdk::config::Env;
+use telemark_sdk::span_filter::{self, Level, SpanFilter};
 use telemark_sdk::time::Deadline;
 
 use super::ends::work;
@@ -157,6 +158,8 @@ pub(crate) fn child_during_changes() {
         control.set_meter_config(Configurator::new(MeterConfig::new().with_enabled(is_enabled)));
         control.set_logger_config(Configurator::new(LoggerConfig::new().with_enabled(is_enabled)));
         control.set_traces_enabled(is_enabled);
+        control.set_span_filter(SpanFilter::up_to(is_enabled.then_some(Level::Info)));
+        control.set_log_filter(is_enabled.then(SpanFilter::default));
         control.disable();
         control.enable();
     };
@@ -176,6 +179,10 @@ pub(crate) fn child_during_changes() {
                     telemetry.meter(name).u64_counter("children").build().add(1, &[]);
                 }
                 change(true);
+                // Also without the control, which does nothing in a child.
+                work();
+                span_filter::set(SpanFilter::default());
+                span_filter::records::set(Some((*span_filter::records::current()).clone()));
                 drop(telemetry.tracer_provider().shutdown(Deadline::after(Duration::from_secs(1))));
             });
             status == 0

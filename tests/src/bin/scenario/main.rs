@@ -9,6 +9,7 @@ mod faults;
 mod forks;
 mod load;
 mod memory;
+mod reloads;
 mod runtimes;
 mod server;
 mod termination;
@@ -99,6 +100,10 @@ fn main() -> ExitCode {
         "128 events of 8 KB, grpc" => memory::receiver_hangs(memory::events, "grpc"),
         "one attribute of 1 MB, http/protobuf" => memory::receiver_hangs(memory::one_attribute, "http/protobuf"),
         "one attribute of 1 MB, grpc" => memory::receiver_hangs(memory::one_attribute, "grpc"),
+
+        "reloads" => reloads::follows_its_file(&file, false),
+        "reloads with a handler" => reloads::follows_its_file(&file, true),
+        "hangs up" => reloads::hangs_up(&file),
 
         "flushes while threads record" => load::flushes(&file),
         "shutdown while threads record" => load::shutdown(&file),

@@ -1,0 +1,135 @@
+//! Looks at the configuration file, by its path and its content, and asks for a reload once a new version is still.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::super::Control;
+use super::reloader::Reloader;
+use crate::diag::{self, Level};
+use crate::error::{ConfigError, ExportError};
+use crate::runtime::{Handle, Next, Runtime, Task, Wake};
+use crate::time::Deadline;
+
+/// The time for which a new version must stay as it is, because a file that is being written can be valid.
+const STILL: Duration = Duration::from_millis(500);
+
+/// The maximum number of bytes that are read of a file. No larger file can be used.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What a file looks like, so that two versions can be told apart. Links are followed, so what counts is the file at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::install) enum Fingerprint {
+    /// The number of bytes, and a hash of them.
+    Content(u64, u64),
+    /// Too large to be used, with the number of bytes and the time of the last change.
+    TooLarge(u64, Option<SystemTime>),
+    /// A folder, a pipe or the like, which could block a reader.
+    NoFile,
+    Unreadable(ErrorKind),
+}
+
+impl Fingerprint {
+    /// Looks at a file. Takes a bounded time, whatever the file is.
+    pub(in crate::install) fn of(path: &Path) -> Self {
+        Fingerprint::read(path).unwrap_or_else(|error| Fingerprint::Unreadable(error.kind()))
+    }
+
+    fn read(path: &Path) -> std::io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(Fingerprint::NoFile);
+        }
+        if metadata.len() > MAX_BYTES {
+            return Ok(Fingerprint::TooLarge(metadata.len(), metadata.modified().ok()));
+        }
+        let (mut file, mut hasher, mut length) = (File::open(path)?.take(MAX_BYTES), DefaultHasher::new(), 0);
+        let mut piece = [0; 4096];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(Fingerprint::Content(length, hasher.finish())),
+                Ok(size) => {
+                    hasher.write(&piece[..size]);
+                    length += size as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Starts to look at the file in this interval; without one, only when the task is woken.
+///
+/// # Errors
+/// Returns an error if the operating system refuses to start another thread.
+pub(in crate::install) fn start(
+    reloader: &Arc<Reloader>,
+    control: Control,
+    interval: Option<Duration>,
+    runtime: &Runtime,
+) -> Result<Handle, ConfigError> {
+    runtime.start("telemark-config", Watch { reloader: reloader.clone(), control, interval, candidate: None })
+}
+
+struct Watch {
+    reloader: Arc<Reloader>,
+    control: Control,
+    interval: Option<Duration>,
+    /// A new version, once it has been seen.
+    candidate: Option<Fingerprint>,
+}
+
+impl Watch {
+    /// Looks at the file. Returns the time until the next look.
+    fn look(&mut self, interval: Duration) -> Duration {
+        let now = Fingerprint::of(self.reloader.path());
+        if !self.reloader.is_new(&now) {
+            self.candidate = None;
+            return interval;
+        }
+        if self.candidate.as_ref() != Some(&now) {
+            self.candidate = Some(now);
+            return interval.min(STILL);
+        }
+        self.candidate = None;
+        // The reloader reports a version that cannot be used, and an error without a version means that there will be another look.
+        let _ = self.reloader.reload(&self.control, Some(&now));
+        interval
+    }
+}
+
+impl Task for Watch {
+    fn first(&self) -> Duration {
+        self.interval.unwrap_or(FOREVER)
+    }
+
+    fn run(&mut self, why: Wake) -> Next {
+        match (why, self.interval) {
+            // A signal has asked for it.
+            (Wake::Full, _) => {
+                self.candidate = None;
+                if let Err(error) = self.reloader.reload(&self.control, None) {
+                    diag::log(Level::Debug, "reload", format_args!("SIGHUP: {error}"));
+                }
+                Next::After(self.interval.unwrap_or(FOREVER))
+            }
+            (_, Some(interval)) => Next::After(self.look(interval)),
+            (_, None) => Next::After(FOREVER),
+        }
+    }
+
+    fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+        Ok(())
+    }
+}
+
+/// A time after which a task that waits for nothing runs again, without any effect.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
