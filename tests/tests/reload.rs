@@ -1,5 +1,6 @@
 //! New versions of the configuration file while a program runs: when they apply, what they change, and what they cannot change.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests of threads and of panics")]
+#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::symlink;

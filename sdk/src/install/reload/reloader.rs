@@ -48,7 +48,7 @@ pub(in crate::install) struct Reloader {
 
 #[derive(Debug)]
 struct State {
-    /// The version that was used last, as it is and with its defaults.
+    /// The version that was used last.
     applied: Tree,
     /// What is in effect: that version, with the values of the start where it needs a restart.
     effective: Tree,
@@ -63,7 +63,7 @@ struct State {
 impl Reloader {
     pub(in crate::install) fn new(start: Start) -> Self {
         let state = State {
-            applied: schema::completed(&start.tree),
+            applied: start.tree.clone(),
             effective: start.tree.clone(),
             variables: start.variables.clone(),
             seen: start.fingerprint.clone(),
@@ -177,7 +177,7 @@ impl Reloader {
         let (before, variables) = self
             .with(|state| (state.applied.clone(), state.variables.clone()))
             .ok_or_else(|| ConfigError::state(SETTING, OFF_IN_A_FORKED_CHILD))?;
-        let changed = self.sorted(differences(&before, &new));
+        let changed = self.sorted(differences(&schema::completed(&before), &new));
         let mut areas: Vec<_> = changed.applied.iter().map(|(area, _)| *area).collect();
         areas.dedup();
         let read = catch(|| self.start.sources.read(&tree, &areas));
@@ -205,7 +205,7 @@ impl Reloader {
         let effective = Tree::new(tree.name(), effective);
         self.with(|state| {
             *state =
-                State { applied: new, effective, variables, needs_restart, problem: None, seen: state.seen.clone() };
+                State { applied: tree, effective, variables, needs_restart, problem: None, seen: state.seen.clone() };
         });
         self.counts.apply();
         Ok((reload, warnings))
