@@ -260,6 +260,9 @@ fn unanswered(error: &ExportError, target: &Target<'_>, words: Words) -> String 
         };
         return encryption::meaning(refusal, names);
     }
+    if message.contains(" is larger than ") {
+        return format!("An OTLP receiver responds with a few bytes. Check that {endpoint} is one.");
+    }
     if message.starts_with("no TLS connection") {
         return format!(
             "The server at {place} broke the connection off before there was TLS. Write http:// in {endpoint} if the receiver has no TLS; if it \

@@ -153,8 +153,8 @@ impl<'a> Target<'a> {
         let builder = Telemetry::builder(Env::from_pairs::<String, String>([])).with_service_name(SERVICE);
         let telemetry = with(builder, watched).build()?;
         record(&telemetry);
-        // The result says why an export failed.
-        let _ = telemetry.force_flush(Deadline::after(self.limit() + Duration::from_secs(1)));
+        // The result says why an export failed. An export gets a part of a flush's time, and must reach its own limit.
+        let _ = telemetry.force_flush(Deadline::after(self.limit() * 2 + Duration::from_secs(1)));
         drop(telemetry);
         let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(match result {

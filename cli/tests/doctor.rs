@@ -1,9 +1,10 @@
 //! `cargo telemark doctor` against each failure of a receiver and each mistake in a configuration, as text.
-#![allow(clippy::unwrap_used, reason = "test helpers")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking, and one measures time")]
 
 mod support;
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use support::tls::{Authority, Unusual};
 use support::{Script, Temporary, grpc, http, run};
@@ -393,6 +394,25 @@ fn responses_that_are_no_full_success() {
     let address = http(Script::response("200 OK", "", b"\x0a\x09\x12\x07be nice"), "");
     let (status, text) = doctor(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"))]);
     assert!(text.contains("accepted the probe with a warning: be nice\n") && status == 0, "{text}");
+}
+
+#[test]
+fn a_response_that_is_too_large() {
+    let body = vec![0x0a; 5 << 20];
+    check_advice(
+        http(Script::response("200 OK", "content-type: application/x-protobuf\r\n", &body), ""),
+        &[],
+        "An OTLP receiver responds with a few bytes. Check that OTEL_EXPORTER_OTLP_ENDPOINT is one.",
+    );
+}
+
+#[test]
+fn a_receiver_that_stalls_gets_the_whole_time() {
+    let address = http(Script::Hang, "");
+    let started = Instant::now();
+    let endpoint = format!("http://{address}");
+    let (_, text) = doctor(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")]);
+    assert!(text.contains("has not responded within 3s") && started.elapsed() >= Duration::from_secs(3), "{text}");
 }
 
 #[test]

@@ -246,3 +246,34 @@ fn each_variable_sets_what_the_schema_says() {
         listed().flatten().filter(|name| !seen.contains(*name) && !WITHOUT_VALUE.contains(name)).collect();
     assert_eq!(missing, [""; 0], "no value of the file comes from these variables, which the schema lists");
 }
+
+/// Returns the names that a message lists behind `expected`.
+fn expected(message: &str) -> Vec<&str> {
+    let list =
+        message.split(": expected one of ").nth(1).or(message.split(", expected one of ").nth(1)).unwrap_or_default();
+    list.split([',']).flat_map(|names| names.split(" and ")).map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn the_page_of_settings_names_every_component() {
+    let page = fs::read_to_string(root().join("docs/CONFIGURATION.md")).unwrap();
+    let components = File::new(
+        "components-of-points",
+        "file_format: \"1.2\"\npropagator: {composite: [{zz: }]}\ntracer_provider: {processors: [{zz: }, {simple: {exporter: {zz: }}}], sampler: {zz: }}\n\
+         logger_provider: {processors: [{zz: }, {simple: {exporter: {zz: }}}]}\n\
+         meter_provider: {readers: [{periodic: {exporter: {zz: }}}, {pull: {exporter: {zz: }}}]}\n",
+    );
+    let detectors =
+        File::new("detectors", "file_format: \"1.2\"\nresource: {detection/development: {detectors: [{zz: }]}}\n");
+    let problems = components.builder(&[]).check().unwrap_err().to_string();
+    let warnings = detectors.builder(&[]).check().unwrap();
+    let messages: Vec<_> =
+        problems.lines().skip(1).map(str::to_owned).chain(warnings.iter().map(ToString::to_string)).collect();
+    let names: Vec<_> = messages.iter().flat_map(|message| expected(message)).collect();
+    assert!(
+        messages.len() == 9 && ["viewer", "jaeger", "os", "none"].iter().all(|name| names.contains(name)),
+        "{messages:#?}"
+    );
+    let missing: Vec<_> = names.into_iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, [""; 0], "docs/CONFIGURATION.md lacks these components: {messages:#?}");
+}
