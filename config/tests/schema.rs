@@ -386,6 +386,14 @@ fn long_keys_are_read_back() {
 }
 
 #[test]
+fn numbers_below_a_key_that_ends_like_an_address_stay_numbers() {
+    let text = "curl:\n  retries: 3\n  is_fast: true\n  at: \"http://u:s3cret@h\"\nendpoint: 4\n";
+    let tree = parse("file", text, &Env::from_pairs([("", "")])).unwrap();
+    let printed = Printed::new(&tree).without_origins().to_string();
+    assert_eq!(printed, "curl:\n  retries: 3\n  is_fast: true\n  at: \"http://…@h\"\nendpoint: 4\n");
+}
+
+#[test]
 fn keys_that_look_like_paths_are_printed_as_keys() {
     let text = "\"a[0].b\":\n  c: 1\n  d: {\"[0]\": 2}\n\"[0]\": 3\n";
     let tree = parse("file", text, &Env::from_pairs([("", "")])).unwrap();

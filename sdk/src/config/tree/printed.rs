@@ -109,7 +109,11 @@ impl fmt::Display for Printed<'_> {
 
 /// Returns a value as it appears in the file, without secrets.
 fn shown(item: &Item, path: &str) -> String {
-    let hidden = secrecy(path, &item.origin);
+    let hidden = match secrecy(path, &item.origin) {
+        // Only text can be an address, whatever its key.
+        Secrecy::Address if !matches!(item.data, Data::Text(_)) => Secrecy::Open,
+        hidden => hidden,
+    };
     match (&item.data, item.origin.variable()) {
         (data, variable) if hidden != Secrecy::Open && !matches!(data, Data::Null) => match (variable, data) {
             (Some(name), Data::Text(_)) if hidden == Secrecy::Hidden => format!("\"${{{name}}}\""),
