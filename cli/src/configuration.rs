@@ -154,6 +154,11 @@ fn problems(builder: telemark::Builder) -> Vec<String> {
     problems
 }
 
+/// Returns true for the problem that variables are set and have no effect beside a file, which is none of the file itself.
+pub(crate) fn is_of_variables(problem: &str) -> bool {
+    problem.starts_with("OTEL_CONFIG_FILE: does not refer to these variables")
+}
+
 /// Returns the value of a variable for a check, which must neither bind a port nor write a file.
 fn inert_value(name: &str, value: &OsString) -> OsString {
     let is_list = Signal::ALL.iter().any(|signal| signal.variable() == name);

@@ -94,16 +94,22 @@ fn probe_hop(url: &str, behind: Option<&str>, trust: Trust) -> ExitCode {
 
 fn check(variables: &[(String, OsString)], file: &Path, is_json: bool) -> ExitCode {
     let configuration = Configuration::of_file(file, variables);
-    let problems = configuration.problems();
+    // A file that is checked before it replaces the variables is right even though they are still set.
+    let (notes, problems): (Vec<_>, Vec<_>) = configuration
+        .problems()
+        .iter()
+        .map(String::as_str)
+        .partition(|problem| configuration::is_of_variables(problem));
     if is_json {
-        say_json(&report::problems_to_json(&file.display().to_string(), problems));
+        say_json(&report::check_to_json(&file.display().to_string(), &problems, &notes));
         return status(!problems.is_empty());
     }
     if problems.is_empty() {
-        return say(&format!("{}: no problems", file.display()));
+        say(&format!("{}: no problems", file.display()));
     }
     problems.iter().for_each(|problem| complain(problem));
-    status(true)
+    notes.iter().for_each(|note| complain(&format!("note: {note}")));
+    status(!problems.is_empty())
 }
 
 fn from_env(variables: &[(String, OsString)]) -> ExitCode {

@@ -92,10 +92,10 @@ fn cleaned(text: &str) -> String {
     text::display(text).cut_at(1000).to_string()
 }
 
-/// Returns the problems of a configuration file as JSON, in the format that the README describes.
-pub(crate) fn problems_to_json(file: &str, problems: &[String]) -> Value {
+/// Returns the result of a check as JSON, in the format that the README describes.
+pub(crate) fn check_to_json(file: &str, problems: &[&str], notes: &[&str]) -> Value {
     let listed: Vec<_> = problems.iter().flat_map(|problem| single(problem)).map(problem_to_json).collect();
-    json!({"version": VERSION, "ok": problems.is_empty(), "file": file, "problems": listed})
+    json!({"version": VERSION, "ok": problems.is_empty(), "file": file, "notes": notes, "problems": listed})
 }
 
 /// Returns the problems that an error lists below its first line, or the error itself if it lists none.

@@ -56,13 +56,13 @@ fn problems_as_json() {
     check(
         "well",
         "file_format: '1.2'\n",
-        serde_json::json!({"version": 1, "ok": true, "file": "FILE", "problems": []}),
+        serde_json::json!({"version": 1, "ok": true, "file": "FILE", "notes": [], "problems": []}),
     );
     let problems = serde_json::json!([
         {"line": 1, "column": 14, "problem": "file_format=\"2.0\" cannot be used: expected version 1.2 or another of 1"},
         {"line": 2, "column": 11, "problem": "disabled=\"no\" cannot be used: expected true or false"},
     ]);
-    let expected = serde_json::json!({"version": 1, "ok": false, "file": "FILE", "problems": problems});
+    let expected = serde_json::json!({"version": 1, "ok": false, "file": "FILE", "notes": [], "problems": problems});
     check("broken", "file_format: '2.0'\ndisabled: \"no\"\n", expected);
     let warning = serde_json::json!([{
         "line": 2, "column": 55, "problem": "resource.detection/development.detectors[0].hst: no such resource detector",
@@ -74,6 +74,18 @@ fn problems_as_json() {
     assert_eq!((status, &json["problems"][0]["line"]), (1, &warning[0]["line"]), "{text}");
     let found = json["problems"][0]["problem"].as_str().unwrap();
     assert!(found.starts_with(warning[0]["problem"].as_str().unwrap()), "{text}");
+}
+
+#[test]
+fn variables_beside_a_file_are_a_note() {
+    let file = Temporary::new("beside", "file_format: '1.2'\n");
+    let variables = [("OTEL_SERVICE_NAME", "shop")];
+    let note = "OTEL_CONFIG_FILE: does not refer to these variables, so they have no effect: OTEL_SERVICE_NAME";
+    let (status, text) = run(&["config", "check", file.path()], &variables);
+    assert_eq!((status, text.replace(file.path(), "FILE")), (0, format!("FILE: no problems\nnote: {note}\n")));
+    let (status, text) = run(&["config", "check", "--json", file.path()], &variables);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(status == 0 && json["ok"] == true && json["notes"] == serde_json::json!([note]), "{text}");
 }
 
 #[test]

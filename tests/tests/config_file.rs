@@ -210,6 +210,12 @@ fn variables<'a>(
     }
 }
 
+/// Returns true if the variable, or that for all signals, is among those that the schema lists on the way to its value.
+fn is_listed(name: &str, above: &str) -> bool {
+    let of_all = ["_TRACES_", "_METRICS_", "_LOGS_"].map(|signal| name.replacen(signal, "_", 1));
+    above.split(' ').any(|known| known == name || of_all.iter().any(|of_all| of_all == known))
+}
+
 /// docs/CONFIGURATION.md names the variable of each setting. The file of the variables has the value of each at that setting.
 #[test]
 fn each_variable_sets_what_the_schema_says() {
@@ -220,6 +226,10 @@ fn each_variable_sets_what_the_schema_says() {
     ];
     let listed =
         || schema::types().into_iter().flat_map(|of| of.properties).flat_map(|one| [one.variable, one.counterpart]);
+    assert!(
+        is_listed("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "A OTEL_EXPORTER_OTLP_TIMEOUT")
+            && !is_listed("OTEL_BSP_EXPORT_TIMEOUT", "A OTEL_BLRP_EXPORT_TIMEOUT")
+    );
     let mut seen = BTreeSet::new();
     for variable in VARIABLES.iter().map(|variable| variable.name) {
         for (base, value) in bases.iter().flat_map(|base| VALUES.iter().map(move |value| (base, *value))) {
@@ -231,11 +241,8 @@ fn each_variable_sets_what_the_schema_says() {
             for (name, above) in
                 found.into_iter().filter(|(name, _)| *name == variable && !WITHOUT_VALUE.contains(name))
             {
-                let of_all = ["_TRACES_", "_METRICS_", "_LOGS_"].map(|signal| name.replacen(signal, "_", 1));
-                let is_listed =
-                    above.split(' ').any(|known| known == name || of_all.iter().any(|of_all| of_all == known));
                 assert!(
-                    is_listed,
+                    is_listed(name, &above),
                     "{name} is at the settings of {above:?}: add .counterpart({name:?}) to its row in the schema"
                 );
                 seen.insert(name.to_owned());
