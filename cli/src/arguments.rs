@@ -6,9 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::connection::Trust;
+use crate::zero::command::{Command, Verb};
 
 pub(crate) const HELP: &str = "\
-Finds out why no telemetry arrives, and checks and writes configuration files.
+Runs programs with telemetry that their source does not have, finds out why no
+telemetry arrives, and checks and writes configuration files.
 
 cargo telemark doctor [--no-send] [--lock-file FILE] [--json]
   Resolves the configuration as a program with these environment variables
@@ -27,6 +29,17 @@ cargo telemark probe-hop URL [--behind HOST:PORT] [--ca-file FILE]
                       says what arrives there
   --ca-file FILE      trusts these PEM certificates [those of the system]
 
+cargo telemark build|run|test [OPTIONS OF CARGO] [-- ARGUMENTS]
+  Builds and runs a program with telemetry that its source does not have.
+  The rules in telemark.toml say what is instrumented.
+  --allow-updates            accepts the versions in Cargo.lock that Telemark
+                             needs, for this build
+  --telemark-features LIST   more features of the crate `telemark`
+  --telemark-path FOLDER     a checkout of Telemark in place of crates.io
+
+cargo telemark explain
+  Says what `build`, `run` and `test` instrument, and why the rest is not.
+
 cargo telemark config check FILE [--json]
   Checks a configuration file with the environment variables it refers to.
   Components that the program itself registers are not known here.
@@ -43,10 +56,23 @@ cannot be understood.";
 pub(crate) enum Parsed {
     Help,
     Version,
-    Doctor { sends: bool, lockfile: Option<PathBuf>, is_json: bool },
-    ProbeHop { url: String, behind: Option<String>, trust: Trust },
-    Check { file: PathBuf, is_json: bool },
+    Doctor {
+        sends: bool,
+        lockfile: Option<PathBuf>,
+        is_json: bool,
+    },
+    ProbeHop {
+        url: String,
+        behind: Option<String>,
+        trust: Trust,
+    },
+    Check {
+        file: PathBuf,
+        is_json: bool,
+    },
     FromEnv,
+    /// A program whose source has no telemetry.
+    Zero(Command),
 }
 
 /// The error of arguments that the program does not understand.
@@ -69,7 +95,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed,
     }
     let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
     let shown: Vec<&str> = shown.iter().map(AsRef::as_ref).collect();
-    if shown.iter().any(|argument| matches!(*argument, "--help" | "-h")) {
+    // A `--help` after `--` is an argument of the program.
+    let mut options = shown.iter().take_while(|argument| **argument != "--");
+    if options.any(|argument| matches!(*argument, "--help" | "-h")) {
         return Ok(Parsed::Help);
     }
     match &*shown {
@@ -78,9 +106,20 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed,
         ["probe-hop", ..] => hop(&arguments[1..]),
         ["config", "check", ..] => check(&arguments[2..]),
         ["config", "from-env"] => Ok(Parsed::FromEnv),
+        [verb @ ("build" | "run" | "test" | "explain"), ..] => zero(verb, &arguments[1..]),
         [] | ["config"] => Err(Invalid("a command is missing".to_owned())),
         _ => Err(Invalid(format!("the command {:?} is not known", shown.join(" ")))),
     }
+}
+
+fn zero(verb: &str, arguments: &[OsString]) -> Result<Parsed, Invalid> {
+    let verb = match verb {
+        "build" => Verb::Build,
+        "run" => Verb::Run,
+        "test" => Verb::Test,
+        _ => Verb::Explain,
+    };
+    Command::parse(verb, arguments).map(Parsed::Zero).map_err(Invalid)
 }
 
 fn doctor(arguments: &[OsString]) -> Result<Parsed, Invalid> {
@@ -164,6 +203,13 @@ mod tests {
         check("probe-hop --ca-file c.pem http://a", hop(None, Trust::File("c.pem".into())));
         check("doctor --help", Ok(Parsed::Help));
         check("-V", Ok(Parsed::Version));
+        let run = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+            Command { verb: Verb::Run, plain: arguments.clone(), arguments, ..Command::default() }
+        };
+        check("telemark run --release", Ok(Parsed::Zero(run(&["--release"]))));
+        check("run -- --help", Ok(Parsed::Zero(run(&["--", "--help"]))));
+        check("run --help", Ok(Parsed::Help));
     }
 
     #[test]
@@ -178,6 +224,7 @@ mod tests {
         check("probe-hop", Err("`probe-hop` takes one URL"));
         check("probe-hop a b", Err("`probe-hop` takes one URL"));
         check("probe-hop a --behind", Err("--behind lacks its value"));
+        check("build --telemark-path", Err("--telemark-path lacks its value"));
         check("docter", Err("the command \"docter\" is not known"));
     }
 }

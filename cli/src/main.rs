@@ -13,6 +13,7 @@
 //! | `clock` | compares the clock with the receiver's |
 //! | `hop` | what becomes of a trace context on its way through a proxy or a service |
 //! | `lockfile` | versions and features in Cargo.lock |
+//! | `zero` | builds and runs programs with telemetry that their source does not have |
 
 mod advice;
 mod arguments;
@@ -25,6 +26,7 @@ mod hop;
 mod lockfile;
 mod probe;
 mod report;
+mod zero;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -43,6 +45,9 @@ const PROBLEMS: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(status) = zero::wrapper() {
+        return status;
+    }
     let variables = variables();
     match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Parsed::Help) => say(HELP),
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Ok(Parsed::ProbeHop { url, behind, trust }) => probe_hop(&url, behind.as_deref(), trust),
         Ok(Parsed::Check { file, is_json }) => check(&variables, &file, is_json),
         Ok(Parsed::FromEnv) => from_env(&variables),
+        Ok(Parsed::Zero(command)) => zero::run(&command, &variables),
         Err(invalid) => {
             complain(&format!("cargo telemark: {invalid}"));
             ExitCode::from(USAGE)

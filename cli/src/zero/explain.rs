@@ -1,0 +1,102 @@
+//! `cargo telemark explain`: what is instrumented, and why the rest is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::lock::Lock;
+use super::rewrite::{What, Why};
+use super::rules::Rules;
+use super::shadow::{PackageRewrites, Rewrites};
+
+/// The version of the API that Telemark implements.
+const OPENTELEMETRY: &str = "0.33.";
+
+/// Returns the report about a workspace.
+pub(crate) fn report(rewrites: &Rewrites<'_>, rules: &Rules, lock: &Lock) -> String {
+    let mut text = String::new();
+    for package in &rewrites.packages {
+        of_package(&mut text, package, rules, lock);
+    }
+    let others: Vec<_> =
+        lock.versions("opentelemetry").into_iter().filter(|version| !version.starts_with(OPENTELEMETRY)).collect();
+    if !others.is_empty() {
+        let _ = writeln!(
+            text,
+            "Cargo.lock has opentelemetry {}: spans of another version than Telemark's, {OPENTELEMETRY}*, are not in these traces",
+            others.join(", ")
+        );
+    }
+    for line in unused_rules(rewrites, rules) {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// Returns a line for each rule that matches no function.
+pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
+    let mut used = BTreeSet::new();
+    for file in rewrites.packages.iter().flat_map(|package| &package.files) {
+        for change in &file.rewritten.changes {
+            if let What::Span(_, by) = &change.what {
+                used.insert(*by);
+            }
+        }
+        for left in &file.rewritten.left {
+            if let Why::By(by) = left.why {
+                used.insert(by);
+            }
+        }
+    }
+    let lines = rules.unused(&used).into_iter();
+    lines.map(|line| format!("telemark.toml: the rule in line {line} matches no function")).collect()
+}
+
+fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules, lock: &Lock) {
+    let name = &package.package.name;
+    if let Some(reason) = package.package.left_alone {
+        let _ = writeln!(text, "{name}: left alone: {reason}\n");
+        return;
+    }
+    let _ = writeln!(text, "{name}");
+    let mut counts = BTreeMap::<String, usize>::new();
+    for file in &package.files {
+        for change in &file.rewritten.changes {
+            let what = match &change.what {
+                What::Span(path, by) => format!("span {path} ({})", rules.shown(*by)),
+                What::Main => "telemark::auto() in main".to_owned(),
+                What::Axum => "a span for each request of axum::serve".to_owned(),
+                What::Spawn => "the context for a spawned task".to_owned(),
+                What::Path(krate) => {
+                    *counts.entry(format!("paths of {krate} lead to Telemark's types")).or_default() += 1;
+                    continue;
+                }
+            };
+            let _ = writeln!(text, "  {}:{}: {what}", file.shown, change.lines.start());
+        }
+        for left in &file.rewritten.left {
+            let why = match left.why {
+                Why::Never(reason) => format!("functions are never instrumented: {reason}"),
+                Why::By(by) => format!("functions are left out by {}", rules.shown(by)),
+                Why::NoRule => {
+                    "functions match no rule: they are not async, or have less than two statements".to_owned()
+                }
+                Why::DoesNotCompile => {
+                    let _ =
+                        writeln!(text, "  {}:{}: {} does not compile with a span", file.shown, left.line, left.path);
+                    continue;
+                }
+            };
+            *counts.entry(why).or_default() += 1;
+        }
+    }
+    for (why, count) in counts {
+        let _ = writeln!(text, "  {count} {why}");
+    }
+    for (file, reason) in &package.left_alone {
+        let _ = writeln!(text, "  {file}: left alone: {reason}");
+    }
+    for line in package.package.unfit(lock) {
+        let _ = writeln!(text, "  {line}");
+    }
+    let _ = writeln!(text, "  functions that macros define are not seen\n");
+}

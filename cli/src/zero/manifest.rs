@@ -1,0 +1,173 @@
+//! The edits of `Cargo.toml`: the dependency on Telemark, and paths that would lead elsewhere from the shadow workspace.
+
+use std::path::{Component, Path, PathBuf};
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+
+/// Where the `telemark` crate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Telemark {
+    /// crates.io, in the version of this command.
+    Registry,
+    /// A checkout.
+    Path(PathBuf),
+}
+
+/// What to change in one manifest.
+#[derive(Debug)]
+pub(crate) struct Edit<'a> {
+    /// The folder of the manifest.
+    pub(crate) folder: &'a Path,
+    /// The folder of the workspace.
+    pub(crate) root: &'a Path,
+    /// The dependency to add, with its features.
+    pub(crate) telemark: Option<(&'a Telemark, &'a [String])>,
+}
+
+/// The tables with dependencies, also below `target.'..'` and `workspace`.
+const DEPENDENCIES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+
+/// Edits a manifest.
+///
+/// # Errors
+/// Returns the mistake in a manifest that is not valid TOML.
+pub(crate) fn edit(text: &str, edit: &Edit<'_>) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
+    let table = document.as_table_mut();
+    paths(table, edit);
+    if let Some(targets) = table.get_mut("target").and_then(Item::as_table_like_mut) {
+        for (_, target) in targets.iter_mut() {
+            if let Some(target) = target.as_table_like_mut() {
+                paths(target, edit);
+            }
+        }
+    }
+    if let Some(workspace) = table.get_mut("workspace").and_then(Item::as_table_like_mut) {
+        paths(workspace, edit);
+    }
+    for key in ["patch", "replace"] {
+        let sources = table.get_mut(key).and_then(Item::as_table_like_mut);
+        for (_, source) in sources.into_iter().flat_map(|sources| sources.iter_mut()) {
+            absolute(source, edit);
+            for (_, dependency) in source.as_table_like_mut().into_iter().flat_map(|source| source.iter_mut()) {
+                absolute(dependency, edit);
+            }
+        }
+    }
+    if let Some((telemark, features)) = edit.telemark {
+        let dependencies = table.entry("dependencies").or_insert_with(|| Item::Table(Table::new()));
+        if let Some(dependencies) = dependencies.as_table_like_mut() {
+            dependencies.insert("telemark", Item::Value(dependency(telemark, features)));
+        }
+    }
+    if edit.folder == edit.root && !table.contains_key("workspace") {
+        // Otherwise, cargo would take the package for a member of the user's workspace.
+        table.insert("workspace", Item::Table(Table::new()));
+    }
+    Ok(document.to_string())
+}
+
+fn dependency(telemark: &Telemark, features: &[String]) -> Value {
+    let mut dependency = InlineTable::new();
+    match telemark {
+        Telemark::Registry => dependency.insert("version", concat!("=", env!("CARGO_PKG_VERSION")).into()),
+        Telemark::Path(path) => dependency.insert("path", path.to_string_lossy().as_ref().into()),
+    };
+    dependency.insert("default-features", false.into());
+    dependency.insert("features", Value::Array(features.iter().map(String::as_str).collect::<Array>()));
+    Value::InlineTable(dependency)
+}
+
+fn paths(table: &mut dyn TableLike, edit: &Edit<'_>) {
+    for key in DEPENDENCIES {
+        let dependencies = table.get_mut(key).and_then(Item::as_table_like_mut);
+        for (_, dependency) in dependencies.into_iter().flat_map(|dependencies| dependencies.iter_mut()) {
+            absolute(dependency, edit);
+        }
+    }
+}
+
+/// Makes the path of a dependency absolute if it leads out of the workspace.
+fn absolute(dependency: &mut Item, edit: &Edit<'_>) {
+    let Some(path) = dependency.as_table_like_mut().and_then(|table| table.get_mut("path")) else { return };
+    let Some(given) = path.as_str() else { return };
+    let full = normalized(&edit.folder.join(given));
+    if !full.starts_with(edit.root) {
+        *path = Item::Value(full.to_string_lossy().as_ref().into());
+    }
+}
+
+/// Resolves `..` in a path, as cargo does, without following links.
+pub(crate) fn normalized(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                normalized.pop();
+            }
+            Component::CurDir => {}
+            other => normalized.push(other),
+        }
+    }
+    normalized
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(folder: &str, text: &str, expected: &str) {
+        let (telemark, features) = (Telemark::Path("/telemark".into()), ["axum".to_owned()]);
+        let change = Edit { folder: Path::new(folder), root: Path::new("/ws"), telemark: Some((&telemark, &features)) };
+        assert_eq!(edit(text, &change).unwrap(), expected);
+    }
+
+    const ADDED: &str = "telemark = { path = \"/telemark\", default-features = false, features = [\"axum\"] }\n";
+
+    #[test]
+    fn comments_and_order_stay() {
+        check(
+            "/ws/a",
+            "# A\n[package] # p\nname = \"a\"\n\n[dependencies]\n# s\nserde = \"1\"\n\n[features]\nx = []\n",
+            &format!(
+                "# A\n[package] # p\nname = \"a\"\n\n[dependencies]\n# s\nserde = \"1\"\n{ADDED}\n[features]\nx = []\n"
+            ),
+        );
+    }
+
+    #[test]
+    fn a_package_without_a_workspace_becomes_one() {
+        check(
+            "/ws",
+            "[package]\nname = \"a\"\n",
+            &format!("[package]\nname = \"a\"\n\n[dependencies]\n{ADDED}\n[workspace]\n"),
+        );
+        check("/ws", "[workspace]\n", &format!("[workspace]\n\n[dependencies]\n{ADDED}"));
+    }
+
+    #[test]
+    fn paths_out_of_the_workspace_become_absolute() {
+        let text = |path: &str| {
+            format!(
+                "[dependencies]\na = {{ path = \"{path}\" }}\n[target.'cfg(unix)'.dev-dependencies.b]\npath = \"{path}\"\n\
+                 [patch.crates-io]\nc.path = \"{path}\"\n"
+            )
+        };
+        let telemark = |text: String| text.replacen("[target", &format!("{ADDED}[target"), 1);
+        check("/ws/m", &text("../../other"), &telemark(text("/other")));
+        check("/ws/m", &text("../n"), &telemark(text("../n")));
+    }
+
+    #[test]
+    fn the_registry_has_the_version_of_this_command() {
+        let change =
+            Edit { folder: Path::new("/ws/m"), root: Path::new("/ws"), telemark: Some((&Telemark::Registry, &[])) };
+        let expected = format!(
+            "[dependencies]\ntelemark = {{ version = \"={}\", default-features = false, features = [] }}\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(edit("", &change).unwrap(), expected);
+        edit("[a", &change).unwrap_err();
+    }
+}

@@ -1,0 +1,140 @@
+//! The messages of cargo and rustc while they build: errors, warnings and progress.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::ChildStderr;
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+/// The messages of one build.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    /// The warnings, as rustc shows them.
+    pub(crate) warnings: String,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// An error of the compiler.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// The whole error as rustc shows it.
+    pub(crate) text: String,
+    /// The files and lines to which it refers, the primary ones if there are any.
+    pub(crate) places: Vec<(String, usize)>,
+}
+
+impl Messages {
+    /// Reads a line of cargo's JSON.
+    pub(crate) fn read(&mut self, line: &str) {
+        let Ok(parsed) = serde_json::from_str::<Value>(line) else { return };
+        let Some(message) = parsed.get("message").filter(|_| parsed["reason"] == "compiler-message") else { return };
+        let text = message["rendered"].as_str().unwrap_or_default();
+        if !message["level"].as_str().is_some_and(|level| level.starts_with("error")) {
+            self.warnings.push_str(text);
+            return;
+        }
+        let mut primary = Vec::new();
+        let mut all = Vec::new();
+        collect(message, &mut primary, &mut all);
+        let places = if primary.is_empty() { all } else { primary };
+        let short = message["message"].as_str().unwrap_or_default().lines().next().unwrap_or_default();
+        self.failures.push(Failure { message: short.to_owned(), text: text.to_owned(), places });
+    }
+}
+
+fn collect(message: &Value, primary: &mut Vec<(String, usize)>, all: &mut Vec<(String, usize)>) {
+    for span in message["spans"].as_array().into_iter().flatten() {
+        place(span, span["is_primary"] == true, primary, all);
+    }
+    for child in message["children"].as_array().into_iter().flatten() {
+        // What a note refers to is not the cause.
+        collect(child, &mut Vec::new(), all);
+    }
+}
+
+/// Adds the place of a span, and those of the macros that it comes from.
+fn place(span: &Value, is_primary: bool, primary: &mut Vec<(String, usize)>, all: &mut Vec<(String, usize)>) {
+    let line = span["line_start"].as_u64().and_then(|line| usize::try_from(line).ok());
+    if let (Some(file), Some(line)) = (span["file_name"].as_str(), line) {
+        if is_primary {
+            primary.push((file.to_owned(), line));
+        }
+        all.push((file.to_owned(), line));
+    }
+    if let Some(outer) = span.get("expansion").and_then(|expansion| expansion.get("span")) {
+        place(outer, is_primary, primary, all);
+    }
+}
+
+/// Shows cargo's progress, and holds back what it says about errors and warnings.
+#[allow(clippy::disallowed_methods, reason = "a thread of a command, which reads one of two pipes")]
+pub(crate) fn forward(stderr: Option<ChildStderr>) -> Option<JoinHandle<String>> {
+    let stderr = stderr?;
+    let read = move || {
+        let mut held = String::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if is_progress(&line) {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            } else {
+                held.push_str(&line);
+                held.push('\n');
+            }
+        }
+        held
+    };
+    std::thread::Builder::new().spawn(read).ok()
+}
+
+/// Returns true for a line such as `   Compiling shop v0.1.0`, whose first word ends at the twelfth column.
+fn is_progress(line: &str) -> bool {
+    let Some((word, rest)) = line.split_at_checked(12) else { return false };
+    let word = word.trim_start();
+    rest.starts_with(' ')
+        && word.starts_with(|first: char| first.is_ascii_uppercase())
+        && word.chars().all(|char| char.is_ascii_alphabetic() || char == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_shown_at_once() {
+        for line in
+            ["   Compiling shop v0.1.0", " Downloading crates ...", "    Finished `dev` profile", "   Doc-tests shop"]
+        {
+            assert!(is_progress(line), "{line}");
+        }
+        for line in [
+            "",
+            "error: could not compile",
+            "warning: `shop` generated 1 warning",
+            "  process didn't exit",
+            "            a",
+        ] {
+            assert!(!is_progress(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn errors_lead_to_the_code_that_a_macro_was_called_in() {
+        let mut messages = Messages::default();
+        messages.read("Compiling");
+        messages.read(r#"{"reason":"compiler-artifact"}"#);
+        messages.read(r#"{"reason":"compiler-message","message":{"level":"warning","rendered":"w\n","message":"w"}}"#);
+        messages.read(
+            r#"{"reason":"compiler-message","message":{"level":"error","rendered":"error: e","message":"e\nf","spans":[
+            {"file_name":"m.rs","line_start":1,"is_primary":true,"expansion":{"span":{"file_name":"a.rs","line_start":7}}},
+            {"file_name":"b.rs","line_start":2,"is_primary":false}],
+            "children":[{"spans":[{"file_name":"c.rs","line_start":3,"is_primary":true}],"children":[]}]}}"#,
+        );
+        assert_eq!(messages.warnings, "w\n");
+        let expected = Failure {
+            message: "e".to_owned(),
+            text: "error: e".to_owned(),
+            places: vec![("m.rs".to_owned(), 1), ("a.rs".to_owned(), 7)],
+        };
+        assert_eq!(messages.failures, [expected]);
+    }
+}

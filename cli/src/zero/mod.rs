@@ -1,0 +1,32 @@
+//! `cargo telemark build`, `run`, `test` and `explain`: telemetry for a program whose source stays as it is.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `command` | the arguments, and which of them are cargo's |
+//! | `run` | builds, leaves out what does not compile, and runs |
+//! | `explain` | what is instrumented, and why the rest is not |
+//! | `shadow` | the shadow workspace: links, rewritten files, manifests |
+//! | `workspace` | the packages, their dependencies and their targets |
+//! | `manifest` | the edits of `Cargo.toml` |
+//! | `lock` | the differences between two lock files |
+//! | `messages` | the errors of a build |
+//! | `modules` | the files of a crate |
+//! | `rewrite` | the edits of a source file |
+//! | `rules` | `telemark.toml` |
+//! | `wrapper` | the wrapper of rustc |
+
+pub(crate) mod command;
+mod explain;
+mod lock;
+mod manifest;
+mod messages;
+mod modules;
+mod rewrite;
+mod rules;
+mod run;
+mod shadow;
+mod workspace;
+mod wrapper;
+
+pub(crate) use run::run;
+pub(crate) use wrapper::run as wrapper;

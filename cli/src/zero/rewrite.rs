@@ -1,0 +1,153 @@
+//! Rewrites a source file: inserts attributes and calls by byte offset, so that no line moves. A pure function of the source and the
+//! rules.
+
+mod excluded;
+mod replaced;
+mod surroundings;
+pub(crate) mod syntax;
+#[cfg(test)]
+mod tests;
+mod visitor;
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use self::syntax::parse;
+use self::visitor::Visitor;
+use super::rules::{By, Rules};
+
+/// A file to rewrite.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) text: &'a str,
+    /// The path of the file, from the root of the workspace.
+    pub(crate) file: &'a str,
+    pub(crate) krate: &'a str,
+    /// The modules that lead to the file; empty for the root of a crate.
+    pub(crate) module: &'a [String],
+    pub(crate) role: Role,
+    pub(crate) edges: &'a Edges,
+    /// The offsets of changes that do not compile.
+    pub(crate) left_out: &'a BTreeSet<usize>,
+}
+
+/// The role of a file in its crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Binary,
+    Library,
+    Module,
+    /// Only tests compile the file, in which no function is instrumented, but types are those of the rest.
+    Test,
+}
+
+/// The edges whose versions fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edges {
+    pub(crate) axum: bool,
+    pub(crate) reqwest: bool,
+    /// The databases: `sqlite`, `postgres` and `mysql`.
+    pub(crate) sqlx: Vec<&'static str>,
+}
+
+/// The result: what is inserted, and what became of each function.
+#[derive(Debug, Default)]
+pub(crate) struct Rewritten {
+    pub(crate) insertions: Vec<Insertion>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) left: Vec<Left>,
+}
+
+/// A text to insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Insertion {
+    pub(crate) offset: usize,
+    pub(crate) text: String,
+    /// True for the end of an expression, which comes before the start of the next one.
+    pub(crate) is_end: bool,
+}
+
+/// A change of the source: one insertion or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) what: What,
+    /// The lines whose compile errors may come from the change.
+    pub(crate) lines: RangeInclusive<usize>,
+    /// The offset that identifies the change within the file.
+    pub(crate) offset: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The attribute on the function with this path.
+    Span(String, By),
+    /// `telemark::auto()` in `main`.
+    Main,
+    /// The layer around a router.
+    Axum,
+    /// The context for a task.
+    Spawn,
+    /// A path that leads to Telemark's crate instead: `reqwest` or `sqlx`.
+    Path(&'static str),
+}
+
+/// A function that is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) path: String,
+    pub(crate) line: usize,
+    pub(crate) why: Why,
+}
+
+/// The reason for leaving a function alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// A reason that no rule overrides.
+    Never(&'static str),
+    By(By),
+    NoRule,
+    DoesNotCompile,
+}
+
+/// Rewrites a file.
+///
+/// # Errors
+/// Returns the reason for which the file is left alone as a whole.
+pub(crate) fn rewrite(source: &Source<'_>, rules: &Rules) -> Result<Rewritten, String> {
+    let (start, parsed) = parse(source.text)?;
+    if parsed.attrs.iter().any(|attribute| syntax::last_name(attribute) == "no_std") {
+        return Err("no_std".to_owned());
+    }
+    let head: Vec<_> = source.text.lines().take(10).collect();
+    if head.iter().any(|line| line.contains("@generated") || line.contains("DO NOT EDIT")) {
+        return Err("generated".to_owned());
+    }
+    let mut visitor = Visitor::new(source, rules, start);
+    visitor.file(&parsed);
+    let mut rewritten = visitor.rewritten;
+    rewritten.insertions.sort_by_key(|insertion| (insertion.offset, !insertion.is_end));
+    Ok(rewritten)
+}
+
+impl Rewritten {
+    /// Returns the new text.
+    pub(crate) fn apply(&self, text: &str) -> String {
+        let mut new = String::with_capacity(text.len() + 64 * self.insertions.len());
+        let mut at = 0;
+        for insertion in &self.insertions {
+            new.push_str(&text[at..insertion.offset]);
+            new.push_str(&insertion.text);
+            at = insertion.offset;
+        }
+        new.push_str(&text[at..]);
+        new
+    }
+
+    /// Returns the smallest changes that concern this line, whose compile error they may have caused.
+    pub(crate) fn suspects(&self, line: usize) -> Vec<&Change> {
+        let concerned = self.changes.iter().filter(|change| change.lines.contains(&line));
+        let size = |change: &Change| change.lines.end() - change.lines.start();
+        let smallest = concerned.clone().map(size).min();
+        concerned.filter(|change| Some(size(change)) == smallest).collect()
+    }
+}

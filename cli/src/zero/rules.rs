@@ -1,0 +1,326 @@
+//! The rules of `telemark.toml`: which functions get a span, and which edges are instrumented.
+
+mod pattern;
+mod reader;
+
+use std::collections::BTreeSet;
+
+use toml_edit::Document;
+
+use self::pattern::Pattern;
+use self::reader::{Reader, place};
+
+/// All rules, in the order in which they are asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    off: Condition,
+    rules: Vec<Rule>,
+    pub(crate) defaults: Defaults,
+}
+
+/// The parts of the default instrumentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// `telemark::auto()` in the `main` of binaries.
+    pub(crate) main: bool,
+    /// The layer around the routers that `axum::serve` serves.
+    pub(crate) axum: bool,
+    /// reqwest's client, in place of the program's.
+    pub(crate) reqwest: bool,
+    /// sqlx's pools, in place of the program's.
+    pub(crate) sqlx: bool,
+    /// The context of tasks that instrumented functions spawn.
+    pub(crate) spawn: bool,
+    /// Spans of async functions, below other spans.
+    pub(crate) functions: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    line: usize,
+    condition: Condition,
+    /// `None` leaves the function out.
+    action: Option<Span>,
+}
+
+/// A function as rules see it.
+#[derive(Debug)]
+pub(crate) struct Function<'a> {
+    /// The crate, its modules, the type and the function.
+    pub(crate) path: String,
+    pub(crate) krate: &'a str,
+    /// The path of the file, from the root of the workspace.
+    pub(crate) file: &'a str,
+    pub(crate) is_public: bool,
+    pub(crate) is_async: bool,
+    pub(crate) statements: usize,
+    /// The last name in the type that it returns.
+    pub(crate) returns: Option<String>,
+}
+
+/// The condition of a rule. Each list that is empty and each choice that is absent holds for every function.
+#[derive(Clone, Debug, Default)]
+struct Condition {
+    paths: Vec<Pattern>,
+    crates: Vec<String>,
+    files: Vec<Pattern>,
+    returns: Vec<String>,
+    is_public: Option<bool>,
+    is_async: Option<bool>,
+    min_statements: Option<usize>,
+}
+
+/// The span of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) origin: Origin,
+    kind: Option<String>,
+    level: Option<String>,
+    fields: Vec<String>,
+    metrics: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Only below a span.
+    Below,
+    /// In the current context, with or without a span.
+    Current,
+    /// A trace of its own.
+    Root,
+}
+
+/// The decision about a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Span(Span, By),
+    Off(By),
+    /// No rule matches.
+    None,
+}
+
+/// The origin of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum By {
+    /// The table `[off]`.
+    Off,
+    /// The rule with this index.
+    Rule(usize),
+    Default,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let defaults = Defaults { main: true, axum: true, reqwest: true, sqlx: true, spawn: true, functions: true };
+        Rules { off: Condition::default(), rules: Vec::new(), defaults }
+    }
+}
+
+impl Rules {
+    /// Parses `telemark.toml`.
+    ///
+    /// # Errors
+    /// Returns all mistakes, each with its line and column.
+    pub(crate) fn parse(text: &str) -> Result<Rules, Vec<String>> {
+        let document = Document::parse(text).map_err(|error| {
+            let at = error.span().unwrap_or_default();
+            vec![format!("{}: {}", place(text, at.start), error.message().replace('\n', ", "))]
+        })?;
+        Reader::new(text).read(document.as_table())
+    }
+
+    /// Decides about a function. The first rule that matches wins, `[off]` before all.
+    pub(crate) fn decide(&self, function: &Function<'_>) -> Decision {
+        if self.off.excludes(function) {
+            return Decision::Off(By::Off);
+        }
+        let matching = self.rules.iter().enumerate().find(|(_, rule)| rule.condition.holds(function));
+        match matching {
+            Some((index, Rule { action: Some(span), .. })) => Decision::Span(span.clone(), By::Rule(index)),
+            Some((index, _)) => Decision::Off(By::Rule(index)),
+            None if self.defaults.functions && function.is_async && function.statements >= 2 => {
+                Decision::Span(Span::BELOW, By::Default)
+            }
+            None => Decision::None,
+        }
+    }
+
+    /// Returns the line of each rule that decided about no function.
+    pub(crate) fn unused(&self, used: &BTreeSet<By>) -> Vec<usize> {
+        let unused = self.rules.iter().enumerate().filter(|(index, _)| !used.contains(&By::Rule(*index)));
+        unused.map(|(_, rule)| rule.line).collect()
+    }
+
+    /// Names the origin of a decision.
+    pub(crate) fn shown(&self, by: By) -> String {
+        match by {
+            By::Off => "[off] in telemark.toml".to_owned(),
+            By::Rule(index) => {
+                format!("the rule in line {} of telemark.toml", self.rules.get(index).map_or(0, |rule| rule.line))
+            }
+            By::Default => "the default for async functions".to_owned(),
+        }
+    }
+}
+
+impl Span {
+    const BELOW: Span = Span { origin: Origin::Below, kind: None, level: None, fields: Vec::new(), metrics: false };
+
+    /// Returns the attribute, on one line.
+    pub(crate) fn attribute(&self, owner: Option<&str>) -> String {
+        let mut options = Vec::new();
+        match self.origin {
+            Origin::Below => options.push("below".to_owned()),
+            Origin::Root => options.push("root".to_owned()),
+            Origin::Current => {}
+        }
+        options.extend(owner.map(|owner| format!("owner = {owner:?}")));
+        options.extend(self.kind.as_ref().map(|kind| format!("kind = {kind}")));
+        options.extend(self.level.as_ref().map(|level| format!("level = {level:?}")));
+        if !self.fields.is_empty() {
+            options.push(format!("fields({})", self.fields.join(", ")));
+        }
+        options.extend(self.metrics.then(|| "metrics".to_owned()));
+        match options.is_empty() {
+            true => "#[::telemark::traced] ".to_owned(),
+            false => format!("#[::telemark::traced({})] ", options.join(", ")),
+        }
+    }
+}
+
+impl Condition {
+    fn holds(&self, function: &Function<'_>) -> bool {
+        let path = self.paths.is_empty() || self.has_path(function);
+        let krate = self.crates.is_empty() || self.has_crate(function);
+        let file = self.files.is_empty() || self.has_file(function);
+        let is_one_of = |returned: &String| self.returns.contains(returned);
+        let returns = self.returns.is_empty() || function.returns.as_ref().is_some_and(is_one_of);
+        path && krate
+            && file
+            && returns
+            && self.is_public.is_none_or(|is_public| is_public == function.is_public)
+            && self.is_async.is_none_or(|is_async| is_async == function.is_async)
+            && self.min_statements.is_none_or(|min| function.statements >= min)
+    }
+
+    /// Returns true if any list names the function, as in `[off]`.
+    fn excludes(&self, function: &Function<'_>) -> bool {
+        self.has_path(function) || self.has_crate(function) || self.has_file(function)
+    }
+
+    fn has_path(&self, function: &Function<'_>) -> bool {
+        self.paths.iter().any(|pattern| pattern.matches(&function.path))
+    }
+
+    fn has_crate(&self, function: &Function<'_>) -> bool {
+        self.crates.iter().any(|name| name.replace('-', "_") == function.krate.replace('-', "_"))
+    }
+
+    fn has_file(&self, function: &Function<'_>) -> bool {
+        self.files.iter().any(|pattern| pattern.matches(function.file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(path: &str) -> Function<'static> {
+        Function {
+            path: path.to_owned(),
+            krate: "web-shop",
+            file: "src/cart.rs",
+            is_public: true,
+            is_async: true,
+            statements: 3,
+            returns: Some("Result".to_owned()),
+        }
+    }
+
+    #[track_caller]
+    fn check(rules: &str, path: &str, expected: &str) {
+        let decision = Rules::parse(rules).unwrap().decide(&function(path));
+        let shown = match decision {
+            Decision::Span(span, _) => span.attribute(Some("Cart")).trim_end().to_owned(),
+            Decision::Off(_) => "off".to_owned(),
+            Decision::None => "none".to_owned(),
+        };
+        assert_eq!(shown, expected, "{rules}");
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let rules = "[[rule]]\npath = 'shop::Cart::*'\nspan = 'root'\n[[rule]]\npath = 'shop::**'\nspan = 'off'\n";
+        check(rules, "shop::Cart::add", "#[::telemark::traced(root, owner = \"Cart\")]");
+        check(rules, "shop::price", "off");
+        check(rules, "other::price", "#[::telemark::traced(below, owner = \"Cart\")]");
+        check("[defaults]\nfunctions = false", "other::price", "none");
+        check("[off]\npath = ['a::*', 'shop::Cart::add']\n[[rule]]\nspan = 'root'", "shop::Cart::add", "off");
+        check("[off]\ncrate = 'web_shop'", "a", "off");
+        check("[off]\nfile = 'src/*'", "a", "off");
+    }
+
+    #[test]
+    fn every_condition_must_hold() {
+        let yes = "#[::telemark::traced(owner = \"Cart\")]";
+        for condition in [
+            "visibility = 'pub'",
+            "async = true",
+            "statements = 3",
+            "returns = ['Option', 'Result']",
+            "crate = 'web_shop'",
+            "file = '**.rs'",
+        ] {
+            check(&format!("[[rule]]\n{condition}\nspan = 'always'"), "a", yes);
+        }
+        for condition in
+            ["visibility = 'private'", "async = false", "statements = 4", "returns = 'Option'", "crate = 'x'"]
+        {
+            check(&format!("[defaults]\nfunctions = false\n[[rule]]\n{condition}\nspan = 'always'"), "a", "none");
+        }
+    }
+
+    #[test]
+    fn actions_become_options() {
+        check(
+            "[[rule]]\nkind = 'client'\nlevel = 'debug'\nfields = ['id', 'user.name = %name']\nmetrics = true",
+            "a",
+            "#[::telemark::traced(below, owner = \"Cart\", kind = client, level = \"debug\", fields(id, user . name = % name), metrics)]",
+        );
+    }
+
+    #[track_caller]
+    fn refuse(rules: &str, expected: &[&str]) {
+        assert_eq!(Rules::parse(rules).unwrap_err(), expected, "{rules}");
+    }
+
+    #[test]
+    fn mistakes_have_a_place() {
+        refuse(
+            "[of]\n[[rule]]\npaht = 'a'\nspan = 'roots'\n  statements = -1\nfields = ['a)', \"b // c\\nd\"]\n",
+            &[
+                "line 1, column 1: `of` is not known: expected `off`, `defaults` or `rule`",
+                "line 3, column 8: `rule.paht` is not known: expected the conditions `path`, `crate`, `file`, `visibility`, `async`, \
+                 `statements` and `returns`, or `span`, `kind`, `level`, `fields` and `metrics`",
+                "line 4, column 8: expected one of \"below\", \"always\", \"root\", \"off\"",
+                "line 5, column 16: expected a whole number of at least 0",
+                "line 6, column 10: \"a)\" is no field such as \"id\" or \"user.name = name\"",
+            ],
+        );
+        refuse("[defaults]\nmain = 'no'", &["line 2, column 8: expected true or false"]);
+        refuse("[off]\npath = []", &["line 2, column 8: expected a text or a list of texts"]);
+        refuse(
+            "[off]\npath = 'a b'",
+            &["line 2, column 8: \"a b\" cannot be used: expected a pattern without white space"],
+        );
+        assert!(Rules::parse("[[rule]\n").unwrap_err()[0].starts_with("line 1, column "));
+    }
+
+    #[test]
+    fn a_rule_that_decides_about_nothing_is_known() {
+        let rules = Rules::parse("[[rule]]\npath = 'a'\n\n[[rule]]\npath = 'b'\n").unwrap();
+        let Decision::Span(_, by) = rules.decide(&function("b")) else { panic!("a rule matches") };
+        assert_eq!(rules.unused(&BTreeSet::from([by])), [1]);
+        assert_eq!(rules.shown(by), "the rule in line 4 of telemark.toml");
+    }
+}

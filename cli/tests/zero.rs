@@ -1,0 +1,239 @@
+//! `cargo telemark build`, `run`, `test` and `explain` on programs that know nothing of telemetry: a web service with a database and a
+//! client, a network server, a command in several packages, and a library whose source is hard to rewrite.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test helpers")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The workspace of the programs, below the target folder, where its builds stay for the next run.
+struct Programs(PathBuf);
+
+impl Programs {
+    fn new() -> Programs {
+        let programs = Programs(Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs"));
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
+        programs.copy(&sources, Path::new(""));
+        programs.write(".gitignore", b"/target\n");
+        // An earlier run of this test knows already what does not compile.
+        let _ = fs::remove_file(programs.0.join("target/telemark/left-out"));
+        let lock = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).unwrap();
+        fs::write(programs.0.join("Cargo.lock"), lock).unwrap();
+        // Leaves the packages that the programs need.
+        programs.succeeds(programs.cargo("update", &["--workspace", "--quiet"]));
+        let git = |arguments: &[&str]| {
+            let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+            programs.succeeds(programs.command("git").args(identity).args(arguments))
+        };
+        git(&["init", "--quiet"]);
+        git(&["add", "--all"]);
+        git(&["commit", "--quiet", "--allow-empty", "--message=all"]);
+        programs
+    }
+
+    fn copy(&self, sources: &Path, inside: &Path) {
+        for entry in fs::read_dir(sources.join(inside)).unwrap() {
+            let name = entry.unwrap().file_name();
+            let path = inside.join(&name);
+            if sources.join(&path).is_dir() {
+                self.copy(sources, &path);
+                continue;
+            }
+            let text = fs::read_to_string(sources.join(&path)).unwrap();
+            let text = match name.to_str().unwrap() {
+                "carriage.rs" => text.replace('\n', "\r\n"),
+                "marked.rs" => format!("\u{feff}{text}"),
+                _ => text,
+            };
+            self.write(path.to_str().unwrap().trim_end_matches(".txt"), text.as_bytes());
+        }
+    }
+
+    /// Writes a file, unless it is there: the time of a file decides about its compilation.
+    fn write(&self, path: &str, content: &[u8]) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if fs::read(&path).ok().as_deref() != Some(content) {
+            fs::write(path, content).unwrap();
+        }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(&self.0).env_remove("CARGO_TARGET_DIR").env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    /// Plain cargo. It shares the libraries with the instrumented builds.
+    fn cargo(&self, verb: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(&std::env::var("CARGO").unwrap());
+        command.args([verb, "--offline"]).env("CARGO_TARGET_DIR", "target/telemark/build").args(arguments);
+        command
+    }
+
+    fn telemark(&self, verb: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_cargo-telemark"));
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        command.args(["telemark", verb, "--offline", "--telemark-path"]).arg(checkout).args(arguments);
+        command
+    }
+
+    #[track_caller]
+    fn succeeds(&self, mut command: impl std::borrow::BorrowMut<Command>) -> String {
+        let output = command.borrow_mut().output().unwrap();
+        assert!(output.status.success(), "{:?}\n{}", command.borrow_mut(), text(&output));
+        text(&output)
+    }
+
+    #[track_caller]
+    fn are_clean(&self) {
+        let status = self.succeeds(self.command("git").args(["status", "--porcelain"]));
+        assert_eq!(status, "", "the user's files stay as they are");
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// Returns the lines with the results of tests.
+fn results(output: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = output.lines().filter(|line| line.starts_with("test ") && line.contains(" ... ")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// A server that has printed its address.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Running {
+        let exporters =
+            [("OTEL_TRACES_EXPORTER", "console"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+        let mut child = command
+            .envs(exporters)
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "300")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
+        stdout.read_line(&mut address).unwrap();
+        assert!(!address.is_empty(), "{}", text(&child.wait_with_output().unwrap()));
+        Running { child, address: address.trim().to_owned() }
+    }
+
+    /// Presses Ctrl-C, and returns what the program has written.
+    fn interrupted(self) -> String {
+        let interrupt = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(interrupt.success());
+        text(&self.child.wait_with_output().unwrap())
+    }
+}
+
+/// Returns the names in the trees that the console exporter draws, without times and attributes.
+fn trees(output: &str) -> String {
+    let name = |line: &str| {
+        let start = line.find(char::is_alphanumeric)?;
+        let end = line[start..].find("  ").map_or(line.len(), |end| start + end);
+        Some(format!("{}\n", &line[..end]))
+    };
+    output.lines().filter_map(name).collect()
+}
+
+#[test]
+fn programs_that_know_nothing_of_telemetry_have_it() {
+    let programs = Programs::new();
+
+    // Their own tests find no difference.
+    let plain = programs.succeeds(&mut programs.cargo("test", &[]));
+    let traced = programs.succeeds(&mut programs.telemark("test", &[]));
+    assert_eq!(results(&traced), results(&plain));
+    assert_eq!(results(&plain).len(), 6, "{plain}");
+    // The field of the rule is no argument of `version`, which is left out.
+    let left_out = "left out what does not compile with telemetry, tool/core/src/lib.rs:";
+    assert!(traced.contains(left_out), "{traced}");
+    programs.are_clean();
+
+    // A request is one trace.
+    let web = Running::start(programs.telemark("run", &["--bin", "web"]));
+    let mut stream = TcpStream::connect(&web.address).unwrap();
+    stream.write_all(b"GET /products/7 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("cup: 3 in stock"), "{response}");
+    let output = web.interrupted();
+    let expected = "GET /products/{sku}\n└─ Shop::describe\n   ├─ Shop::name\n   │  └─ SELECT products\n   └─ GET\n      └─ GET /stock/{sku}\n";
+    assert!(trees(&output).contains(expected), "{output}");
+
+    // A command of the server is one trace, as the rule says.
+    let server = Running::start(programs.telemark("run", &["--bin", "server"]));
+    let mut stream = BufReader::new(TcpStream::connect(&server.address).unwrap());
+    for command in ["SET a 1\n", "GET a\n"] {
+        stream.get_mut().write_all(command.as_bytes()).unwrap();
+        stream.read_line(&mut String::new()).unwrap();
+    }
+    let output = server.interrupted();
+    for expected in ["Connection::command\n└─ Connection::set\n", "Connection::command\n└─ Connection::get\n"] {
+        assert!(trees(&output).contains(expected), "{output}");
+    }
+    assert_eq!(output.matches("Connection::run").count(), 0, "{output}");
+
+    // The status and a panic are the program's.
+    let run = |mut command: Command| {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"a b").unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let silent = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"].map(|name| (name, "none"));
+    let with_telemetry = |arguments: &[&str]| {
+        let mut command = programs.telemark("run", arguments);
+        command.envs(silent);
+        run(command)
+    };
+    let output = with_telemetry(&["--bin", "tool"]);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(3), &b"2\n"[..]), "{}", text(&output));
+    let panic = |output: &Output| {
+        let said = text(output);
+        said.lines().find_map(|line| line.split_once("panicked at ")).unwrap_or_else(|| panic!("{said}")).1.to_owned()
+    };
+    let plain = run(programs.cargo("run", &["--bin", "tool", "--", "--fail"]));
+    let traced = with_telemetry(&["--bin", "tool", "--", "--fail"]);
+    assert!(panic(&plain).starts_with("tool/core/src/lib.rs:"), "{}", panic(&plain));
+    let line = |output: &Output| panic(output).rsplit_once(':').unwrap().0.rsplit_once(':').unwrap().0.to_owned();
+    assert_eq!(line(&traced), line(&plain));
+
+    // A mistake is shown as cargo shows it, and nothing else is.
+    let core = fs::read_to_string(programs.0.join("tool/core/src/lib.rs")).unwrap();
+    programs.write("tool/core/src/lib.rs", core.replace("words.count()", "wrods.count()").as_bytes());
+    let plain = programs.cargo("build", &["--bin", "tool", "--quiet"]).env_remove("CARGO_TARGET_DIR").output().unwrap();
+    let traced = programs.telemark("build", &["--bin", "tool", "--quiet"]).output().unwrap();
+    programs.write("tool/core/src/lib.rs", core.as_bytes());
+    assert_eq!(traced.status.code(), plain.status.code());
+    assert_eq!(String::from_utf8_lossy(&traced.stderr), String::from_utf8_lossy(&plain.stderr));
+
+    // The report says what is instrumented, and why the rest is not.
+    let report = programs.succeeds(&mut programs.telemark("explain", &[]));
+    for line in [
+        "  web/src/main.rs:16: telemark::auto() in main\n",
+        "a span for each request of axum::serve\n",
+        "span server::Connection::command (the rule in line 2 of telemark.toml)\n",
+        "tool_core::version does not compile with a span\n",
+        "functions are never instrumented: extern\n",
+    ] {
+        assert!(report.contains(line), "{line} is not in\n{report}");
+    }
+    programs.are_clean();
+}
