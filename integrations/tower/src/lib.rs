@@ -47,6 +47,7 @@
 //! | `http.server.active_requests` | {request} | with [`ServerConfig::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerConfig::with_body_sizes`], if `Content-Length` is known |
 //! | `http.server.response.body.size` | By | with [`ServerConfig::with_body_sizes`]: the number of bytes handed over to the connection |
+//! | `telemark.http.server.request.orphans` | {request} | with [`ServerConfig::with_orphans`]: requests without a trace context, by method and route |
 //!
 //! In the conventions, all metrics except the duration are opt-in, so the others are off by default. Each request is
 //! recorded exactly once, sampled or not, with the duration of its span and in its span's context, so that exemplars point

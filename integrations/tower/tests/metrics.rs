@@ -35,6 +35,7 @@ on_every_provider!(
     request_sizes,
     server_addresses,
     the_chosen_metrics_are_recorded,
+    requests_without_a_context_are_counted_by_route,
     not_sampled,
     without_a_tracer,
     excluded,
@@ -344,6 +345,23 @@ async fn the_chosen_metrics_are_recorded<S: Spans>() {
     check::<S>(new().without_duration().with_body_sizes(), &sizes).await;
     check::<S>(new().without_metrics(), &[]).await;
     check::<S>(new().without_metrics().with_active_requests(), &[]).await;
+}
+
+async fn requests_without_a_context_are_counted_by_route<S: Spans>() {
+    let spans = S::new();
+    let config = ServerConfig::new().without_duration().with_orphans().with_route_templates(["/users/{id}"]);
+    let parents = [None, Some(SAMPLED), Some(UNSAMPLED), Some("00-invalid"), None];
+    for (number, parent) in parents.into_iter().enumerate() {
+        let request = Request::get(format!("/users/{number}"));
+        let request = parent.iter().fold(request, |request, parent| request.header("traceparent", *parent));
+        respond(&spans, config.clone(), request, ok("")).await.into_body().collect().await.unwrap();
+    }
+    respond(&spans, config, Request::get("/other"), ok("")).await.into_body().collect().await.unwrap();
+    assert_eq!(
+        spans.metrics(),
+        "telemark.http.server.request.orphans[{request}]{http.request.method=GET,http.route=/users/{id},url.scheme=http} sum 3\n\
+         telemark.http.server.request.orphans[{request}]{http.request.method=GET,url.scheme=http} sum 1\n"
+    );
 }
 
 async fn not_sampled<S: Spans>() {

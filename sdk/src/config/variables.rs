@@ -171,7 +171,7 @@ variables! {
     "OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS" "" "name,name" "Response headers to record as attributes"
     "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS" "false" "true, false" "Trusts Forwarded and X-Forwarded-*; enable only behind a proxy that sets them"
     "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE" "false" "true, false" "Adds a traceresponse header to responses"
-    "OTEL_RUST_HTTP_SERVER_METRICS" "duration" "a list of duration, active_requests and body_sizes, or none" "The metrics that the HTTP server layers record"
+    "OTEL_RUST_HTTP_SERVER_METRICS" "duration" "a list of duration, active_requests, body_sizes and orphans, or none" "The metrics that the HTTP server layers record"
     "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS" "false" "true, false" "Adds server.address and server.port to these metrics; each host name that a client sends creates a new series"
     "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES" "" "a list of client.port, network.local.address, network.local.port, http.request.body.size and http.response.body.size" "Opt-in attributes to add to HTTP server spans"
     "OTEL_RUST_HTTP_SERVER_ROUTE_TEMPLATES" "" "/users/{id},/users/*=/users/{id}" "Route templates for HTTP servers without a router"

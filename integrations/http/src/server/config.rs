@@ -224,6 +224,16 @@ impl ServerConfig {
         self
     }
 
+    /// Also counts the requests whose headers have no trace context, as `telemark.http.server.request.orphans`, with their route. Divided by
+    /// the number of all requests of a route, which `http.server.request.duration` contains, this is the share of clients that do not
+    /// propagate their context: close to 1 at the edge, and close to 0 behind it.
+    ///
+    /// Off by default, because no convention defines the metric. Requests with a context cost nothing more.
+    pub fn with_orphans(mut self) -> Self {
+        self.metrics.orphans = true;
+        self
+    }
+
     /// Adds `server.address` and `server.port` to the metrics.
     ///
     /// Off by default: both come from the request, so a client can create a time series with each name it sends.

@@ -34,7 +34,7 @@ impl ServerConfig {
     /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma-separated header names | none |
     /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: trust `Forwarded` and `X-Forwarded-*` | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma-separated: `duration`, `active_requests`, `body_sizes`; or `none` | `duration` |
+    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma-separated: `duration`, `active_requests`, `body_sizes`, `orphans`; or `none` | `duration` |
     /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma-separated names for [`ServerConfig::with_opt_in_attributes`] | none |
     /// | `OTEL_RUST_HTTP_SERVER_ROUTE_TEMPLATES` | comma-separated templates for [`ServerConfig::with_route_templates`] | none |
@@ -110,12 +110,13 @@ mod tests {
         check(&[(TRACE_RESPONSE, " true ")], &new().with_trace_response());
         check(&[(METRICS, "duration")], &new());
         check(&[(METRICS, "duration, active_requests")], &new().with_active_requests());
+        check(&[(METRICS, "duration, orphans")], &new().with_orphans());
         check(&[(METRICS, "body_sizes")], &new().without_duration().with_body_sizes());
         check(&[(METRICS, "none, active_requests")], &new().without_duration().with_active_requests());
         check(&[(METRICS, "none")], &new().without_duration().without_metrics());
         check(&[(METRICS, "nothing")], &{
             let mut config = new();
-            config.problem(METRICS, "nothing", "`duration`, `active_requests`, `body_sizes` or `none`");
+            config.problem(METRICS, "nothing", "`duration`, `active_requests`, `body_sizes`, `orphans` or `none`");
             config
         });
         check(&[(ADDRESS_IN_METRICS, "true")], &new().with_server_address_in_metrics());
@@ -158,7 +159,7 @@ mod tests {
              OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS: ignored \"/a*b\", expected a path, or a path prefix followed by `*`\n\
              OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS: ignored \"x y\", expected the name of an HTTP header\n\
              OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS: ignored \"yes\", expected `true` or `false`\n\
-             OTEL_RUST_HTTP_SERVER_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`\n\
+             OTEL_RUST_HTTP_SERVER_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes`, `orphans` or `none`\n\
              OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS: ignored \"1\", expected `true` or `false`\n\
              OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES: ignored \"user_agent.synthetic.type\", expected `client.port`, \
              `network.local.address`, `network.local.port`, `http.request.body.size` or `http.response.body.size`"

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Version, header};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Tracer};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use telemark_kit::{Attributes, guarded, is_unsampled, keys, mark_server_span, with_span};
 
 use super::config::ServerConfig;
@@ -124,7 +124,8 @@ where
             facts.describe(&self.config, &self.policy, &mut attributes);
             span.set_attributes(attributes.list);
         }
-        let measured = started.map(|started| self.measure(started, &facts, route));
+        let is_orphan = !parent.span().span_context().is_valid();
+        let measured = started.map(|started| Measurement { is_orphan, ..self.measure(started, &facts, route) });
         let mut context = with_span(&parent, span, is_recording);
         // A gRPC layer further inside describes this span instead of starting another one.
         if facts.request.version == Version::HTTP_2 && is_grpc(facts.request.headers) {
@@ -149,6 +150,7 @@ where
             route,
             server: server.map(|host| Box::new((host.address, host.port))),
             is_active: false,
+            is_orphan: false,
         }
     }
 }

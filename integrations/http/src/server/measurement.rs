@@ -46,6 +46,8 @@ pub(crate) struct Measurement {
     pub(crate) version: Version,
     /// True while the request is counted as active.
     pub(crate) is_active: bool,
+    /// True if the request has no trace context.
+    pub(crate) is_orphan: bool,
 }
 
 impl Measurement {
@@ -75,9 +77,12 @@ impl Measurement {
         if self.is_active {
             guarded(|| self.add_active(-1, recorder, method));
         }
-        let MetricChoice { duration, body_sizes, .. } = recorder.choice;
+        let MetricChoice { duration, body_sizes, orphans, .. } = recorder.choice;
+        if orphans && self.is_orphan {
+            guarded(|| self.count_orphan(recorder, method));
+        }
         let Some(instruments) = recorder.metrics.instruments().filter(|_| duration || body_sizes) else { return };
-        let described = MetricAttributes { of: self, method, outcome: Some(outcome) };
+        let described = MetricAttributes { of: self, method, outcome: Some(outcome), has_route: true };
         instruments.sets.with(
             described.key(),
             || described.list(),
@@ -95,20 +100,31 @@ impl Measurement {
         );
     }
 
+    fn count_orphan(&self, recorder: &Recorder, method: &MethodName) {
+        let Some(instruments) = recorder.metrics.instruments() else { return };
+        let described = MetricAttributes { of: self, method, outcome: None, has_route: true };
+        instruments.sets.with(
+            described.key(),
+            || described.list(),
+            |attributes| instruments.orphans.add(1, attributes),
+        );
+    }
+
     fn add_active(&self, number: i64, recorder: &Recorder, method: &MethodName) {
         let Some(instruments) = recorder.metrics.instruments() else { return };
-        let described = MetricAttributes { of: self, method, outcome: None };
+        let described = MetricAttributes { of: self, method, outcome: None, has_route: false };
         let add = |attributes: &[_]| instruments.active.add(number, attributes);
         instruments.sets.with(described.key(), || described.list(), add);
     }
 }
 
-/// Builds the attributes for a request's metrics: without an outcome for active requests, and with one for the other
-/// metrics.
+/// Builds the attributes for a request's metrics: without an outcome and a route for active requests, without an outcome for
+/// orphans, and with both for the other metrics.
 struct MetricAttributes<'m> {
     of: &'m Measurement,
     method: &'m MethodName,
     outcome: Option<&'m RequestOutcome>,
+    has_route: bool,
 }
 
 impl MetricAttributes<'_> {
@@ -127,9 +143,11 @@ impl MetricAttributes<'_> {
             list.extend(outcome.error_type().map(|error| KeyValue::new(keys::ERROR_TYPE, error)));
             let status = outcome.status.map(|status| i64::from(status.as_u16()));
             list.extend(status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, status)));
-            list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
             let version = version::attribute(*version);
             list.extend(version.map(|version| KeyValue::new(keys::NETWORK_PROTOCOL_VERSION, version)));
+        }
+        if self.has_route {
+            list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         }
         // Finding a series is fastest with sorted attributes.
         list.sort_by(|a, b| a.key.cmp(&b.key));
@@ -144,8 +162,8 @@ impl MetricAttributes<'_> {
             MethodName::Other => "",
             MethodName::Custom(_) => return None,
         };
-        let route = match (self.outcome, route) {
-            (None, _) | (_, None) => None,
+        let route = match (self.has_route, route) {
+            (false, _) | (_, None) => None,
             (_, Some(RouteText::Kept(route))) => Some(*route),
             (_, Some(RouteText::Own(_))) => return None,
         };

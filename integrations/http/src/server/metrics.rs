@@ -3,7 +3,7 @@
 use std::fmt;
 
 use opentelemetry::InstrumentationScope;
-use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use telemark_kit::{AttributeSets, Instruments};
 
 use super::request_key::RequestKey;
@@ -23,6 +23,7 @@ pub(crate) struct ServerInstruments {
     pub(crate) active: UpDownCounter<i64>,
     pub(crate) request_size: Histogram<u64>,
     pub(crate) response_size: Histogram<u64>,
+    pub(crate) orphans: Counter<u64>,
     pub(crate) sets: AttributeSets<RequestKey>,
 }
 
@@ -82,6 +83,11 @@ impl ServerInstruments {
                 .u64_histogram("http.server.response.body.size")
                 .with_unit("By")
                 .with_description("Size of HTTP server response bodies.")
+                .build(),
+            orphans: meter
+                .u64_counter("telemark.http.server.request.orphans")
+                .with_unit("{request}")
+                .with_description("Number of HTTP server requests without a trace context.")
                 .build(),
             sets: AttributeSets::new(),
         }

@@ -179,11 +179,12 @@ impl<C> Flags<C> {
 const DURATION: Flag<MetricChoice> = ("duration", |choice| &mut choice.duration);
 const ACTIVE_REQUESTS: Flag<MetricChoice> = ("active_requests", |choice| &mut choice.active_requests);
 const BODY_SIZES: Flag<MetricChoice> = ("body_sizes", |choice| &mut choice.body_sizes);
+const ORPHANS: Flag<MetricChoice> = ("orphans", |choice| &mut choice.orphans);
 const CONNECTIONS: Flag<MetricChoice> = ("connections", |choice| &mut choice.connections);
 const NONE: Flag<MetricChoice> = ("none", |choice| &mut choice.is_off);
 
 /// The metrics of servers.
-pub(crate) const SERVER_METRICS: Flags<MetricChoice> = Flags(&[DURATION, ACTIVE_REQUESTS, BODY_SIZES, NONE]);
+pub(crate) const SERVER_METRICS: Flags<MetricChoice> = Flags(&[DURATION, ACTIVE_REQUESTS, BODY_SIZES, ORPHANS, NONE]);
 /// The metrics of clients.
 pub(crate) const CLIENT_METRICS: Flags<MetricChoice> =
     Flags(&[DURATION, ACTIVE_REQUESTS, BODY_SIZES, CONNECTIONS, NONE]);
@@ -196,20 +197,28 @@ pub(crate) struct MetricChoice {
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,
     pub(crate) body_sizes: bool,
+    /// Only for servers.
+    pub(crate) orphans: bool,
     /// Only for clients.
     pub(crate) connections: bool,
 }
 
 impl MetricChoice {
-    const NONE: Self =
-        MetricChoice { is_off: false, duration: false, active_requests: false, body_sizes: false, connections: false };
+    const NONE: Self = MetricChoice {
+        is_off: false,
+        duration: false,
+        active_requests: false,
+        body_sizes: false,
+        orphans: false,
+        connections: false,
+    };
     // spec: http/http-metrics.md: the others are opt-in
     pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
 
     /// Returns true if a metric of requests is recorded.
     #[inline]
     pub(crate) fn is_any(self) -> bool {
-        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
+        !self.is_off && (self.duration || self.active_requests || self.body_sizes || self.orphans)
     }
 
     pub(crate) fn counts_connections(self) -> bool {

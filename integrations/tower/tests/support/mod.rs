@@ -257,6 +257,11 @@ fn upstream_text(metrics: &[ResourceMetrics]) -> String {
                     points.map(|point| format!("{name}{} up-down sum {}", braces(point.attributes()), point.value())),
                 );
             }
+            AggregatedMetrics::U64(MetricData::Sum(data)) => {
+                assert!(data.is_monotonic());
+                let points = data.data_points();
+                lines.extend(points.map(|point| format!("{name}{} sum {}", braces(point.attributes()), point.value())));
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -148,10 +148,10 @@ static RUST_HTTP_SERVER: Type = Type::new(
             .or("false")
             .variable("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE")
             .code("ServerConfig::with_trace_response"),
-        texts("metrics")
-            .or("[duration]")
-            .variable("OTEL_RUST_HTTP_SERVER_METRICS")
-            .code("ServerConfig::without_duration, ServerConfig::with_active_requests, ServerConfig::with_body_sizes"),
+        texts("metrics").or("[duration]").variable("OTEL_RUST_HTTP_SERVER_METRICS").code(
+            "ServerConfig::without_duration, ServerConfig::with_active_requests, ServerConfig::with_body_sizes, \
+                 ServerConfig::with_orphans",
+        ),
         boolean("address_in_metrics")
             .or("false")
             .variable("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS")
