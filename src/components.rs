@@ -9,7 +9,7 @@ use telemark_otlp::Protocol;
 use telemark_sdk::batch::BatchConfig;
 #[cfg(any(feature = "otlp", feature = "console", feature = "prometheus", feature = "viewer"))]
 use telemark_sdk::install::Node;
-use telemark_sdk::install::{Components, Factory, ReadFile};
+use telemark_sdk::install::{Components, Factory, MakeRedactor, ReadFile};
 #[cfg(any(feature = "console", feature = "viewer"))]
 use telemark_sdk::metrics::PeriodicConfig;
 #[cfg(any(feature = "otlp", feature = "console", feature = "viewer"))]
@@ -27,6 +27,7 @@ pub(crate) static COMPONENTS: Components = BASE
     .with_propagators(PROPAGATORS)
     .with_resource_detectors(DETECTORS)
     .with_config_files(CONFIG_FILES)
+    .with_redaction(REDACTION)
     .with_termination_handler(cfg!(feature = "termination"));
 
 #[cfg(any(feature = "http", feature = "sqlx", feature = "tracing"))]
@@ -38,6 +39,11 @@ const BASE: Components = Components::NONE;
 const CONFIG_FILES: Result<ReadFile, &str> = Ok(telemark_config::read);
 #[cfg(not(feature = "config-file"))]
 const CONFIG_FILES: Result<ReadFile, &str> = Err("the feature `config-file` of telemark");
+
+#[cfg(feature = "redaction")]
+const REDACTION: Result<MakeRedactor, &str> = Ok(telemark_redaction::from_config);
+#[cfg(not(feature = "redaction"))]
+const REDACTION: Result<MakeRedactor, &str> = Err("the feature `redaction` of telemark");
 
 /// Expands to the factory if the feature is enabled, and otherwise to an error that names the feature. Unless another name follows, the
 /// component has the name of the feature.

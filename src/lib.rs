@@ -112,6 +112,7 @@
 //! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `config-file` | no | `OTEL_CONFIG_FILE`: OpenTelemetry's declarative configuration in YAML or JSON |
+//! | `redaction` | no | `OTEL_RUST_REDACTION` and `telemark::redaction`: hides secrets and personal data before they are exported |
 //! | `viewer` | no | `OTEL_TRACES_EXPORTER=viewer` and `telemark::viewer()`: a page with the program's own telemetry |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()`, for axum 0.8 |
@@ -144,9 +145,12 @@ mod enabled;
 #[cfg(feature = "http")]
 mod headers;
 mod init;
+pub mod logs;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 pub mod propagation;
+#[cfg(feature = "redaction")]
+pub mod redaction;
 mod server;
 mod tasks;
 pub mod testing;
@@ -351,17 +355,6 @@ pub use telemark_sdk::sampling;
 /// decided when, what happens to the sampler, and the weights of kept traces.
 pub mod tail_sampling {
     pub use telemark_sdk::stages::tail::{Budget, HeldTrace, Policy, TailSampling};
-}
-
-/// Logs configured in code: rules, limits and processors for [`builder()`], and the records that exporters see.
-pub mod logs {
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
-    pub use telemark_sdk::limits::{AttributeLimits, LogRecordLimits};
-    pub use telemark_sdk::logs::active::ActiveLogger;
-    pub use telemark_sdk::logs::{
-        Exception, LogChunk, LogRecordProcessor, LogSite, LogVolume, LoggerConfig, LoggerProviderBuilder, Scope,
-        SdkLogRecord, SdkLogger, SdkLoggerProvider, TraceContext,
-    };
 }
 
 /// Metrics configured in code: views, readers and exemplars for [`builder()`], and the data that exporters see.

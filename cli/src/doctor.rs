@@ -133,6 +133,7 @@ fn examine(
     };
     let propagates = |name: &str| configuration::propagators(tree).contains(&name);
     let detects = |name: &str| configuration::detectors(tree).any(|detector| detector == name);
+    let redacts = tree.root().get("distribution").and_then(|of| of.get("telemark")?.get("redaction")).is_some();
     let tls = targets.iter().any(|(_, target)| target.uses_tls());
     for (is_used, feature, reason, package, dependency) in [
         (tls, "tls", "an https endpoint", "telemark-otlp", "rustls"),
@@ -140,6 +141,7 @@ fn examine(
         (uses("console"), "console", "the exporter console", "telemark", "telemark-console"),
         (uses("prometheus"), "prometheus", "the exporter prometheus", "telemark", "telemark-prometheus"),
         (uses("viewer"), "viewer", "the exporter viewer", "telemark", "telemark-viewer"),
+        (redacts, "redaction", "the redaction", "telemark", "telemark-redaction"),
         (propagates("xray") || propagates("xray-lambda"), "xray", "the propagator xray", "telemark", "telemark-xray"),
         (detects("container") || detects("kubernetes"), "container", "a detector", "telemark", "telemark-container"),
         (detects("aws"), "aws", "the detector aws", "telemark", "telemark-aws"),

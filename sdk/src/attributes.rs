@@ -67,6 +67,11 @@ pub(crate) fn valid_scope(scope: InstrumentationScope) -> InstrumentationScope {
         return scope;
     }
     rebuild(&mut attributes, &mut 0, AttributeLimits::new(usize::MAX, None));
+    with_attributes(&scope, attributes)
+}
+
+/// Returns the scope with other attributes.
+pub(crate) fn with_attributes(scope: &InstrumentationScope, attributes: Vec<KeyValue>) -> InstrumentationScope {
     let builder = InstrumentationScope::builder(scope.name().to_owned()).with_attributes(attributes);
     let builder = match scope.version() {
         Some(version) => builder.with_version(version.to_owned()),
@@ -113,8 +118,16 @@ fn differ(attributes: &[KeyValue]) -> bool {
 }
 
 #[inline]
-fn same_key(a: &KeyValue, b: &KeyValue) -> bool {
+pub(crate) fn same_key(a: &KeyValue, b: &KeyValue) -> bool {
     a.key.as_str() == b.key.as_str()
+}
+
+/// Truncates the values of all attributes to `limit` characters.
+#[inline]
+pub(crate) fn truncate_all(attributes: &mut [KeyValue], limit: Option<usize>) {
+    if limit.is_some() {
+        attributes.iter_mut().for_each(|attribute| truncate(&mut attribute.value, limit));
+    }
 }
 
 /// Truncates a string, or each string of an array, to `limit` characters. Other values are left unchanged.

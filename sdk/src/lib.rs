@@ -11,7 +11,7 @@
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
-//!     control  decided
+//!     control  decided  redaction
 //! L0  sync  time  process  context  value  text  id  error  attributes  instrumentation_scope  limits  signal
 //! ```
 
@@ -34,6 +34,7 @@ pub mod logs;
 pub mod metrics;
 mod process;
 pub mod propagation;
+pub mod redaction;
 pub mod resource;
 pub mod runtime;
 pub mod sampling;

@@ -102,6 +102,8 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark", "telemark-cli", Dev, "nothing depends on the command `cargo telemark`");
     check_planted_dependency("telemark-config", "telemark-serve", Normal, "config knows the sdk alone");
     check_planted_dependency("telemark-config", "saphyr-parser", Normal, "");
+    check_planted_dependency("telemark-redaction", "telemark-config", Normal, "redaction knows the sdk alone");
+    check_planted_dependency("telemark-redaction", "regex", Normal, "");
     check_planted_dependency("telemark-serve", "telemark-prometheus", Normal, "serve knows the sdk alone");
     check_planted_dependency("telemark-tower", "telemark-serve", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);

@@ -9,6 +9,7 @@ use crate::step::{Failure, Step, root};
 pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-sdk",
     "telemark-config",
+    "telemark-redaction",
     "telemark-serve",
     "telemark-viewer",
     "telemark-macros-expand",

@@ -227,7 +227,11 @@ impl TelemetryBuilder {
         let (reloader, interval) = before.reloader(&mut model, &source, components, &env, &set_in_code);
         let mut foundation = Foundation {
             is_disabled: model.is_disabled == Some(true),
-            resource: model.resource,
+            resource: match &model.redaction {
+                Some(redaction) => redaction.resource(&model.resource),
+                None => model.resource,
+            },
+            redaction: model.redaction,
             clock: model.clock,
             runtime: &runtime,
             self_metrics: model.self_metrics == Some(true),

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::registry::Factory;
+use super::registry::{Factory, Node};
 use crate::config::{Env, Tree};
 use crate::error::ConfigError;
 use crate::propagation::PropagatorFactory;
+use crate::redaction::Redactor;
 use crate::resource::Detector;
 use crate::signal::{Logs, Metrics, Traces};
 
@@ -23,6 +24,7 @@ pub struct Components {
     pub(super) handles_termination: Option<bool>,
     pub(super) config_files: Result<ReadFile, &'static str>,
     pub(super) live_settings: Option<LiveSettings>,
+    pub(super) redaction: Result<MakeRedactor, &'static str>,
 }
 
 /// The settings of the integrations that may change while the program runs. Integrations do not depend on this crate, so the crate that
@@ -52,6 +54,9 @@ impl LiveSettings {
 /// Reads and parses a configuration file, given its path and the variables to which it may refer.
 pub type ReadFile = fn(&Path, &Env) -> Result<Tree, ConfigError>;
 
+/// Creates the redactor for the settings in a configuration file, or for the variable `OTEL_RUST_REDACTION`.
+pub type MakeRedactor = fn(Node<'_>) -> Result<Box<dyn Redactor>, ConfigError>;
+
 impl Components {
     /// No exporters: their variables are not read, and only exporters added in code are used. The propagators and the resource
     /// detectors are those of this crate.
@@ -64,6 +69,7 @@ impl Components {
         handles_termination: None,
         config_files: Err("a program that calls Components::with_config_files"),
         live_settings: None,
+        redaction: Err("a program that calls Components::with_redaction"),
     };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
@@ -107,6 +113,13 @@ impl Components {
     /// file change.
     pub const fn with_live_settings(mut self, settings: LiveSettings) -> Self {
         self.live_settings = Some(settings);
+        self
+    }
+
+    /// Sets the function that creates the redactor that the configuration describes, such as `telemark_redaction::from_config`. If the
+    /// program is built without one, pass the remedy, such as "the feature `redaction` of telemark".
+    pub const fn with_redaction(mut self, make: Result<MakeRedactor, &'static str>) -> Self {
+        self.redaction = make;
         self
     }
 

@@ -5,6 +5,7 @@
 //! | `builder` | the methods that set the model from code, and `build` |
 //! | `model` | the settings from code, completed from the environment |
 //! | `declarative` | completes the model from a configuration file instead |
+//! | `redaction` | the redactor, from code, a variable or a configuration file |
 //! | `registry` | component factories, by their names in the configuration |
 //! | `components` | the lists of factories, propagators and resource detectors that a crate provides |
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
@@ -26,6 +27,7 @@ mod handle;
 mod model;
 mod panics;
 mod pipeline;
+mod redaction;
 mod registry;
 mod reload;
 mod signals;
@@ -33,7 +35,7 @@ mod telemetry;
 mod termination;
 
 pub use builder::TelemetryBuilder;
-pub use components::{Components, LiveSettings, ReadFile};
+pub use components::{Components, LiveSettings, MakeRedactor, ReadFile};
 pub use control::Control;
 pub use declarative::Extension;
 pub use handle::TelemetryHandle;

@@ -7,12 +7,14 @@ use opentelemetry::propagation::TextMapPropagator;
 
 use super::components::Components;
 use super::declarative::Extensions;
+use super::redaction;
 use super::registry::Node;
 use super::signals::Models;
 use crate::config::{Env, Tree};
 use crate::diag::Level;
 use crate::error::{ConfigError, Contained};
 use crate::propagation::{PropagatorFactory, Propagators};
+use crate::redaction::Redaction;
 use crate::resource::{Detector, Resource};
 use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
@@ -36,6 +38,7 @@ pub(super) struct Model {
     pub(super) limits: Option<ItemLimits>,
     pub(super) reloads_on_sighup: bool,
     pub(super) watch_interval: Option<Duration>,
+    pub(super) redaction: Option<Redaction>,
     pub(super) signals: Models,
     pub(super) extensions: Extensions,
     /// The configuration file that code has set.
@@ -62,6 +65,7 @@ impl Default for Model {
             limits: None,
             reloads_on_sighup: false,
             watch_interval: None,
+            redaction: None,
             signals: Models::default(),
             extensions: Extensions::default(),
             file: None,
@@ -87,6 +91,7 @@ impl Model {
         let factories = [&self.propagators, components.propagators].concat();
         self.propagator.get_or_insert_with(|| Contained::new(Box::new(Propagators::from_env_with(env, &factories))));
         self.complete_program(env, handles_termination);
+        self.redaction = redaction::from_env(self.redaction.take(), env, components)?;
         // The resource is not telemetry: log lines contain it even if the SDK is disabled.
         let detectors = [&self.detectors, components.detectors].concat();
         self.resource = Resource::from_env_with(env, &detectors).merge(&self.resource);

@@ -1,6 +1,5 @@
 //! The logger provider: the resource, limits and processors shared by its loggers.
 
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -16,8 +15,10 @@ use crate::control::{Flags, Switch, Switches};
 use crate::diag::{self, Counters, LogCount, SignalHealth};
 use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
+use crate::redaction::{self, Redaction};
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
+use crate::sync::Shared;
 use crate::time::{Clock, Deadline};
 
 /// Creates loggers. Cheap to clone; clones share the same provider.
@@ -34,6 +35,7 @@ impl SdkLoggerProvider {
 
     /// Returns a logger whose records have this scope.
     pub fn logger_in(&self, scope: Scope) -> SdkLogger {
+        let scope = redaction::shown(&self.0.redaction, scope);
         SdkLogger { provider: self.0.clone(), config: ConfigOf::new(), scope }
     }
 
@@ -149,10 +151,7 @@ impl SdkLoggerProvider {
     /// Makes this provider live as long as the program, so that its loggers need no reference counting. Leaks a few hundred
     /// bytes per installed provider.
     pub(crate) fn into_static(self) -> Self {
-        SdkLoggerProvider(match self.0 {
-            ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
-            made @ ProviderRef::Static(_) => made,
-        })
+        SdkLoggerProvider(self.0.into_static())
     }
 }
 
@@ -174,6 +173,7 @@ pub struct LoggerProviderBuilder {
     volume: LogVolume,
     baggage: BaggageAttributes,
     processors: Vec<Box<dyn LogRecordProcessor>>,
+    redaction: Option<Redaction>,
     counts_records: bool,
 }
 
@@ -187,6 +187,7 @@ impl Default for LoggerProviderBuilder {
             volume: LogVolume::new(),
             baggage: BaggageAttributes::default(),
             processors: Vec::new(),
+            redaction: None,
             counts_records: false,
         }
     }
@@ -252,6 +253,12 @@ impl LoggerProviderBuilder {
         self
     }
 
+    /// Redacts the attributes of scopes. A stage redacts records.
+    pub(crate) fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = Some(redaction);
+        self
+    }
+
     /// Returns true if code has set rules for loggers.
     pub(crate) fn has_rules(&self) -> bool {
         !self.configurator.is_default()
@@ -279,8 +286,9 @@ impl LoggerProviderBuilder {
             limits: self.limits,
             configs: Configs::new(self.configurator),
             processors: self.processors.into_boxed_slice(),
+            redaction: self.redaction,
         };
-        let provider = SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)));
+        let provider = SdkLoggerProvider(ProviderRef::new(inner));
         provider.set_volume(self.volume);
         provider
     }
@@ -297,6 +305,7 @@ pub(super) struct ProviderInner {
     volume: OnceLock<Arc<Control>>,
     pub(super) baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn LogRecordProcessor>]>,
+    redaction: Option<Redaction>,
     /// True if a processor reads the context of records.
     pub(super) wants_context: bool,
     /// True if every processor may ignore a record.
@@ -394,21 +403,5 @@ impl Drop for ProviderInner {
     }
 }
 
-/// A reference to a provider: counted, or static once the provider is installed.
-#[derive(Clone, Debug)]
-pub(super) enum ProviderRef {
-    Shared(Arc<ProviderInner>),
-    Static(&'static Arc<ProviderInner>),
-}
-
-impl Deref for ProviderRef {
-    type Target = ProviderInner;
-
-    #[inline]
-    fn deref(&self) -> &ProviderInner {
-        match self {
-            ProviderRef::Shared(inner) => inner,
-            ProviderRef::Static(inner) => inner,
-        }
-    }
-}
+/// A reference to a provider, which is static once the provider is installed.
+pub(super) type ProviderRef = Shared<ProviderInner>;

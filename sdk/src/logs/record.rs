@@ -172,6 +172,23 @@ impl SdkLogRecord {
         self.attributes.retain_mut(|(key, value)| keep(key, value));
     }
 
+    /// Removes the body unless `keep` returns true. `keep` may also change the body, for instance to redact it.
+    pub fn retain_body(&mut self, keep: impl FnOnce(&mut AnyValue) -> bool) {
+        if self.body.as_mut().is_some_and(|body| !keep(body)) {
+            self.body = None;
+        }
+    }
+
+    /// Replaces the limit of a value's length, and applies it.
+    pub(crate) fn limit_values(&mut self, length: Option<usize>) {
+        if self.limits.attributes.value_length == length {
+            return;
+        }
+        self.limits.attributes.value_length = length;
+        let depth = self.limits.value_depth;
+        self.attributes.iter_mut().for_each(|(_, value)| values::limit(value, length, depth));
+    }
+
     /// Adds an attribute without searching the record for its key. Meant for bridges, which know all keys of a call site.
     ///
     /// The key must not be empty, and the record must not have it yet. Otherwise, the record has the key twice.

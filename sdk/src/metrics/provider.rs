@@ -18,6 +18,7 @@ use crate::metrics::instrument::{SdkMeter, Shared};
 use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, SeriesSource, Source};
 use crate::metrics::series::Stream;
+use crate::redaction::Redaction;
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
@@ -32,6 +33,7 @@ struct ProviderInner {
     /// Not shared with the meters, so that dropping the last provider stops the readers' threads.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
+    redaction: Option<Redaction>,
 }
 
 impl SdkMeterProvider {
@@ -42,7 +44,12 @@ impl SdkMeterProvider {
 
     /// Returns a meter whose callbacks can be unregistered. [`MeterProvider::meter`] returns the API's meter.
     pub fn sdk_meter(&self, scope: InstrumentationScope) -> SdkMeter {
-        SdkMeter { scope: Arc::new(attributes::valid_scope(scope)), shared: self.0.shared.clone() }
+        let scope = attributes::valid_scope(scope);
+        let scope = match &self.0.redaction {
+            Some(redaction) => redaction.scope(scope),
+            None => scope,
+        };
+        SdkMeter { scope: Arc::new(scope), shared: self.0.shared.clone() }
     }
 
     /// Returns true if there is at least one reader. Without readers, nothing is recorded.
@@ -215,6 +222,7 @@ pub struct MeterProviderBuilder {
     exemplars: ExemplarFilter,
     expiry: Option<Duration>,
     configurator: Configurator<MeterConfig>,
+    redaction: Option<Redaction>,
 }
 
 impl Default for MeterProviderBuilder {
@@ -227,6 +235,7 @@ impl Default for MeterProviderBuilder {
             exemplars: ExemplarFilter::TraceBased,
             expiry: None,
             configurator: Configurator::default(),
+            redaction: None,
         }
     }
 }
@@ -300,6 +309,12 @@ impl MeterProviderBuilder {
         self.expiry.is_some()
     }
 
+    /// Redacts the attributes of series, exemplars and scopes.
+    pub(crate) fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = Some(redaction);
+        self
+    }
+
     /// Returns true if code has set configs of meters.
     pub(crate) fn has_rules(&self) -> bool {
         !self.configurator.is_default()
@@ -312,6 +327,7 @@ impl MeterProviderBuilder {
         for (index, reader) in self.readers.iter_mut().enumerate() {
             let (mut config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());
             config.expiry = config.expiry.or(self.expiry);
+            config.redaction.clone_from(&self.redaction);
             let pipeline = Pipeline::new(index, config, resource, clock, (callbacks.clone(), meters.clone()));
             let pipeline = Arc::new(pipeline);
             reader.connect(Source(pipeline.clone()));
@@ -331,6 +347,7 @@ impl MeterProviderBuilder {
             shared: Arc::new(shared),
             readers: self.readers,
             resource: self.resource,
+            redaction: self.redaction,
         }))
     }
 }

@@ -1,7 +1,6 @@
 //! The tracer provider: the resource, sampler, id generator, limits and processors that its tracers and their spans
 //! share.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,9 +18,11 @@ use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::{Contained, ExportError, catch};
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
+use crate::redaction::{self, Redaction};
 use crate::resource::Resource;
 use crate::runtime::OFF_IN_A_FORKED_CHILD;
 use crate::sampling::{ParentBased, Sampler};
+use crate::sync::Shared;
 use crate::time::{Clock, Deadline};
 
 /// Creates tracers. Cheap to clone; clones share the same provider.
@@ -38,6 +39,7 @@ impl SdkTracerProvider {
 
     /// Returns a tracer whose spans have this scope.
     pub fn tracer_in(&self, scope: Scope) -> SdkTracer {
+        let scope = redaction::shown(&self.0.redaction, scope);
         SdkTracer { provider: self.0.clone(), scope, config: ConfigOf::new() }
     }
 
@@ -122,10 +124,7 @@ impl SdkTracerProvider {
     /// Keeps this provider alive for as long as the program runs, so that its spans need no reference counting. Leaks
     /// a few hundred bytes per installed provider.
     pub(crate) fn into_static(self) -> Self {
-        SdkTracerProvider(match self.0 {
-            ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
-            made @ ProviderRef::Static(_) => made,
-        })
+        SdkTracerProvider(self.0.into_static())
     }
 }
 
@@ -150,6 +149,7 @@ pub struct TracerProviderBuilder {
     baggage: BaggageAttributes,
     processors: Vec<Box<dyn SpanProcessor>>,
     tail: Option<Tail>,
+    redaction: Option<Redaction>,
     counts_spans: bool,
     is_disabled: bool,
 }
@@ -167,6 +167,7 @@ impl Default for TracerProviderBuilder {
             baggage: BaggageAttributes::default(),
             processors: Vec::new(),
             tail: None,
+            redaction: None,
             counts_spans: false,
             is_disabled: false,
         }
@@ -241,6 +242,12 @@ impl TracerProviderBuilder {
         self
     }
 
+    /// Redacts the attributes of scopes, and the names of spans that have not ended. A stage redacts ended spans.
+    pub(crate) fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = Some(redaction);
+        self
+    }
+
     /// Records every span and announces local roots, for a tail sampler among the stages.
     pub(crate) fn with_tail(mut self, tail: Tail) -> Self {
         self.tail = Some(tail);
@@ -283,9 +290,10 @@ impl TracerProviderBuilder {
             limits,
             exceptions: self.exceptions,
             baggage: self.baggage,
+            redaction: self.redaction,
             processors,
         };
-        SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
+        SdkTracerProvider(ProviderRef::new(inner))
     }
 }
 
@@ -304,6 +312,7 @@ pub(super) struct ProviderInner {
     pub(super) exceptions: ExceptionSignal,
     pub(super) baggage: BaggageAttributes,
     pub(super) processors: Processors,
+    pub(super) redaction: Option<Redaction>,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
     /// A [`Note`], which explains why no spans are created. It is logged once, when the next span starts.
@@ -386,21 +395,5 @@ impl ProviderInner {
     }
 }
 
-/// A reference to a provider, which is counted at first, and static once the provider is installed.
-#[derive(Clone, Debug)]
-pub(super) enum ProviderRef {
-    Shared(Arc<ProviderInner>),
-    Static(&'static Arc<ProviderInner>),
-}
-
-impl Deref for ProviderRef {
-    type Target = ProviderInner;
-
-    #[inline]
-    fn deref(&self) -> &ProviderInner {
-        match self {
-            ProviderRef::Shared(inner) => inner,
-            ProviderRef::Static(inner) => inner,
-        }
-    }
-}
+/// A reference to a provider, which is static once the provider is installed.
+pub(super) type ProviderRef = Shared<ProviderInner>;

@@ -162,6 +162,15 @@ impl SdkSpan {
         }
     }
 
+    /// Returns the name as exporters may see it, which is redacted; `None` if the span is not recording or has ended.
+    pub fn exported_name(&self) -> Option<Cow<'_, str>> {
+        let State::Recording(recording) = &self.0 else { return None };
+        Some(match &recording.provider.redaction {
+            Some(redaction) => redaction.text(&recording.data.name),
+            None => Cow::Borrowed(&*recording.data.name),
+        })
+    }
+
     #[inline]
     pub(super) fn recording_mut(&mut self) -> Option<&mut Recording> {
         match &mut self.0 {

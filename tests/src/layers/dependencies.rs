@@ -75,6 +75,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         }
         "propagators" if is_ours => Some("a propagator knows the API alone"),
         "config" if is_ours && name != "telemark-sdk" => Some("config knows the sdk alone"),
+        "redaction" if is_ours && name != "telemark-sdk" => Some("redaction knows the sdk alone"),
         "serve" if is_ours && name != "telemark-sdk" => Some("serve knows the sdk alone"),
         "integrations" if is_ours && on_place != Some("integrations") => {
             Some("an integration depends on the API, its framework, integrations/kit and http; never on the sdk")

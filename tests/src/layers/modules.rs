@@ -37,6 +37,7 @@ const LAYERS: &[Layer] = &[
             "baggage_attributes",
             "control",
             "decided",
+            "redaction",
         ],
         are_strangers: false,
     },

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry::Context;
+use opentelemetry::trace::Span;
 use telemark_sdk::ExportError;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{Attention, SdkSpan, SpanData, SpanProcessor};
@@ -32,16 +33,17 @@ impl RunningSpans {
 
 impl SpanProcessor for RunningSpans {
     fn on_start(&self, span: &mut SdkSpan, _: &Context) {
-        if !self.running.wanted() {
+        if !self.running.wanted() || !span.span_context().is_sampled() {
             return;
         }
-        let Some(span) = span.data().filter(|span| span.context.is_sampled()) else { return };
+        let Some(name) = span.exported_name() else { return };
+        let Some(span) = span.data() else { return };
         self.running.span_started(RunningSpan {
             trace_id: trace_id(span.trace_id()),
             span_id: span_id(span.span_id()),
             parent: span_id(span.parent_span_id),
             // Not interned: application threads must not wait for the interner's sweeps.
-            name: short(&span.name).into(),
+            name: short(&name).into(),
             kind: kind(&span.kind),
             start: span.start.as_nanos(),
             resource: self.resource.clone(),
@@ -72,7 +74,7 @@ impl SpanProcessor for RunningSpans {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{Span, Tracer};
+    use opentelemetry::trace::Tracer;
     use telemark_sdk::config::Env;
     use telemark_sdk::install::{Factory, Pipeline, Telemetry};
     use telemark_sdk::signal::Traces;

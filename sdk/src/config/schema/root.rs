@@ -6,7 +6,7 @@ use super::logs::LOGGER_PROVIDER;
 use super::metrics::METER_PROVIDER;
 use super::resource::{PROPAGATOR, RESOURCE};
 use super::traces::{TAIL_SAMPLING, TRACER_PROVIDER};
-use super::types::{Kind, Property, Type, boolean, choice, integer, object, text, texts};
+use super::types::{Kind, Property, Type, boolean, choice, integer, list, object, text, texts};
 
 /// The version of the schema: its major and its minor part.
 pub const FILE_FORMAT: (u32, u32) = (1, 2);
@@ -59,6 +59,7 @@ static TELEMARK: Type = Type::new(
         object("otlp", &OTLP),
         object("viewer", &VIEWER),
         integer("watch_interval", 1).variable("OTEL_RUST_CONFIG_WATCH_INTERVAL").code("with_config_watch"),
+        object("redaction", &REDACTION).code("with_redaction"),
         texts("code").elsewhere(),
     ],
 );
@@ -167,5 +168,33 @@ static VIEWER: Type = Type::new(
         text("max_memory").or("256MiB").variable("OTEL_RUST_VIEWER_MAX_MEMORY").code("Limits::with_bytes"),
         text("token").variable("OTEL_RUST_VIEWER_TOKEN").code("ViewerBuilder::with_token"),
         texts("allowed_origins").variable("OTEL_RUST_VIEWER_ALLOWED_ORIGINS").code("Receiver::with_allowed_origins"),
+    ],
+);
+
+/// The names of presets.
+const PRESETS: &[&str] = &["email", "payment_card", "social_security_number", "bearer_token", "password", "ip_address"];
+
+static PRESET: Kind = Kind::OneOf(PRESETS);
+static RULE: Kind = Kind::Object(&REDACTION_RULE);
+
+static REDACTION: Type = Type::new(
+    "distribution.telemark.redaction",
+    &[
+        list("presets", &PRESET).variable("OTEL_RUST_REDACTION").code("Redaction::with_preset"),
+        list("rules", &RULE).code("Redaction::with_rule"),
+        texts("exempt_keys").code("Redaction::with_exempt_keys"),
+        text("hash_key").code("HashKey::new"),
+    ],
+);
+
+static REDACTION_RULE: Type = Type::new(
+    "distribution.telemark.redaction.rules",
+    &[
+        texts("keys").code("Rule::for_keys"),
+        texts("values").code("Rule::for_values"),
+        choice("preset", PRESETS).code("Rule::for_preset"),
+        choice("action", &["replace", "delete", "mask", "hash"]).or("replace").code("Rule::with_action"),
+        text("replacement"),
+        integer("keep_last", 0).or("0"),
     ],
 );

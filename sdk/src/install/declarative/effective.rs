@@ -75,6 +75,7 @@ impl Model {
         let is_set = [
             ("propagator", self.propagator.is_some()),
             ("resource", !self.resource.is_empty()),
+            ("redaction", self.redaction.is_some()),
             ("self_metrics", self.self_metrics.is_some()),
             ("item_limits", self.limits.is_some()),
             ("panic_records", self.records_panics.is_some()),

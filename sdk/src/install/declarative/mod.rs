@@ -36,6 +36,7 @@ pub(super) use ignored::{CONFIG_FILE, PRINT, WATCH_INTERVAL, report_ignored};
 
 use super::components::Components;
 use super::model::Model;
+use super::redaction;
 use crate::config::{Env, FileVariables, Item, Report, Settings, Tree, schema};
 use crate::error::{ConfigError, Contained};
 use crate::propagation::PropagatorFactory;
@@ -136,6 +137,9 @@ impl Model {
             self.signals.traces.complete_from_file(root.object("tracer_provider"), reading);
             self.signals.logs.complete_from_file(root.object("logger_provider"), reading);
             self.signals.metrics.complete_from_file(root.object("meter_provider"), reading);
+        }
+        if self.redaction.is_none() {
+            self.redaction = redaction::from_file(root, reading.report, reading.env, reading.components);
         }
     }
 }

@@ -24,11 +24,13 @@ use crate::limits::LogRecordLimits;
 use crate::logs::{
     LogRecordProcessor, LogVolume, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active,
 };
+use crate::redaction;
 use crate::resource::Resource;
 use crate::runtime::{Pacer, Runtime};
 use crate::self_metrics::Words;
 use crate::signal::Logs;
 use crate::span_filter::{self, SpanFilter};
+use crate::stages::LogRedaction;
 use crate::time::Deadline;
 
 impl PipelineSignal for Logs {
@@ -89,13 +91,21 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, is_disabled, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, redaction, is_disabled, .. } =
+            foundation;
         let (limits, limit_counts) = (&foundation.limits, &foundation.limit_counts);
         if *is_disabled {
             return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
-        provider = provider.with_limits(self.limits.unwrap_or_default());
+        let mut own = self.limits.unwrap_or_default();
+        if let Some(redaction) = redaction {
+            let max_length = own.attributes.value_length;
+            own.attributes.value_length = redaction::widened(max_length);
+            self.stages.add(Place::Redaction, Box::new(LogRedaction::new(redaction.clone(), max_length)));
+            provider = provider.with_redaction(redaction.clone());
+        }
+        provider = provider.with_limits(own);
         let mut volume = self.volume.unwrap_or_default();
         if let Some(stage) = logs_stage.take() {
             self.stages.add(Place::Tail, stage);

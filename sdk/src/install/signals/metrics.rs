@@ -107,6 +107,9 @@ impl Model {
             return Ok(SdkMeterProvider::builder().with_resource(resource.clone()));
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
+        if let Some(redaction) = &foundation.redaction {
+            provider = provider.with_redaction(redaction.clone());
+        }
         if let Some(filter) = self.exemplars {
             provider = provider.with_exemplar_filter(filter);
         }

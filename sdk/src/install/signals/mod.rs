@@ -21,6 +21,7 @@ use crate::diag::{LimitCounts, LimitsHealth, SignalHealth, TailHealth};
 use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
+use crate::redaction::Redaction;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::signal::Logs;
@@ -70,6 +71,7 @@ impl Models {
 pub(super) struct Foundation<'a> {
     pub(super) is_disabled: bool,
     pub(super) resource: Resource,
+    pub(super) redaction: Option<Redaction>,
     pub(super) clock: Clock,
     pub(super) runtime: &'a Runtime,
     pub(super) self_metrics: bool,

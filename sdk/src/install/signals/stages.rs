@@ -8,7 +8,9 @@ use crate::signal::Signal;
 /// The places of stages, in the order in which an item passes them. This is the only list of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// Stages of the program, which filter and enrich. They see what the program has recorded.
+    /// The redaction, so that no other stage sees or holds what it hides.
+    Redaction,
+    /// Stages of the program, which filter and enrich.
     Program,
     /// The decision about the trace. It comes late, so that stages before it may add what policies look at, and holds the item, so that
     /// nothing that an earlier stage removes stays in memory.

@@ -23,12 +23,14 @@ use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Control, Telemetry, TelemetryBuilder};
 use crate::limits::SpanLimits;
+use crate::redaction;
 use crate::resource::Resource;
 use crate::runtime::{Pacer, Runtime};
 use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
 use crate::span_filter::{self, SpanFilter};
+use crate::stages::SpanRedaction;
 use crate::stages::tail::TailSampling;
 use crate::time::Deadline;
 use crate::trace::{
@@ -125,14 +127,31 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, decided, is_disabled, .. } =
-            foundation;
+        let Foundation {
+            resource,
+            clock,
+            runtime,
+            companions,
+            pacers,
+            logs_stage,
+            decided,
+            redaction,
+            is_disabled,
+            ..
+        } = foundation;
         let (limits, limit_counts) = (&foundation.limits, &foundation.limit_counts);
         if *is_disabled || self.is_off {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
-        provider = provider.with_limits(self.limits.unwrap_or_default());
+        let mut own = self.limits.unwrap_or_default();
+        if let Some(redaction) = redaction {
+            let max_length = own.attributes.value_length;
+            own.attributes.value_length = redaction::widened(max_length);
+            self.stages.add(Place::Redaction, Box::new(SpanRedaction::new(redaction.clone(), max_length)));
+            provider = provider.with_redaction(redaction.clone());
+        }
+        provider = provider.with_limits(own);
         provider = provider.with_exception_signal(self.exceptions.unwrap_or_default());
         provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
         if let Some(filter) = self.filter {

@@ -116,6 +116,7 @@ fn deltas() -> StreamConfig {
         clock: Clock::from_source(Still),
         resets_sums: false,
         secrets: Secrets::fixed(),
+        redaction: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A stream's configuration, shared by all of its series: name, aggregation and limits.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::kind::InstrumentKind;
 use super::shape::Shape;
 use crate::metrics::data::{Fingerprint, NumberType, Secrets, Temporality};
 use crate::metrics::exemplar::ExemplarReservoir;
+use crate::redaction::Redaction;
 use crate::text::Patterns;
 use crate::time::Clock;
 
@@ -35,6 +37,8 @@ pub(crate) struct StreamConfig {
     /// True if collections reset the sums, because subtracting float sums is inexact.
     pub(crate) resets_sums: bool,
     pub(crate) secrets: &'static Secrets,
+    /// Redacts the attributes of series and exemplars.
+    pub(crate) redaction: Option<Redaction>,
 }
 
 impl StreamConfig {
@@ -84,6 +88,15 @@ impl StreamConfig {
         match &self.attributes {
             AttributeFilter::All => self.secrets.fingerprint(given),
             filter => self.fingerprint_of_some(filter, given),
+        }
+    }
+
+    /// Returns the attributes as exporters may see them.
+    #[inline]
+    pub(crate) fn redacted<'a>(&self, given: &'a [KeyValue]) -> Cow<'a, [KeyValue]> {
+        match &self.redaction {
+            None => Cow::Borrowed(given),
+            Some(redaction) => redaction.attributes(given),
         }
     }
 

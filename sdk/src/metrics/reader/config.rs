@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::error::Contained;
 use crate::metrics::config::{Aggregation, InstrumentKind, PerKind, TemporalityPreference};
 use crate::metrics::data::Temporality;
+use crate::redaction::Redaction;
 
 /// The defaults of a reader. Views override them.
 ///
@@ -21,6 +22,8 @@ pub struct ReaderConfig {
     pub(crate) expiry: Option<Duration>,
     pub(crate) producers: Vec<Arc<Contained<Box<dyn MetricProducer>>>>,
     pub(crate) component_type: Option<&'static str>,
+    /// That of the provider.
+    pub(crate) redaction: Option<Redaction>,
 }
 
 /// The default maximum number of series per metric.
@@ -37,6 +40,7 @@ impl Default for ReaderConfig {
             expiry: None,
             producers: Vec::new(),
             component_type: None,
+            redaction: None,
         }
     }
 }

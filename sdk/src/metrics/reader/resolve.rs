@@ -36,6 +36,7 @@ pub(crate) fn config(
         clock: clock.clone(),
         resets_sums: shape == Shape::Sum && temporality == Temporality::Delta && instrument.number == NumberType::F64,
         secrets: Secrets::of_process(),
+        redaction: reader.redaction.clone(),
         shape,
     })
 }

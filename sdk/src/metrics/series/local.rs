@@ -27,6 +27,37 @@ struct Local {
 struct Remembered {
     epoch: u64,
     series: Table,
+    aliases: Aliases,
+}
+
+/// Number of aliases that a thread knows at most for each stream, a power of two.
+const ALIASES: usize = 64;
+
+/// The series of attribute lists that a redactor changes, by the fingerprint of the list as it is given. Many lists may become one, so
+/// there is one place for all lists whose fingerprints share some bits.
+#[derive(Default)]
+struct Aliases(
+    /// Empty until there is an alias.
+    Box<[Option<(Fingerprint, Arc<Series>)>]>,
+);
+
+impl Aliases {
+    fn index(fingerprint: Fingerprint) -> usize {
+        (fingerprint.place >> (u64::BITS - ALIASES.trailing_zeros())) as usize
+    }
+
+    fn find(&self, fingerprint: Fingerprint) -> Option<&Series> {
+        let (known, series) = self.0.get(Aliases::index(fingerprint))?.as_ref()?;
+        (*known == fingerprint).then_some(series)
+    }
+
+    /// Returns what was in the place.
+    fn insert(&mut self, fingerprint: Fingerprint, series: Arc<Series>) -> Option<(Fingerprint, Arc<Series>)> {
+        if self.0.is_empty() {
+            self.0 = (0..ALIASES).map(|_| None).collect();
+        }
+        self.0.get_mut(Aliases::index(fingerprint))?.replace((fingerprint, series))
+    }
 }
 
 thread_local! {
@@ -57,7 +88,8 @@ pub(crate) fn find(
             return Found::Nothing(fingerprint);
         };
         let is_it = |series: &Series| series.check == fingerprint.check;
-        let Some(series) = remembered.series.find(fingerprint.place, is_it) else {
+        let known = remembered.series.find(fingerprint.place, is_it).map(|series| &**series);
+        let Some(series) = known.or_else(|| remembered.aliases.find(fingerprint)) else {
             return Found::Nothing(fingerprint);
         };
         hit(series);
@@ -92,6 +124,26 @@ fn know(given: &[KeyValue], fingerprint: Fingerprint) {
 
 /// Remembers the series so that [`find`] returns it on this thread from now on.
 pub(crate) fn remember(slot: &Slot, epoch: u64, config: &StreamConfig, place: u64, series: Arc<Series>) {
+    edit(slot, epoch, config, |remembered| {
+        if remembered.series.find(place, |known| std::ptr::eq(known, &*series)).is_none() {
+            remembered.series.insert(place, series);
+        }
+        None
+    });
+}
+
+/// Remembers the series of a list with this fingerprint, whose attributes differ from those of the series.
+pub(crate) fn remember_alias(slot: &Slot, epoch: u64, config: &StreamConfig, of: Fingerprint, series: Arc<Series>) {
+    edit(slot, epoch, config, |remembered| remembered.aliases.insert(of, series));
+}
+
+/// Edits what this thread remembers of a stream in this epoch. `edit` returns what it has replaced.
+fn edit(
+    slot: &Slot,
+    epoch: u64,
+    config: &StreamConfig,
+    edit: impl FnOnce(&mut Remembered) -> Option<(Fingerprint, Arc<Series>)>,
+) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
         local.lists.prepare(config);
@@ -99,15 +151,12 @@ pub(crate) fn remember(slot: &Slot, epoch: u64, config: &StreamConfig, place: u6
             local.streams.resize_with(slot.0 + 1, Remembered::default);
         }
         let remembered = local.streams.get_mut(slot.0)?;
-        let mut forgotten = Table::default();
+        let mut forgotten = Remembered::default();
         if remembered.epoch != epoch {
-            forgotten = std::mem::take(&mut remembered.series);
-            remembered.epoch = epoch;
+            forgotten = std::mem::replace(remembered, Remembered { epoch, ..Remembered::default() });
         }
-        if remembered.series.find(place, |known| std::ptr::eq(known, &*series)).is_none() {
-            remembered.series.insert(place, series);
-        }
-        Some(forgotten)
+        let replaced = edit(remembered);
+        Some((forgotten, replaced))
     });
     // Drop after the borrow ends, because dropping a series may run a user's reservoir.
     drop(forgotten);

@@ -66,12 +66,17 @@ impl ObservedTotals {
 
     pub(crate) fn push(&self, config: &StreamConfig, value: Number, bits: u64, given: &[KeyValue], is_offered: bool) {
         let all = Attributes::new(given.iter().cloned());
-        let kept = match all.iter().all(|one| config.attributes.keeps(&one.key)) {
-            true => all.clone(),
-            false => Attributes::new(all.iter().filter(|one| config.attributes.keeps(&one.key)).cloned()),
+        // Observations of different sets that become equal are different ones, which are added up, so `all` stays as it is.
+        let shown = match &config.redaction {
+            Some(redaction) => Attributes::new(redaction.attributes(&all).into_owned()),
+            None => all.clone(),
+        };
+        let kept = match shown.iter().all(|one| config.attributes.keeps(&one.key)) {
+            true => shown.clone(),
+            false => Attributes::new(shown.iter().filter(|one| config.attributes.keeps(&one.key)).cloned()),
         };
         let exemplar = is_offered.then(|| {
-            Offer { value, given: &all, of_series: &kept, span: Eligible::current(), clock: &config.clock }.exemplar()
+            Offer { value, given: &shown, of_series: &kept, span: Eligible::current(), clock: &config.clock }.exemplar()
         });
         let observation = Observation { all: Set::new(config, all), kept: Set::new(config, kept), bits, exemplar };
         lock(&self.0).pending.push(observation);

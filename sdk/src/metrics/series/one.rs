@@ -177,6 +177,7 @@ impl Series {
     /// Keeps a measurement that is due to become an exemplar.
     fn keep(&self, config: &StreamConfig, cell: &Cell, value: Number, given: &[KeyValue]) {
         let span = Eligible::current();
+        let given = &*config.redacted(given);
         let offer = Offer { value, given, of_series: &self.attributes, span, clock: &config.clock };
         match &self.custom {
             // With a custom reservoir, the cell never keeps an exemplar, so every offer is due.
@@ -275,6 +276,7 @@ mod tests {
             clock: Clock::system(),
             resets_sums: false,
             secrets: Secrets::fixed(),
+            redaction: None,
         }
     }
 

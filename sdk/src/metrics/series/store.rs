@@ -92,7 +92,12 @@ impl Store {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// Returns the series for these attributes, or the overflow series if the stream is full.
+    /// Returns true in a forked child.
+    pub(crate) fn is_of_the_parent(&self) -> bool {
+        self.home.is_past()
+    }
+
+    /// Returns the series for these attributes, which are redacted already, or the overflow series if the stream is full.
     pub(crate) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         if self.home.is_past() {
             // This series is never collected, because it is not in the store.

@@ -1,5 +1,6 @@
 //! A metric stream: one instrument as seen by one reader through one view.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 // Counters of messages, which no test needs to interleave.
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -64,6 +65,12 @@ impl Stream {
         }
     }
 
+    /// Returns the attributes as exporters may see them. In a forked child, nothing is exported, and the redactor is not called, because
+    /// it may hold a lock.
+    fn redacted<'a>(&self, given: &'a [KeyValue]) -> Cow<'a, [KeyValue]> {
+        if self.store.is_of_the_parent() { Cow::Borrowed(given) } else { self.config.redacted(given) }
+    }
+
     /// Adds a measurement to a series that this thread has not recorded into before.
     #[cold]
     fn record_first<T: Measured>(&self, fingerprint: Fingerprint, value: T, given: &[KeyValue], is_offered: bool) {
@@ -71,11 +78,14 @@ impl Stream {
         // Read the epoch before the lookup: if a new epoch starts in between, the next measurement looks the series up
         // again.
         let epoch = self.store.epoch();
-        let series = self.store.series(&self.config, given, thread);
+        let redacted = self.redacted(given);
+        let series = self.store.series(&self.config, &redacted, thread);
         series.record::<Any, T>(&self.config, thread, value, given, is_offered);
         // This fingerprint matches neither the overflow series nor a series whose given attributes have duplicate keys.
         if series.check == fingerprint.check {
             local::remember(&self.store.slot, epoch, &self.config, fingerprint.place, series);
+        } else if self.config.redaction.is_some() && series.check == self.config.fingerprint(&redacted).check {
+            local::remember_alias(&self.store.slot, epoch, &self.config, fingerprint, series);
         }
     }
 
@@ -128,7 +138,9 @@ impl Stream {
 
     /// Removes the series whose attributes contain all the `given` ones. Returns their number.
     pub(crate) fn remove(&self, given: &[KeyValue]) -> usize {
-        self.store.remove(given)
+        let redacted = self.redacted(given);
+        // Without an attribute that redaction removes, the others would select more series than were meant.
+        if redacted.len() < given.len() { 0 } else { self.store.remove(&redacted) }
     }
 
     /// Returns the number of series that have expired so far.
@@ -190,7 +202,7 @@ pub(crate) struct BoundSeries {
 
 impl BoundSeries {
     pub(crate) fn new(stream: &Arc<Stream>, given: &[KeyValue]) -> Self {
-        let series = stream.store.bind(&stream.config, given, thread_index());
+        let series = stream.store.bind(&stream.config, &stream.redacted(given), thread_index());
         BoundSeries { stream: stream.clone(), series, given: given.into() }
     }
 

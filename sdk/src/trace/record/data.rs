@@ -286,6 +286,12 @@ impl<T> std::ops::Deref for Bounded<T> {
     }
 }
 
+impl<T> DerefMut for Bounded<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.0.as_mut().map_or(&mut [], |items| &mut items.list)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,180 @@
+//! Passwords and other secrets by their place: the user of a URL, and what is assigned to a name that says so.
+
+use std::ops::Range;
+
+/// What replaces a secret in a URL, by the conventions.
+pub(super) const REDACTED: &str = "REDACTED";
+
+/// Bytes of a name that are looked at.
+const MAX_NAME: usize = 64;
+/// Spaces around the sign of an assignment.
+const MAX_SPACES: usize = 4;
+
+pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b':' | b'='))?;
+        let found = match bytes[at..].starts_with(b"://") {
+            true => credentials(bytes, at + 3),
+            false => assigned(bytes, at),
+        };
+        match found {
+            Some(found) if !is_redacted(&bytes[found.clone()]) => return Some(found),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Returns true for a value that was replaced already, also together with what separates it from the next one.
+fn is_redacted(value: &[u8]) -> bool {
+    value.strip_prefix(REDACTED.as_bytes()).is_some_and(|rest| rest.iter().all(u8::is_ascii_punctuation))
+}
+
+/// Returns the password in the authority of a URL, or its user if there is no password, because tokens are given that way.
+fn credentials(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\')
+    };
+    let length = text[start..].iter().position(ends).unwrap_or(text.len() - start);
+    let authority = &text[start..start + length];
+    let end = authority.iter().rposition(|byte| *byte == b'@')?;
+    let begin = authority[..end].iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
+    (begin < end).then_some(start + begin..start + end)
+}
+
+/// Returns the value if the text assigns one to the name of a secret at this sign.
+fn assigned(text: &[u8], sign: usize) -> Option<Range<usize>> {
+    let next = text.get(sign + 1).copied();
+    let before = sign.checked_sub(1).map(|at| text[at]);
+    // A path of Rust, or a comparison.
+    if text[sign] == b':' && (next == Some(b':') || before == Some(b':')) || next == Some(b'=') {
+        return None;
+    }
+    if !is_secret_name(name_before(text, sign)) {
+        return None;
+    }
+    let arrow = usize::from(text[sign] == b'=' && next == Some(b'>'));
+    let start = spaces_end(text, sign + 1 + arrow);
+    let (start, end) = match text.get(start..)? {
+        [b'\\', quote @ (b'"' | b'\''), ..] => (start + 2, quoted_end(text, start + 2, *quote, true)),
+        [quote @ (b'"' | b'\''), ..] => (start + 1, quoted_end(text, start + 1, *quote, false)),
+        [b'[', ..] => (start, list_end(text, start)),
+        _ => bare(text, start),
+    };
+    let is_nothing = matches!(&text[start..end], b"" | b"null" | b"nil" | b"none" | b"None" | b"true" | b"false");
+    (!is_nothing).then_some(start..end)
+}
+
+/// Returns the name in front of the sign, which may be in quotes or in brackets, as in `user[password]=`.
+fn name_before(text: &[u8], sign: usize) -> &[u8] {
+    let spaces = text[..sign].iter().rev().take(MAX_SPACES).take_while(|byte| **byte == b' ').count();
+    let mut name = &text[..sign - spaces];
+    for closing in [&b"\\\""[..], b"\"", b"\\'", b"'", b"]", b"%5D", b"%5d"] {
+        if let Some(rest) = name.strip_suffix(closing) {
+            name = rest;
+            break;
+        }
+    }
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let length = name.iter().rev().take(MAX_NAME).take_while(is_name).count();
+    &name[name.len() - length..]
+}
+
+/// The ends of names of secrets, without separators.
+const SECRETS: [&str; 16] = [
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "secretkey",
+    "clientsecret",
+    "token",
+    "apikey",
+    "accesskey",
+    "accesskeyid",
+    "privatekey",
+    "signature",
+    "credential",
+    "credentials",
+    "authkey",
+];
+
+/// Names of secrets that are the end of other words as well.
+const WORDS: [&str; 3] = ["pass", "sig", "pw"];
+
+/// Returns true if the name is that of a secret. Ignores case, hyphens and underscores.
+pub(super) fn is_secret_name(name: &[u8]) -> bool {
+    // Most names end in another letter.
+    if !name
+        .last()
+        .is_some_and(|last| matches!(last | 0x20, b'd' | b'e' | b't' | b'y' | b'n' | b's' | b'l' | b'g' | b'w'))
+    {
+        return false;
+    }
+    let mut end = [0; 12];
+    let mut length = 0;
+    for byte in name.iter().rev().filter(|byte| !matches!(byte, b'-' | b'_')) {
+        if *byte == b'.' || length == end.len() {
+            break;
+        }
+        length += 1;
+        end[12 - length] = byte.to_ascii_lowercase();
+    }
+    let end = &end[12 - length..];
+    let word = name.rsplit(|byte| matches!(byte, b'-' | b'_' | b'.')).next().unwrap_or_default();
+    SECRETS.iter().any(|secret| end.ends_with(secret.as_bytes()))
+        || WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret.as_bytes()))
+}
+
+fn spaces_end(text: &[u8], from: usize) -> usize {
+    let spaces = text.get(from..).unwrap_or_default().iter().take(MAX_SPACES).take_while(|byte| **byte == b' ');
+    from + spaces.count()
+}
+
+/// Returns the place of the closing quote, which is escaped if the opening one is, or the end of the text.
+fn quoted_end(text: &[u8], from: usize, quote: u8, is_escaped: bool) -> usize {
+    let mut at = from;
+    while at < text.len() {
+        match text[at] {
+            b'\\' if is_escaped && text.get(at + 1) == Some(&quote) => return at,
+            b'\\' => at += 1,
+            byte if byte == quote => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// Returns the end of a list that begins here, or the end of the text.
+fn list_end(text: &[u8], start: usize) -> usize {
+    text[start..].iter().position(|byte| *byte == b']').map_or(text.len(), |at| start + at + 1)
+}
+
+/// Returns a value without quotes. If it is a wrapper around a value in quotes, as in `Some("…")`, returns what is in the quotes.
+fn bare(text: &[u8], start: usize) -> (usize, usize) {
+    let end = bare_end(text, start);
+    let value = &text[start..end];
+    let is_escaped = value.ends_with(b"\\");
+    match text.get(end) {
+        Some(quote @ (b'"' | b'\'')) if value.strip_suffix(b"\\").unwrap_or(value).ends_with(b"(") => {
+            (end + 1, quoted_end(text, end + 1, *quote, is_escaped))
+        }
+        _ => (start, end),
+    }
+}
+
+/// Returns the end of a value without quotes. A scheme of HTTP authorization belongs to it.
+fn bare_end(text: &[u8], from: usize) -> usize {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'&' | b';' | b'"' | b'\'' | b'<' | b'>');
+    let end = |from: usize| from + text[from..].iter().position(ends).unwrap_or(text.len() - from);
+    let first = end(from);
+    let is_scheme =
+        [&b"bearer"[..], b"basic", b"token"].iter().any(|scheme| text[from..first].eq_ignore_ascii_case(scheme));
+    match text.get(first) {
+        Some(b' ') if is_scheme => end(first + 1),
+        _ => first,
+    }
+}

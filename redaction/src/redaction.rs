@@ -1,0 +1,285 @@
+//! The redactor: rules in their order, applied to each kind of value.
+
+use opentelemetry::logs::AnyValue;
+use opentelemetry::{Array, StringValue, Value};
+use telemark_sdk::redaction::Redactor;
+use telemark_sdk::text::Patterns;
+
+use crate::action::Action;
+use crate::presets::Preset;
+use crate::presets::classes::Classes;
+use crate::rule::{Name, Rule};
+
+/// Hides values by rules and presets in everything that a program exports; see the [crate](crate).
+#[derive(Clone, Debug, Default)]
+pub struct Redaction {
+    /// Rules that decide about a whole value by its key.
+    whole: Vec<Rule>,
+    /// Rules for parts of values.
+    parts: Vec<Rule>,
+    exempt: Option<Patterns>,
+    /// True if a rule or an exemption compares keys.
+    compares_keys: bool,
+    /// True if a rule may find something in an integer.
+    reads_integers: bool,
+}
+
+/// The result of a look at a value.
+#[derive(PartialEq)]
+enum Edit {
+    Keep,
+    Remove,
+    Replace(String),
+}
+
+/// Integers below have fewer digits than any payment card.
+const MIN_CARD: u64 = 100_000_000_000;
+
+impl Redaction {
+    /// Hides nothing.
+    pub fn new() -> Self {
+        Redaction::default()
+    }
+
+    /// Adds a preset, whose values are replaced by [`Preset::replacement`].
+    pub fn with_preset(self, preset: Preset) -> Self {
+        self.with_rule(Rule::for_preset(preset))
+    }
+
+    /// Adds presets.
+    pub fn with_presets(self, presets: impl IntoIterator<Item = Preset>) -> Self {
+        presets.into_iter().fold(self, Redaction::with_preset)
+    }
+
+    /// Adds a rule. Rules apply in the order in which they were added, each to what the earlier ones left; those of
+    /// [`Rule::for_keys`] go first, and the first that selects a value decides.
+    pub fn with_rule(mut self, rule: Rule) -> Self {
+        self.compares_keys |= rule.is_for_keys() || rule.may_take_whole();
+        self.reads_integers |= rule.may_be_integer();
+        if rule.may_take_whole() {
+            self.whole.push(rule.clone());
+        }
+        if rule.may_take_parts() {
+            self.parts.push(rule);
+        }
+        self
+    }
+
+    /// Exempts attributes with these keys from presets and from rules for values, for instance `server.address` from
+    /// [`Preset::IpAddress`]. `*` stands for any sequence of characters and `?` for a single one. Replaces earlier exemptions.
+    pub fn with_exempt_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        let none: [&str; 0] = [];
+        self.exempt = Some(Patterns::new(Some(keys), none));
+        self.compares_keys = true;
+        self
+    }
+
+    /// Returns the action of the first rule that selects the whole value by its key.
+    #[inline]
+    fn action_for(&self, key: Name<'_>) -> Option<&Action> {
+        if self.whole.is_empty() {
+            return None;
+        }
+        let is_exempt = self.is_exempt(key);
+        let rule = self.whole.iter().find(|rule| (rule.is_explicit() || !is_exempt) && rule.takes_whole(key))?;
+        Some(&rule.action)
+    }
+
+    #[inline]
+    fn is_exempt(&self, key: Name<'_>) -> bool {
+        self.exempt.as_ref().is_some_and(|keys| key.matches(keys))
+    }
+
+    /// Applies the rules for parts of values. Without a key, the text is no attribute and is never removed.
+    fn parts_of(&self, key: Option<Name<'_>>, text: &str, is_integer: bool) -> Edit {
+        if self.parts.is_empty() {
+            return Edit::Keep;
+        }
+        let classes = Classes::in_text(text);
+        let mut edited: Option<String> = None;
+        for rule in &self.parts {
+            if !rule.may_be_in(classes, text.len())
+                || is_integer && !rule.may_be_integer()
+                || rule.is_for_keys() && !key.is_some_and(|key| rule.covers(key))
+            {
+                continue;
+            }
+            if let Some(replaced) = rule.replaced(edited.as_deref().unwrap_or(text)) {
+                if key.is_some() && matches!(rule.action, Action::Delete) {
+                    return Edit::Remove;
+                }
+                edited = Some(replaced);
+            }
+        }
+        edited.map_or(Edit::Keep, Edit::Replace)
+    }
+
+    fn parts_of_integer(&self, key: Name<'_>, number: i64) -> Edit {
+        if !self.reads_integers || number.unsigned_abs() < MIN_CARD && !self.has_patterns() {
+            return Edit::Keep;
+        }
+        self.parts_of(Some(key), &number.to_string(), true)
+    }
+
+    fn has_patterns(&self) -> bool {
+        self.parts.iter().any(Rule::has_patterns)
+    }
+
+    fn parts_of_array(&self, key: Name<'_>, array: &mut Array) -> bool {
+        match array {
+            Array::String(texts) => texts.retain_mut(|text| match self.parts_of(Some(key), text.as_str(), false) {
+                Edit::Keep => true,
+                Edit::Remove => false,
+                Edit::Replace(edited) => {
+                    *text = edited.into();
+                    true
+                }
+            }),
+            Array::I64(numbers) => {
+                let edits: Vec<_> = numbers.iter().map(|number| self.parts_of_integer(key, *number)).collect();
+                if edits.iter().any(|edit| *edit != Edit::Keep) {
+                    // The elements of an array have one type.
+                    let texts = numbers.iter().zip(edits).filter_map(|(number, edit)| match edit {
+                        Edit::Keep => Some(number.to_string().into()),
+                        Edit::Remove => None,
+                        Edit::Replace(text) => Some(text.into()),
+                    });
+                    *array = Array::String(texts.collect());
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn edit_log_value(&self, key: Name<'_>, value: &mut AnyValue) -> bool {
+        match self.action_for(key) {
+            Some(Action::Delete) => return false,
+            Some(action) => {
+                whole_log_value(action, value);
+                return true;
+            }
+            None if self.is_exempt(key) => return true,
+            None => {}
+        }
+        let edit = match value {
+            AnyValue::String(text) => self.parts_of(Some(key), text.as_str(), false),
+            AnyValue::Int(number) => self.parts_of_integer(key, *number),
+            AnyValue::Bytes(bytes) => {
+                let edit = std::str::from_utf8(bytes).map_or(Edit::Keep, |text| self.parts_of(Some(key), text, false));
+                if let Edit::Replace(text) = edit {
+                    **bytes = text.into_bytes();
+                    return true;
+                }
+                edit
+            }
+            AnyValue::ListAny(list) => {
+                list.retain_mut(|value| self.edit_log_value(key, value));
+                Edit::Keep
+            }
+            AnyValue::Map(map) => {
+                map.retain(|own, value| {
+                    let own = own.as_str();
+                    let path = match self.compares_keys && !key.path.is_empty() {
+                        true => format!("{}.{own}", key.path),
+                        false => own.to_owned(),
+                    };
+                    self.edit_log_value(Name { own, path: &path }, value)
+                });
+                Edit::Keep
+            }
+            _ => Edit::Keep,
+        };
+        match edit {
+            Edit::Keep => true,
+            Edit::Remove => false,
+            Edit::Replace(text) => {
+                *value = AnyValue::String(text.into());
+                true
+            }
+        }
+    }
+}
+
+impl Redactor for Redaction {
+    #[inline]
+    fn attribute(&self, key: &str, value: &mut Value) -> bool {
+        let key = Name::new(key);
+        if self.compares_keys {
+            match self.action_for(key) {
+                Some(Action::Delete) => return false,
+                Some(action) => {
+                    whole_value(action, value);
+                    return true;
+                }
+                None if self.is_exempt(key) => return true,
+                None => {}
+            }
+        }
+        let edit = match value {
+            Value::String(text) => self.parts_of(Some(key), text.as_str(), false),
+            Value::I64(number) => self.parts_of_integer(key, *number),
+            Value::Array(array) => return self.parts_of_array(key, array),
+            _ => Edit::Keep,
+        };
+        match edit {
+            Edit::Keep => true,
+            Edit::Remove => false,
+            Edit::Replace(text) => {
+                *value = text.into();
+                true
+            }
+        }
+    }
+
+    fn log_value(&self, key: &str, value: &mut AnyValue) -> bool {
+        self.edit_log_value(Name::new(key), value)
+    }
+
+    fn text(&self, text: &str) -> Option<String> {
+        match self.parts_of(None, text, false) {
+            Edit::Replace(text) => Some(text),
+            Edit::Keep | Edit::Remove => None,
+        }
+    }
+}
+
+fn replaced(action: &Action, text: &str) -> String {
+    let mut edited = String::new();
+    action.write(text, &mut edited);
+    edited
+}
+
+/// Applies an action other than a deletion to a whole value. Each element of an array is masked or hashed by itself.
+fn whole_value(action: &Action, value: &mut Value) {
+    fn each<T: ToString>(action: &Action, list: &[T]) -> Array {
+        Array::String(list.iter().map(|one| StringValue::from(replaced(action, &one.to_string()))).collect())
+    }
+    *value = match (action, &*value) {
+        (Action::Replace(_), _) => replaced(action, "").into(),
+        (_, Value::Array(Array::String(list))) => Value::Array(each(action, list)),
+        (_, Value::Array(Array::I64(list))) => Value::Array(each(action, list)),
+        (_, Value::Array(Array::F64(list))) => Value::Array(each(action, list)),
+        (_, Value::Array(Array::Bool(list))) => Value::Array(each(action, list)),
+        (_, one) => replaced(action, &one.as_str()).into(),
+    };
+}
+
+/// Applies an action other than a deletion to a whole value. Each element of a list or a map is masked or hashed by itself.
+fn whole_log_value(action: &Action, value: &mut AnyValue) {
+    if matches!(action, Action::Replace(_)) {
+        *value = AnyValue::String(replaced(action, "").into());
+        return;
+    }
+    let text = match value {
+        AnyValue::ListAny(list) => return list.iter_mut().for_each(|value| whole_log_value(action, value)),
+        AnyValue::Map(map) => return map.values_mut().for_each(|value| whole_log_value(action, value)),
+        AnyValue::String(text) => replaced(action, text.as_str()),
+        AnyValue::Int(number) => replaced(action, &number.to_string()),
+        AnyValue::Double(number) => replaced(action, &number.to_string()),
+        AnyValue::Boolean(flag) => replaced(action, &flag.to_string()),
+        AnyValue::Bytes(bytes) => replaced(action, &String::from_utf8_lossy(bytes)),
+        _ => replaced(action, ""),
+    };
+    *value = AnyValue::String(text.into());
+}
