@@ -318,6 +318,18 @@ fn a_reservoir_sees_the_context_of_a_measurement() {
     assert_eq!(telemetry.metrics(), "c sum 2 # 1{tenant=acme}\n");
 }
 
+#[test]
+fn an_exponential_histogram_has_its_measurements_beside_a_reservoir_of_a_view() {
+    let view = View::of_all().with_aggregation(Aggregation::exponential());
+    let telemetry = always_on(view.with_exemplar_reservoir(|| SimpleFixedSizeExemplarReservoir::new(1)));
+    let histogram = telemetry.meter("test").u64_histogram("size").build();
+    histogram.record(7, &[]);
+    histogram.record(7, &[]);
+    let [exemplar] = &exemplars(&telemetry)[..] else { panic!("one exemplar") };
+    assert_eq!(exemplar.value.as_f64(), 7.0);
+    assert!(telemetry.metrics().contains("count=2"), "{}", telemetry.metrics());
+}
+
 /// A misbehaving reservoir, which records into its own metric and panics.
 #[derive(Debug)]
 struct Wild(Arc<OnceLock<Counter<u64>>>);

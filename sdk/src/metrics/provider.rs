@@ -10,10 +10,11 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use crate::attributes;
 use crate::control::Configurator;
 use crate::control::Switch;
+use crate::decided::Decided;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
 use crate::metrics::config::{MeterConfig, View};
-use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::exemplar::{ExemplarFilter, Selection};
 use crate::metrics::instrument::{SdkMeter, Shared};
 use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, SeriesSource, Source};
@@ -220,6 +221,7 @@ pub struct MeterProviderBuilder {
     views: Vec<View>,
     readers: Vec<Box<dyn MetricReader>>,
     exemplars: ExemplarFilter,
+    decided: Option<Arc<Decided>>,
     expiry: Option<Duration>,
     configurator: Configurator<MeterConfig>,
     redaction: Option<Redaction>,
@@ -233,6 +235,7 @@ impl Default for MeterProviderBuilder {
             views: Vec::new(),
             readers: Vec::new(),
             exemplars: ExemplarFilter::TraceBased,
+            decided: None,
             expiry: None,
             configurator: Configurator::default(),
             redaction: None,
@@ -278,6 +281,12 @@ impl MeterProviderBuilder {
     /// Sets the exemplar filter. By default, only measurements made in sampled spans are eligible.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.exemplars = filter;
+        self
+    }
+
+    /// Chooses exemplars after the decisions of tail sampling.
+    pub(crate) fn with_decided(mut self, decided: Arc<Decided>) -> Self {
+        self.decided = Some(decided);
         self
     }
 
@@ -328,6 +337,7 @@ impl MeterProviderBuilder {
             let (mut config, resource, clock) = (reader.take_config(), self.resource.clone(), self.clock.clone());
             config.expiry = config.expiry.or(self.expiry);
             config.redaction.clone_from(&self.redaction);
+            config.decided.clone_from(&self.decided);
             let pipeline = Pipeline::new(index, config, resource, clock, (callbacks.clone(), meters.clone()));
             let pipeline = Arc::new(pipeline);
             reader.connect(Source(pipeline.clone()));
@@ -337,7 +347,7 @@ impl MeterProviderBuilder {
             views: self.views,
             pipelines,
             callbacks,
-            exemplars: self.exemplars,
+            exemplars: Selection::new(self.exemplars, self.decided.is_some()),
             clock: self.clock,
             meters,
             is_shut_down: AtomicBool::new(false),

@@ -100,7 +100,7 @@ impl Model {
     }
 
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, pacers, .. } = foundation;
+        let Foundation { resource, clock, runtime, companions, pacers, decided, .. } = foundation;
         if foundation.is_disabled {
             // Scraping a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
@@ -112,6 +112,9 @@ impl Model {
         }
         if let Some(filter) = self.exemplars {
             provider = provider.with_exemplar_filter(filter);
+        }
+        if let Some(decided) = decided {
+            provider = provider.with_decided(decided.clone());
         }
         let readers = self.pipelines.start(resource, runtime, companions, &mut pacers.metrics)?;
         Ok(readers.into_iter().fold(provider, MeterProviderBuilder::with_boxed_reader))

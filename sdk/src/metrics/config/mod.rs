@@ -16,4 +16,4 @@ pub use view::View;
 pub(crate) use identity::Instrument;
 pub(crate) use kind::PerKind;
 pub(crate) use shape::{ExponentialConfig, HistogramConfig, Shape};
-pub(crate) use stream::{AttributeFilter, StreamConfig};
+pub(crate) use stream::{AttributeFilter, ReservoirFactory, StreamConfig};

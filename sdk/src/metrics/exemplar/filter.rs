@@ -12,7 +12,8 @@ use crate::context;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExemplarFilter {
-    /// Selects measurements made while a sampled span is current.
+    /// Selects measurements made while a sampled span is current. With tail sampling, these are those made while any recorded span is current
+    /// whose trace is kept later, whether the sampler has sampled it or not.
     #[default]
     TraceBased,
     /// Selects all measurements.
@@ -31,14 +32,36 @@ impl ExemplarFilter {
         ];
         env.one_of("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or_default()
     }
+}
+
+/// The measurements that are offered to reservoirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    Sampled,
+    None,
+    All,
+    /// Those in spans that are recorded, sampled or not, because a trace is decided later.
+    Recorded,
+}
+
+impl Selection {
+    pub(crate) fn new(filter: ExemplarFilter, has_tail: bool) -> Self {
+        match filter {
+            ExemplarFilter::TraceBased if has_tail => Selection::Recorded,
+            ExemplarFilter::TraceBased => Selection::Sampled,
+            ExemplarFilter::AlwaysOn => Selection::All,
+            ExemplarFilter::AlwaysOff => Selection::None,
+        }
+    }
 
     /// Returns true if a measurement made now may become an exemplar.
     #[inline(always)]
     pub(crate) fn offers(self) -> bool {
         match self {
-            ExemplarFilter::TraceBased => context::while_alive(in_sampled_span).unwrap_or(false),
-            ExemplarFilter::AlwaysOff => false,
-            ExemplarFilter::AlwaysOn => true,
+            Selection::Sampled => context::while_alive(in_sampled_span).unwrap_or(false),
+            Selection::None => false,
+            Selection::All => true,
+            Selection::Recorded => context::while_alive(in_recorded_span).unwrap_or(false),
         }
     }
 
@@ -46,9 +69,10 @@ impl ExemplarFilter {
     #[inline(always)]
     pub(crate) fn offers_on_ready_thread(self) -> bool {
         match self {
-            ExemplarFilter::TraceBased => in_sampled_span(),
-            ExemplarFilter::AlwaysOff => false,
-            ExemplarFilter::AlwaysOn => true,
+            Selection::Sampled => in_sampled_span(),
+            Selection::None => false,
+            Selection::All => true,
+            Selection::Recorded => in_recorded_span(),
         }
     }
 }
@@ -73,6 +97,15 @@ impl Eligible {
 #[inline(always)]
 fn in_sampled_span() -> bool {
     Context::map_current(|cx| cx.has_active_span() && cx.span().span_context().is_sampled())
+}
+
+/// With tail sampling, all spans of this process are recorded. Asks the span itself for nothing, because it may be locked.
+fn in_recorded_span() -> bool {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        let context = span.span_context();
+        context.is_valid() && !context.is_remote()
+    })
 }
 
 fn any_span() -> Eligible {

@@ -4,9 +4,13 @@
 //! measurements. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir can leave
 //! attributes out.
 //!
+//! With tail sampling, an exemplar never leads to a trace that was dropped: measurements in recorded spans are offered, and wait for the
+//! decision about their trace.
+//!
 //! spec: metrics/sdk.md#exemplar
 
 mod aligned;
+mod decided;
 mod filter;
 mod fixed;
 mod offer;
@@ -18,6 +22,7 @@ pub use fixed::SimpleFixedSizeExemplarReservoir;
 pub use offer::{ExemplarReservoir, Offer};
 
 pub(crate) use aligned::{KeptByBucket, MergedBuckets};
-pub(crate) use filter::Eligible;
+pub(crate) use decided::{AfterDecision, Places, Sifted};
+pub(crate) use filter::{Eligible, Selection};
 pub(crate) use fixed::MergedSlots;
 pub(crate) use random::Random;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::metrics::config::View;
-use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::exemplar::Selection;
 use crate::metrics::meters::Meters;
 use crate::metrics::reader::{Callbacks, Pipeline};
 use crate::time::Clock;
@@ -14,7 +14,7 @@ pub(crate) struct Shared {
     pub(crate) views: Vec<View>,
     pub(crate) pipelines: Vec<Arc<Pipeline>>,
     pub(crate) callbacks: Arc<Callbacks>,
-    pub(crate) exemplars: ExemplarFilter,
+    pub(crate) exemplars: Selection,
     pub(crate) clock: Clock,
     pub(crate) meters: Arc<Meters>,
     /// Set once the provider has been shut down. No instruments are created after that.

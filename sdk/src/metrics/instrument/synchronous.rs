@@ -12,7 +12,7 @@ use crate::context;
 use crate::metrics::aggregation::{Aggregate, Any, Histograms, Outcome, Sums, TakenSums};
 use crate::metrics::config::{InstrumentKind, Shape, StreamConfig};
 use crate::metrics::data::{Measured, Number};
-use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::exemplar::Selection;
 use crate::metrics::meters::OneMeter;
 use crate::metrics::series::{BoundSeries, Stream};
 use crate::sync::ready_thread_index;
@@ -23,11 +23,11 @@ pub(crate) struct SdkInstrument {
     pub(crate) checks: Checks,
 }
 
-/// Validates measurements, and holds the exemplar filter.
+/// Validates measurements, and holds the selection of exemplars.
 #[derive(Clone)]
 pub(crate) struct Checks {
     is_counter: bool,
-    exemplars: ExemplarFilter,
+    exemplars: Selection,
     meter: OneMeter,
     /// The number of measurements that the provider has rejected.
     rejected: Arc<AtomicU64>,
@@ -85,7 +85,7 @@ impl Checks {
         );
     }
 
-    pub(crate) fn exemplars(&self) -> ExemplarFilter {
+    pub(crate) fn exemplars(&self) -> Selection {
         self.exemplars
     }
 }

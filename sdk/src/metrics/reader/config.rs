@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::producer::MetricProducer;
 use crate::config::Settings;
+use crate::decided::Decided;
 use crate::error::Contained;
 use crate::metrics::config::{Aggregation, InstrumentKind, PerKind, TemporalityPreference};
 use crate::metrics::data::Temporality;
@@ -20,6 +21,8 @@ pub struct ReaderConfig {
     pub(crate) aggregation: PerKind<Aggregation>,
     pub(crate) limit: PerKind<usize>,
     pub(crate) expiry: Option<Duration>,
+    /// The decisions of tail sampling, after which exemplars are chosen.
+    pub(crate) decided: Option<Arc<Decided>>,
     pub(crate) producers: Vec<Arc<Contained<Box<dyn MetricProducer>>>>,
     pub(crate) component_type: Option<&'static str>,
     /// That of the provider.
@@ -38,6 +41,7 @@ impl Default for ReaderConfig {
             aggregation: PerKind::new(|_| Aggregation::Default),
             limit: PerKind::new(|_| DEFAULT_CARDINALITY_LIMIT),
             expiry: None,
+            decided: None,
             producers: Vec::new(),
             component_type: None,
             redaction: None,

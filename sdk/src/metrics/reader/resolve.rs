@@ -1,12 +1,15 @@
 //! Combines an instrument, a view and a reader into a stream configuration, and describes conflicts between
 //! streams.
 
+use std::sync::Arc;
+
 use super::config::ReaderConfig;
 use crate::metrics::config::{
-    Aggregation, DEFAULT_BOUNDARIES, ExponentialConfig, HistogramConfig, Instrument, InstrumentKind, Shape,
-    StreamConfig, View,
+    Aggregation, DEFAULT_BOUNDARIES, ExponentialConfig, HistogramConfig, Instrument, InstrumentKind, ReservoirFactory,
+    Shape, StreamConfig, View,
 };
 use crate::metrics::data::{NumberType, Secrets, Temporality};
+use crate::metrics::exemplar::{AfterDecision, Places, Sifted};
 use crate::time::Clock;
 
 /// Returns the configuration of an instrument's stream, or `None` if the view drops the instrument.
@@ -32,13 +35,28 @@ pub(crate) fn config(
         // 2000.
         limit: view.limit.unwrap_or_else(|| reader.limit.of(kind)),
         expiry: view.expiry.or(reader.expiry),
-        reservoir: view.reservoir.clone(),
+        reservoir: reservoir(reader, view, &shape),
         clock: clock.clone(),
         resets_sums: shape == Shape::Sum && temporality == Temporality::Delta && instrument.number == NumberType::F64,
         secrets: Secrets::of_process(),
         redaction: reader.redaction.clone(),
         shape,
     })
+}
+
+/// Returns what makes the reservoirs of the stream's series. Without tail sampling, it is that of the view, if it has one.
+fn reservoir(reader: &ReaderConfig, view: &View, shape: &Shape) -> Option<ReservoirFactory> {
+    let of_view = view.reservoir.clone();
+    let Some(decided) = reader.decided.clone() else { return of_view };
+    if let Some(make) = of_view {
+        return Some(Arc::new(move || Box::new(Sifted::new(decided.clone(), make()))));
+    }
+    let places = match shape {
+        Shape::Histogram(config) if !config.bounds.is_empty() => Places::Buckets(config.bounds.clone()),
+        Shape::Exponential(config) => Places::Any(config.exemplars()),
+        Shape::Sum | Shape::LastValue | Shape::Histogram(_) => Places::Any(1),
+    };
+    Some(Arc::new(move || Box::new(AfterDecision::new(decided.clone(), places.clone()))))
 }
 
 fn shape(reader: &ReaderConfig, view: &View, instrument: &Instrument) -> Option<Shape> {

@@ -5,7 +5,7 @@ use super::store::Harvest;
 use crate::metrics::aggregation::{Cell, ExponentialTotal, HistogramTotal, SumCell};
 use crate::metrics::config::{ExponentialConfig, HistogramConfig, Shape, StreamConfig};
 use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData, NumberPoint, limited};
-use crate::metrics::exemplar::Random;
+use crate::metrics::exemplar::{MergedSlots, Random};
 use crate::time::Timestamp;
 
 /// Returns one point for each series that has measurements.
@@ -125,9 +125,10 @@ fn exponential(
     (start, time): (Timestamp, Timestamp),
 ) -> Option<ExponentialHistogramPoint> {
     let (mut total, is_delta) = (ExponentialTotal::new(shape), config.is_delta());
-    let exemplars = series.exemplars(is_delta, shape.exemplars(), |merged| {
-        series.cells(Cell::exponential).for_each(|cell| cell.take_into(shape, &mut total, merged, is_delta));
-    });
+    let mut merged = MergedSlots::new(shape.exemplars());
+    // The measurements are taken even if a reservoir of the series has the exemplars.
+    series.cells(Cell::exponential).for_each(|cell| cell.take_into(shape, &mut total, &mut merged, is_delta));
+    let exemplars = series.custom_exemplars(is_delta).unwrap_or_else(|| merged.finish(&mut Random::new()).into());
     let mut point = (!total.is_empty()).then(|| total.into_point(shape, series.attributes.clone()))?;
     point.sum = finite(config, point.sum);
     Some(ExponentialHistogramPoint { exemplars, ..point.at(start, time) })
