@@ -64,11 +64,15 @@ fn answer(tracer: &SdkTracer, name: &str, fails: bool, is_remote: bool) {
 #[test]
 fn fifty_thousand_waiting_traces_take_less_than_64_mb() {
     const TRACES: usize = 50_000;
-    let Service { telemetry, tracer, runtime, .. } = service(TailSampling::new().keep(Policy::errors()));
+    let waits = Duration::from_secs(3600);
+    let tail = TailSampling::new().keep(Policy::errors()).with_grace(waits).with_deadline(waits);
+    let Service { telemetry, tracer, clock, runtime, .. } = service(tail);
     let memory = allocation_counter::measure(|| {
         for number in 0..TRACES {
             answer(&tracer, "GET /carts/{id}/items", false, true);
             if number % 1000 == 999 {
+                // After two seconds, spans are moved out of the chunks in which they arrived.
+                clock.advance(Duration::from_secs(1));
                 runtime.run_timers();
             }
         }

@@ -9,7 +9,7 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::logs::{LogRecord, Logger, Severity};
 use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::batch::{BatchConfig, Stage, Verdict};
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::TailHealth;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
@@ -153,9 +153,39 @@ const POLICIES: fn() -> TailSampling = || {
     TailSampling::new().keep(Policy::errors()).keep(slow).keep(Policy::probability(0.1).named("rest"))
 };
 
+/// A stage that marks every span, and drops those of health checks.
+struct Enriching;
+
+impl Stage<Traces> for Enriching {
+    fn process(&mut self, span: &mut SpanData) -> Verdict {
+        span.own_attributes.push(KeyValue::new("region", "north"));
+        if span.name == "health" { Verdict::Drop } else { Verdict::Keep }
+    }
+}
+
+#[test]
+fn stages_of_the_program_come_before_the_decision() {
+    let service = Service::with(TailSampling::new().keep(Policy::attribute("region", ["north"])), |builder| {
+        builder.with_span_stage(Enriching)
+    });
+    let root = service.start("GET /", &Context::new());
+    let late = service.start("late", &root);
+    ["health", "SELECT"].iter().for_each(|name| end(&service.start(*name, &root)));
+    end(&root);
+    service.pass(seconds(1));
+    end(&late);
+    service.pass(seconds(1));
+    let kept = "SELECT ot=th:0 region=north, GET / ot=th:0 region=north policy=attribute, late ot=th:0 region=north";
+    assert_eq!(service.exported(), kept);
+    assert_eq!((service.health().late_kept.total, service.health().held_bytes), (1, 0));
+}
+
 /// Sends 10,000 requests, of which one of a thousand fails and one of a hundred is slow.
 fn check_a_service(sampler: impl Sampler) {
-    let service = Service::with(POLICIES(), |builder| builder.with_sampler(sampler));
+    check_service(Service::with(POLICIES(), |builder| builder.with_sampler(sampler)));
+}
+
+fn check_service(service: Service) {
     let (mut failed, mut slow) = (HashSet::new(), HashSet::new());
     for number in 0..10_000 {
         let (fails, is_slow) = (number % 1000 == 17, number % 100 == 50);
@@ -190,6 +220,8 @@ fn check_a_service(sampler: impl Sampler) {
 #[test]
 fn errors_and_slow_traces_are_whole_and_weights_recover_the_counts() {
     check_a_service(ParentBased::default());
+    // Behind another stage, spans come one by one instead of in chunks.
+    check_service(Service::with(POLICIES(), |builder| builder.with_span_stage(Enriching)));
 }
 
 #[test]

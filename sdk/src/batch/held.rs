@@ -75,6 +75,87 @@ impl<S: Signal> fmt::Debug for Held<S> {
     }
 }
 
+/// A chunk of items that a stage keeps as it came out of the queue, so that items which are dropped are never moved.
+///
+/// Its bytes do not count in the queue. Once this value is dropped, the chunk goes back to the queue, and every exporter counts the items
+/// that were not taken as dropped by a stage.
+#[doc(hidden)]
+pub struct HeldChunk<S: Signal> {
+    items: S::Chunk,
+    /// The number of items that were neither taken nor given up.
+    left: usize,
+    given_up: usize,
+    home: Arc<Home<S>>,
+}
+
+impl<S: Signal> HeldChunk<S> {
+    pub(super) fn new(items: S::Chunk, home: &Arc<Home<S>>) -> Self {
+        let left = items.len();
+        HeldChunk { items, left, given_up: 0, home: home.clone() }
+    }
+
+    /// Takes the chunk back from a stage that does not keep it.
+    pub(super) fn into_items(mut self) -> S::Chunk {
+        self.left = 0;
+        std::mem::take(&mut self.items)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Returns the number of bytes that the chunk occupies.
+    pub(crate) fn bytes(&self) -> usize {
+        self.items.bytes()
+    }
+
+    /// Returns the items.
+    pub(crate) fn views(&self) -> impl Iterator<Item = S::View<'_>> + Clone {
+        self.items.views(0..self.items.len())
+    }
+
+    /// Returns an item.
+    pub(crate) fn view(&self, index: usize) -> Option<S::View<'_>> {
+        self.items.views(index..index + 1).next()
+    }
+
+    /// Takes a copy of an item, which is not taken again.
+    pub(crate) fn take(&mut self, index: usize) -> Option<Held<S>> {
+        let item = S::to_item(self.view(index)?);
+        self.left = self.left.saturating_sub(1);
+        Some(Held { item: Some(item), bytes: 0, home: self.home.clone() })
+    }
+
+    /// Gives up an item.
+    pub(crate) fn give_up(&mut self) {
+        self.left = self.left.saturating_sub(1);
+        self.given_up += 1;
+    }
+
+    /// Returns true if nothing is left.
+    pub(crate) fn is_done(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl<S: Signal> Drop for HeldChunk<S> {
+    fn drop(&mut self) {
+        let dropped = (self.given_up + self.left) as u64;
+        if dropped > 0 {
+            self.home.outlets.count(|counters| counters.dropped_by_stage(dropped));
+        }
+        if !self.items.is_empty() {
+            self.home.queue.recycle_drained(std::mem::take(&mut self.items), 0);
+        }
+    }
+}
+
+impl<S: Signal> fmt::Debug for HeldChunk<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldChunk").field("signal", &S::NAME).field("left", &self.left).finish()
+    }
+}
+
 /// Items that a stage holds together, such as those of one trace, in the compact form in which they wait in a queue.
 ///
 /// Their bytes do not count in the queue in front of the stages, so the stage must bound them itself. Dropping this value drops the

@@ -10,7 +10,7 @@
 //! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages in front of all exporters |
 //! | `rate` | the limit on the number of items in a second |
-//! | `held` | [`Held`] and `HeldGroup`: items that a stage holds until it reaches a verdict |
+//! | `held` | [`Held`], `HeldChunk` and `HeldGroup`: items that a stage holds until it reaches a verdict |
 
 mod budget;
 mod config;
@@ -24,6 +24,8 @@ mod worker;
 
 pub use config::BatchConfig;
 pub use held::Held;
+#[doc(hidden)]
+pub use held::HeldChunk;
 pub(crate) use held::HeldGroup;
 pub use processor::{BatchProcessor, ExportProcessor, Processor, SimpleProcessor};
 pub(crate) use rate::RateLimited;

@@ -8,7 +8,7 @@ use super::config::{BatchConfig, MIN_DELAY};
 use super::held::Home;
 use super::inlet::Inlet;
 use super::queue::{Pushed, Queue};
-use super::{Held, Processor};
+use super::{Held, HeldChunk, Processor};
 use crate::diag::Counters;
 use crate::error::{ConfigError, Contained, ExportError, catch};
 use crate::runtime::{Next, Runtime, Task, Wake};
@@ -62,6 +62,13 @@ pub trait Stage<S: Signal>: Send + 'static {
         let _ = (ends, pass_on);
     }
 
+    /// Takes a whole chunk, whose items it shows to no other stage, or returns it. Called before [`Self::process`], and only if there is
+    /// no other stage. By default, returns the chunk.
+    #[doc(hidden)]
+    fn take(&mut self, chunk: HeldChunk<S>) -> Option<HeldChunk<S>> {
+        Some(chunk)
+    }
+
     /// Returns true if the stage also takes items whose trace is not sampled, and then decides about them. Called once, when
     /// the processor starts.
     fn takes_unsampled(&self) -> bool {
@@ -80,6 +87,10 @@ impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
 
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<S>)) {
         (**self).release(ends, pass_on);
+    }
+
+    fn take(&mut self, chunk: HeldChunk<S>) -> Option<HeldChunk<S>> {
+        (**self).take(chunk)
     }
 
     fn takes_unsampled(&self) -> bool {
@@ -268,7 +279,8 @@ where
     fn pass_on(&mut self, ends: bool) -> usize {
         let items = self.queue.drain_into(&mut self.drained);
         let mut chunks = std::mem::take(&mut self.drained);
-        for mut chunk in chunks.drain(..) {
+        for chunk in chunks.drain(..) {
+            let Some(mut chunk) = self.offer(chunk) else { continue };
             let bytes = chunk.bytes();
             for item in chunk.drain() {
                 self.advance(0, item);
@@ -293,6 +305,21 @@ where
             }
         }
         items
+    }
+
+    /// Offers a chunk to the only stage, and returns it if that stage wants single items.
+    fn offer(&mut self, chunk: S::Chunk) -> Option<S::Chunk> {
+        let [only] = &mut self.stages[..] else { return Some(chunk) };
+        let (items, bytes) = (chunk.len(), chunk.bytes());
+        let held = HeldChunk::new(chunk, &self.home);
+        match catch(|| only.take(held)) {
+            Ok(Some(held)) => return Some(held.into_items()),
+            Ok(None) => {}
+            Err(_) => crate::__warn!("stage.panic", "a stage panicked when it was to hold items"),
+        }
+        self.queue.release(items);
+        self.queue.bytes().release(bytes);
+        None
     }
 
     /// Passes an item through the stages, starting with the stage at index `from`, and hands it to the processors if

@@ -208,7 +208,7 @@ pub(super) static TAIL_SAMPLING: Type = Type::new(
         integer("max_spans", 1).or("500000").code("TailSampling::with_max_spans"),
         integer("max_bytes", 1).or("100663296").code("TailSampling::with_max_bytes"),
         integer("deadline", 0).or("30000").code("TailSampling::with_deadline"),
-        integer("grace", 0).or("500").code("TailSampling::with_grace"),
+        integer("grace", 0).or("100").code("TailSampling::with_grace"),
         boolean("hold_logs").or("false").code("TailSampling::with_logs_held"),
         boolean("tell_errors").or("false").code("TailSampling::with_errors_told"),
     ],

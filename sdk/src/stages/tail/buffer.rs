@@ -5,12 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use opentelemetry::trace::TraceId;
 
 use super::rules::Head;
-use crate::batch::{Held, HeldGroup};
+use crate::batch::{Held, HeldChunk, HeldGroup};
 use crate::decided::{Fate, Keys};
 use crate::sampling::Randomness;
 use crate::signal::Traces;
 use crate::time::Timestamp;
-use crate::trace::SpanChunk;
+use crate::trace::{SpanChunk, SpanData, SpanView};
 
 /// The number of empty chunks that are kept for traces to come.
 const MAX_SPARES: usize = 64;
@@ -20,7 +20,10 @@ const MAX_SPARE: usize = 16 << 10;
 /// A trace that waits for a decision.
 pub(super) struct Waiting {
     pub(super) trace: TraceId,
+    /// Spans that have been moved out of their chunks.
     pub(super) spans: HeldGroup<Traces>,
+    /// Spans that are still in their chunks, by chunk and index. They are younger than the others.
+    pub(super) places: VecDeque<(u32, u32)>,
     /// The conditions that its spans have met.
     pub(super) met: u64,
     pub(super) randomness: Randomness,
@@ -36,6 +39,85 @@ pub(super) struct Waiting {
     since: Timestamp,
     serial: u64,
     bytes: usize,
+}
+
+impl Waiting {
+    pub(super) fn span_count(&self) -> usize {
+        self.spans.len() + self.places.len()
+    }
+}
+
+/// Chunks of spans as they came out of the queue. Most traces are decided soon, so most spans that are dropped are never moved.
+pub(super) struct Chunks {
+    places: Vec<Option<Chunk>>,
+    free: Vec<u32>,
+    /// All chunks, oldest first, by place and time. A chunk that is gone may have been replaced by a younger one.
+    by_age: VecDeque<(u32, Timestamp)>,
+    bytes: usize,
+}
+
+struct Chunk {
+    spans: HeldChunk<Traces>,
+    bytes: usize,
+    since: Timestamp,
+}
+
+impl Chunks {
+    fn new() -> Self {
+        Chunks { places: Vec::new(), free: Vec::new(), by_age: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Returns the place of the next chunk to be added.
+    fn next_place(&self) -> u32 {
+        self.free.last().copied().unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
+    }
+
+    fn add(&mut self, spans: HeldChunk<Traces>, now: Timestamp) {
+        let bytes = spans.bytes();
+        self.bytes += bytes;
+        let chunk = Some(Chunk { spans, bytes, since: now });
+        let place = self.next_place();
+        match self.free.pop().and_then(|place| self.places.get_mut(place as usize)) {
+            Some(free) => *free = chunk,
+            None => self.places.push(chunk),
+        }
+        self.by_age.push_back((place, now));
+    }
+
+    pub(super) fn view(&self, (chunk, index): (u32, u32)) -> Option<SpanView<'_>> {
+        self.places.get(chunk as usize)?.as_ref()?.spans.view(index as usize)
+    }
+
+    /// Changes a chunk, and gives it back to the queue if nothing is left of it.
+    fn with<T>(&mut self, place: u32, change: impl FnOnce(&mut HeldChunk<Traces>) -> T) -> Option<T> {
+        let slot = self.places.get_mut(place as usize)?;
+        let chunk = slot.as_mut()?;
+        let result = change(&mut chunk.spans);
+        if chunk.spans.is_done() {
+            self.bytes -= chunk.bytes;
+            *slot = None;
+            self.free.push(place);
+        }
+        Some(result)
+    }
+
+    /// Takes the oldest chunk if it arrived before `before`.
+    fn take_older(&mut self, before: Timestamp) -> Option<(u32, HeldChunk<Traces>)> {
+        loop {
+            let (place, since) = *self.by_age.front()?;
+            if since > before {
+                return None;
+            }
+            self.by_age.pop_front();
+            let Some(slot) = self.places.get_mut(place as usize) else { continue };
+            if slot.as_ref().is_some_and(|chunk| chunk.since == since) {
+                let chunk = slot.take()?;
+                self.free.push(place);
+                self.bytes -= chunk.bytes;
+                return Some((place, chunk.spans));
+            }
+        }
+    }
 }
 
 /// The maximum numbers of traces, spans and bytes.
@@ -54,6 +136,7 @@ pub(super) struct Buffer {
     by_age: VecDeque<(u32, u64)>,
     /// The complete traces, in the order in which they became complete.
     complete: VecDeque<(u32, u64, Timestamp)>,
+    pub(super) chunks: Chunks,
     spares: Vec<SpanChunk>,
     /// The place of the span before, because spans of a trace often arrive together.
     last: Option<(u128, u32)>,
@@ -77,6 +160,7 @@ impl Buffer {
             by_trace: HashMap::with_hasher(Keys::new()),
             by_age: VecDeque::new(),
             complete: VecDeque::new(),
+            chunks: Chunks::new(),
             spares: Vec::new(),
             last: None,
             next_serial: 0,
@@ -113,12 +197,12 @@ impl Buffer {
         earlier: Fate,
         now: Timestamp,
     ) -> Option<&mut Waiting> {
-        let spare = self.spares.pop().unwrap_or_default();
         let serial = self.next_serial;
         self.next_serial += 1;
         let waiting = Waiting {
             trace,
-            spans: HeldGroup::in_memory_of(spare),
+            spans: HeldGroup::in_memory_of(SpanChunk::default()),
+            places: VecDeque::new(),
             met: 0,
             randomness,
             head,
@@ -150,12 +234,84 @@ impl Buffer {
     pub(super) fn add(&mut self, held: Held<Traces>) {
         let Some(place) = self.place(held.trace_id()) else { return };
         let Some(Some(waiting)) = self.places.get_mut(place as usize) else { return };
-        let before = waiting.spans.bytes();
+        if waiting.spans.len() == 0 {
+            waiting.spans = HeldGroup::in_memory_of(self.spares.pop().unwrap_or_default());
+        }
+        let before = if waiting.spans.len() == 0 { 0 } else { waiting.spans.bytes() };
         waiting.spans.push(held);
         let grown = waiting.spans.bytes().saturating_sub(before);
         waiting.bytes += grown;
         self.bytes += grown;
         self.spans += 1;
+    }
+
+    /// Adds a span of the next chunk to its trace, which must have begun.
+    #[inline]
+    pub(super) fn add_place(&mut self, trace: TraceId, index: usize) {
+        let chunk = self.chunks.next_place();
+        let Some(place) = self.place(trace) else { return };
+        let Some(Some(waiting)) = self.places.get_mut(place as usize) else { return };
+        let before = waiting.places.capacity();
+        waiting.places.push_back((chunk, u32::try_from(index).unwrap_or(u32::MAX)));
+        let grown = (waiting.places.capacity() - before) * size_of::<(u32, u32)>();
+        waiting.bytes += grown;
+        self.bytes += grown;
+        self.spans += 1;
+    }
+
+    /// Adds the chunk of the spans that were added by their place.
+    pub(super) fn add_chunk(&mut self, chunk: HeldChunk<Traces>, now: Timestamp) {
+        if !chunk.is_done() {
+            self.chunks.add(chunk, now);
+        }
+        // Moved spans take less memory, because a chunk has room for more than it holds.
+        while self.chunks.bytes > self.limits[2] / 2 && self.empty_oldest_chunk(Timestamp::from_nanos(u64::MAX)) {}
+    }
+
+    /// Moves the spans out of chunks that arrived before `before`, so that few spans do not keep the memory of many.
+    pub(super) fn empty_chunks(&mut self, before: Timestamp) {
+        while self.empty_oldest_chunk(before) {}
+    }
+
+    /// Returns false if there is no chunk that arrived before `before`.
+    fn empty_oldest_chunk(&mut self, before: Timestamp) -> bool {
+        let Some((place, mut chunk)) = self.chunks.take_older(before) else { return false };
+        for index in 0..chunk.len() {
+            let Some(trace) = chunk.view(index).map(|view| view.trace_id()) else { continue };
+            // Older chunks are empty, so a span that still waits is the first one of its trace.
+            let Some(waiting) = self.find(trace) else { continue };
+            if waiting.places.front() != Some(&(place, u32::try_from(index).unwrap_or(u32::MAX))) {
+                continue;
+            }
+            waiting.places.pop_front();
+            if waiting.places.is_empty() {
+                let freed = waiting.places.capacity() * size_of::<(u32, u32)>();
+                waiting.places = VecDeque::new();
+                waiting.bytes -= freed;
+                self.bytes -= freed;
+            }
+            self.spans -= 1;
+            if let Some(held) = chunk.take(index) {
+                self.add(held);
+            }
+        }
+        true
+    }
+
+    /// Passes on the spans of a trace that was taken, after `edit` has seen them.
+    pub(super) fn pass_on(
+        &mut self,
+        waiting: &mut Waiting,
+        mut edit: impl FnMut(&mut SpanData),
+        pass_on: &mut dyn FnMut(Held<Traces>),
+    ) {
+        waiting.spans.pass_on(&mut edit, pass_on);
+        for (place, index) in waiting.places.drain(..) {
+            if let Some(mut held) = self.chunks.with(place, |chunk| chunk.take(index as usize)).flatten() {
+                edit(&mut held);
+                pass_on(held);
+            }
+        }
     }
 
     /// Notes that all local roots of a trace have ended.
@@ -184,7 +340,7 @@ impl Buffer {
         // Its old place, to which the list by age leads.
         let Some(place) = self.free.pop() else { return };
         let Some(free) = self.places.get_mut(place as usize) else { return };
-        self.spans += waiting.spans.len();
+        self.spans += waiting.span_count();
         self.bytes += waiting.bytes;
         self.by_trace.insert(key(waiting.trace), place);
         *free = Some(waiting);
@@ -210,7 +366,7 @@ impl Buffer {
     /// Takes the oldest trace if there is more than the limits allow.
     pub(super) fn take_surplus(&mut self) -> Option<Box<Waiting>> {
         let [traces, spans, bytes] = self.limits;
-        if self.by_trace.len() <= traces && self.spans <= spans && self.bytes <= bytes {
+        if self.by_trace.len() <= traces && self.spans <= spans && self.bytes + self.chunks.bytes <= bytes {
             return None;
         }
         self.take_older(Timestamp::from_nanos(u64::MAX)).inspect(|_| self.evicted += 1)
@@ -218,11 +374,17 @@ impl Buffer {
 
     /// Returns the numbers of traces, spans and bytes.
     pub(super) fn held(&self) -> [usize; 3] {
-        [self.by_trace.len(), self.spans, self.bytes]
+        [self.by_trace.len(), self.spans, self.bytes + self.chunks.bytes]
     }
 
     /// Drops the spans of a trace, and keeps the memory of their list.
     pub(super) fn recycle(&mut self, waiting: Waiting) {
+        for (place, _) in waiting.places {
+            self.chunks.with(place, HeldChunk::give_up);
+        }
+        if waiting.spans.len() == 0 && waiting.spans.bytes() == 0 {
+            return;
+        }
         let chunk = waiting.spans.clear();
         if self.spares.len() < MAX_SPARES && crate::signal::Chunk::bytes(&chunk) <= MAX_SPARE {
             self.spares.push(chunk);
@@ -238,7 +400,7 @@ impl Buffer {
         self.free.push(place);
         self.by_trace.remove(&key(waiting.trace));
         self.last = None;
-        self.spans -= waiting.spans.len();
+        self.spans -= waiting.span_count();
         self.bytes -= waiting.bytes;
         Some(waiting)
     }

@@ -33,7 +33,7 @@ impl Default for TailSampling {
         TailSampling {
             policies: Vec::new(),
             limits: [50_000, 500_000, 96 << 20],
-            waits: Waits { deadline: Duration::from_secs(30), grace: Duration::from_millis(500) },
+            waits: Waits { deadline: Duration::from_secs(30), grace: Duration::from_millis(100) },
             holds_logs: false,
             tells_errors: false,
         }
@@ -78,7 +78,7 @@ impl TailSampling {
         self
     }
 
-    /// Sets the time for which a trace waits for late spans after its last local root has ended. The default is 500 ms. Stages run at
+    /// Sets the time for which a trace waits for late spans after its last local root has ended. The default is 100 ms. Stages run at
     /// least five times per schedule delay, so the time is as exact as that.
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.waits.grace = grace;

@@ -1,20 +1,20 @@
 //! The policies at work: what is noted about each span as it arrives, and the decision about a trace.
 
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::trace::Status;
 use opentelemetry::{Array, Context, Value};
 
+use super::HeldTrace;
 use super::budget::Spending;
 use super::chance::Chance;
+use super::held_trace::Arrival;
 use super::latency::Latencies;
 use super::policy::{Policy, Rule, Values, When};
-use super::{HeldTrace, is_local_root};
 use crate::diag::Decisions;
 use crate::error::{ConfigError, catch};
 use crate::sampling::{Randomness, Threshold};
 use crate::text::matches_pattern;
 use crate::time::Timestamp;
-use crate::trace::{Asks, SpanData};
+use crate::trace::Asks;
 
 /// The bit of traces with an error.
 pub(super) const ERROR: u64 = 1;
@@ -164,17 +164,17 @@ impl Rules {
 
     /// Returns the bits of the conditions that a span meets.
     #[inline]
-    pub(super) fn met_by(&mut self, span: &SpanData) -> u64 {
-        let mut met = if matches!(span.status, Status::Error { .. }) { ERROR } else { 0 };
+    pub(super) fn met_by(&mut self, span: &impl Arrival) -> u64 {
+        let mut met = if span.has_failed() { ERROR } else { 0 };
         if !self.conditions.is_empty() {
-            let is_root = is_local_root(span);
+            let is_root = span.is_local_root();
             for (bit, condition) in &mut self.conditions {
                 let is_met = match condition {
                     Condition::Attribute(values) => values.are_in(span),
                     _ if !is_root => false,
                     Condition::SlowerThan(duration) => span.duration() >= *duration,
-                    Condition::Slowest(latencies) => latencies.is_slow(&span.name, span.duration()),
-                    Condition::RootName(patterns) => matches_one(patterns, &span.name),
+                    Condition::Slowest(latencies) => latencies.is_slow(span.name(), span.duration()),
+                    Condition::RootName(patterns) => matches_one(patterns, span.name()),
                 };
                 met |= if is_met { *bit } else { 0 };
             }
@@ -262,9 +262,8 @@ impl Judging<'_> {
 }
 
 impl Values {
-    fn are_in(&self, span: &SpanData) -> bool {
-        let attribute = span.attributes().find(|attribute| attribute.key.as_str() == self.key);
-        attribute.is_some_and(|attribute| self.accept(&attribute.value))
+    fn are_in(&self, span: &impl Arrival) -> bool {
+        span.attribute(&self.key).is_some_and(|value| self.accept(value))
     }
 
     fn are_in_baggage(&self, context: &Context) -> bool {

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::trace::Status;
-
+use super::HeldTrace;
 use super::buffer::{Buffer, Limits, Waiting};
 use super::chance::Chance;
+use super::held_trace::Arrival;
 use super::mark::Mark;
 use super::rules::{ERROR, Facts, Head, Rules};
-use super::{HeldTrace, is_local_root};
-use crate::batch::{Held, Stage, Verdict};
+use crate::batch::{Held, HeldChunk, Stage, Verdict};
 use crate::decided::{Decided, Fate, Standing};
 use crate::diag::{Decisions, Unkept};
 use crate::sampling::Randomness;
@@ -39,7 +38,23 @@ pub(super) struct TailStage {
     now: Timestamp,
     /// True if the trace of the span that is about to be held is complete with this span.
     completes: bool,
+    /// Spans that follow a decision of before, until the end of the run.
+    late: Vec<Held<Traces>>,
 }
+
+/// What becomes of a span.
+enum Arrived {
+    /// It waits for the decision. `completes` is true if its trace waits for no other span.
+    Waits {
+        completes: bool,
+    },
+    /// It follows the decision of before.
+    LateKept(Mark),
+    LateDropped,
+}
+
+/// The time after which spans are moved out of the chunks in which they arrived.
+const MAX_CHUNK_AGE: Duration = Duration::from_secs(2);
 
 impl TailStage {
     pub(super) fn new(
@@ -51,29 +66,65 @@ impl TailStage {
         clock: Clock,
     ) -> Self {
         let now = clock.now();
-        TailStage { rules, buffer: Buffer::new(limits), decided, counts, clock, waits, now, completes: false }
+        TailStage {
+            rules,
+            buffer: Buffer::new(limits),
+            decided,
+            counts,
+            clock,
+            waits,
+            now,
+            completes: false,
+            late: Vec::new(),
+        }
     }
 
-    /// Returns the verdict about a span that ended after the decision about its trace, or `None` if the span may be part of a new
-    /// decision.
-    fn late(&self, span: &mut SpanData, standing: Option<Standing>) -> Option<Verdict> {
-        let Some(Standing { fate, open: 0, .. }) = standing else { return None };
-        let is_kept = match fate {
-            Fate::Pending => return None,
-            Fate::Dropped => false,
-            Fate::Kept(mark) => {
-                Mark::from_bits(mark).write(span, None, false);
-                true
-            }
+    /// Notes a span that arrives, and returns what becomes of it.
+    fn arrives(&mut self, span: &impl Arrival) -> Arrived {
+        let trace = span.trace_id();
+        let is_root = span.is_local_root();
+        let is_waiting = self.buffer.find(trace).is_some();
+        let standing = match (is_root, is_waiting) {
+            (true, _) => self.decided.close(trace),
+            (false, false) => self.decided.standing(trace),
+            (false, true) => None,
         };
-        self.counts.late(is_kept, matches!(span.status, Status::Error { .. }));
-        Some(if is_kept { Verdict::Keep } else { Verdict::Drop })
+        // Without a running local root, there is no end to wait for.
+        let completes = (is_root || !is_waiting) && standing.is_none_or(|standing| standing.open == 0);
+        if !is_waiting {
+            if let Some(Standing { fate, open: 0, .. }) = standing.filter(|_| !is_root) {
+                let is_kept = match fate {
+                    Fate::Pending => None,
+                    Fate::Dropped => Some(None),
+                    Fate::Kept(mark) => Some(Some(Mark::from_bits(mark))),
+                };
+                if let Some(mark) = is_kept {
+                    self.counts.late(mark.is_some(), span.has_failed());
+                    return mark.map_or(Arrived::LateDropped, Arrived::LateKept);
+                }
+            }
+            let earlier = standing.map_or(Fate::Pending, |standing| standing.fate);
+            let randomness = Randomness::for_trace(span.trace_state(), trace);
+            self.buffer.begin(trace, head_of(span), randomness, earlier, self.now);
+        }
+        let met = self.rules.met_by(span);
+        if met != 0 || is_root {
+            if let Some(waiting) = self.buffer.find(trace) {
+                waiting.met |= met;
+                if is_root && !(waiting.has_root && matches!(waiting.head, Head::Sampled(_))) {
+                    waiting.head = head_of(span);
+                    waiting.randomness = Randomness::for_trace(span.trace_state(), trace);
+                    waiting.has_root = true;
+                }
+            }
+        }
+        Arrived::Waits { completes }
     }
 
     /// Decides about a trace, and passes its spans on if it is kept.
     fn decide(&mut self, mut waiting: Box<Waiting>, asked: u16, pass_on: &mut dyn FnMut(Held<Traces>)) {
-        let trace = HeldTrace::new(waiting.trace, &waiting.spans);
         let Waiting { met, head, randomness, .. } = *waiting;
+        let trace = HeldTrace::new(&waiting, &self.buffer.chunks);
         let facts = Facts { met, asked, head, randomness, trace: &trace, now: self.now };
         let judged = self.rules.judge(&facts, &self.counts);
         let (earlier, earlier_policy) = match waiting.earlier {
@@ -92,7 +143,7 @@ impl TailStage {
             let mark = Mark { threshold: chance.threshold().filter(|_| is_weighed), policy };
             let is_incomplete = waiting.earlier == Fate::Dropped;
             let name = self.counts.policy(policy.into());
-            waiting.spans.pass_on(|span| mark.write(span, name, is_incomplete), pass_on);
+            self.buffer.pass_on(&mut waiting, |span| mark.write(span, name, is_incomplete), pass_on);
             self.counts.keep(policy.into(), is_error);
             if is_incomplete {
                 self.counts.incomplete();
@@ -126,36 +177,46 @@ impl TailStage {
 }
 
 impl Stage<Traces> for TailStage {
+    fn take(&mut self, mut chunk: HeldChunk<Traces>) -> Option<HeldChunk<Traces>> {
+        let mut late = Vec::new();
+        for (index, span) in chunk.views().enumerate() {
+            match self.arrives(&span) {
+                Arrived::Waits { completes } => {
+                    self.buffer.add_place(span.trace_id(), index);
+                    if completes {
+                        self.buffer.complete(span.trace_id(), self.now);
+                    }
+                }
+                Arrived::LateKept(mark) => late.push((index, Some(mark))),
+                Arrived::LateDropped => late.push((index, None)),
+            }
+        }
+        for (index, mark) in late {
+            match mark {
+                Some(mark) => self.late.extend(chunk.take(index).map(|mut span| {
+                    mark.write(&mut span, None, false);
+                    span
+                })),
+                None => chunk.give_up(),
+            }
+        }
+        self.buffer.add_chunk(chunk, self.now);
+        self.evict();
+        None
+    }
+
     fn process(&mut self, span: &mut SpanData) -> Verdict {
-        let trace = span.trace_id();
-        let is_root = is_local_root(span);
-        let is_waiting = self.buffer.find(trace).is_some();
-        let standing = match (is_root, is_waiting) {
-            (true, _) => self.decided.close(trace),
-            (false, false) => self.decided.standing(trace),
-            (false, true) => None,
-        };
-        // Without a running local root, there is no end to wait for.
-        self.completes = (is_root || !is_waiting) && standing.is_none_or(|standing| standing.open == 0);
-        if !is_waiting {
-            let late = if is_root { None } else { self.late(span, standing) };
-            if let Some(verdict) = late {
-                return verdict;
+        match self.arrives(span) {
+            Arrived::Waits { completes } => {
+                self.completes = completes;
+                Verdict::Hold
             }
-            let (head, randomness) = (head_of(span), Randomness::for_trace(span.context.trace_state(), trace));
-            let earlier = standing.map_or(Fate::Pending, |standing| standing.fate);
-            self.buffer.begin(trace, head, randomness, earlier, self.now);
-        }
-        let met = self.rules.met_by(span);
-        if let Some(waiting) = self.buffer.find(trace) {
-            waiting.met |= met;
-            if is_root && !(waiting.has_root && matches!(waiting.head, Head::Sampled(_))) {
-                waiting.head = head_of(span);
-                waiting.randomness = Randomness::for_trace(span.context.trace_state(), trace);
-                waiting.has_root = true;
+            Arrived::LateKept(mark) => {
+                mark.write(span, None, false);
+                Verdict::Keep
             }
+            Arrived::LateDropped => Verdict::Drop,
         }
-        Verdict::Hold
     }
 
     fn hold(&mut self, span: Held<Traces>) {
@@ -170,9 +231,11 @@ impl Stage<Traces> for TailStage {
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<Traces>)) {
         self.now = self.clock.now();
         self.rules.tick(self.now);
+        self.late.drain(..).for_each(&mut *pass_on);
+        let now = self.now.as_nanos();
         let before = |wait: Duration| {
             let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-            self.now.as_nanos().checked_sub(wait).map(Timestamp::from_nanos)
+            now.checked_sub(wait).map(Timestamp::from_nanos)
         };
         let (complete, old) = if ends {
             (Some(Timestamp::from_nanos(u64::MAX)), Some(Timestamp::from_nanos(u64::MAX)))
@@ -190,6 +253,9 @@ impl Stage<Traces> for TailStage {
         if let Some(before) = old {
             self.decide_older(before, pass_on);
         }
+        if let Some(before) = before(MAX_CHUNK_AGE) {
+            self.buffer.empty_chunks(before);
+        }
         self.counts.set_held(self.buffer.held());
     }
 
@@ -199,8 +265,7 @@ impl Stage<Traces> for TailStage {
 }
 
 /// Returns the decision of the sampler that a span shows.
-fn head_of(span: &SpanData) -> Head {
-    let context = &span.context;
-    let threshold = || crate::sampling::ot_entry::threshold(context.trace_state());
-    if context.is_sampled() { Head::Sampled(threshold()) } else { Head::Unsampled }
+fn head_of(span: &impl Arrival) -> Head {
+    let threshold = || crate::sampling::ot_entry::threshold(span.trace_state());
+    if span.is_sampled() { Head::Sampled(threshold()) } else { Head::Unsampled }
 }
