@@ -10,7 +10,7 @@ pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let mut at = from;
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| is_of_v6(byte))?;
+        at += bytes.get(at..)?.iter().position(is_of_v6)?;
         let begins_run = at == from || !is_of_v6(&bytes[at - 1]);
         if let Some(found) = v6(text, at).filter(|_| begins_run) {
             return Some(found);

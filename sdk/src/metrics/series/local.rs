@@ -38,8 +38,10 @@ const ALIASES: usize = 64;
 #[derive(Default)]
 struct Aliases(
     /// Empty until there is an alias.
-    Box<[Option<(Fingerprint, Arc<Series>)>]>,
+    Box<[Option<Alias>]>,
 );
+
+type Alias = (Fingerprint, Arc<Series>);
 
 impl Aliases {
     fn index(fingerprint: Fingerprint) -> usize {
@@ -52,7 +54,7 @@ impl Aliases {
     }
 
     /// Returns what was in the place.
-    fn insert(&mut self, fingerprint: Fingerprint, series: Arc<Series>) -> Option<(Fingerprint, Arc<Series>)> {
+    fn insert(&mut self, fingerprint: Fingerprint, series: Arc<Series>) -> Option<Alias> {
         if self.0.is_empty() {
             self.0 = (0..ALIASES).map(|_| None).collect();
         }
@@ -138,12 +140,7 @@ pub(crate) fn remember_alias(slot: &Slot, epoch: u64, config: &StreamConfig, of:
 }
 
 /// Edits what this thread remembers of a stream in this epoch. `edit` returns what it has replaced.
-fn edit(
-    slot: &Slot,
-    epoch: u64,
-    config: &StreamConfig,
-    edit: impl FnOnce(&mut Remembered) -> Option<(Fingerprint, Arc<Series>)>,
-) {
+fn edit(slot: &Slot, epoch: u64, config: &StreamConfig, edit: impl FnOnce(&mut Remembered) -> Option<Alias>) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
         local.lists.prepare(config);
