@@ -273,6 +273,34 @@ fn an_exporter_names_its_server_and_the_status_of_the_last_response() {
 }
 
 #[test]
+fn credentials_that_could_not_be_renewed_are_counted() {
+    struct Stale;
+    impl Exporter<Traces> for Stale {
+        fn export(&mut self, _: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+            Ok(ExportReport::accepted())
+        }
+
+        fn component_type(&self) -> &'static str {
+            "stale"
+        }
+
+        fn failed_refreshes(&self) -> u64 {
+            3
+        }
+    }
+    let runtime = Runtime::Manual(ManualRuntime::new());
+    let simple = SimpleProcessor::start(Stale, Resource::empty(), &runtime).unwrap();
+    let telemetry = TestTelemetry::with(|builder| builder.with_processor(simple));
+    let _sdk = SelfMetrics::observe(telemetry.provider(), telemetry.meter_provider());
+    assert!(!telemetry.metrics().contains("failed_refreshes"));
+    drop(telemetry.tracer("test").start("a"));
+    let metrics = telemetry.metrics();
+    let line = metrics.lines().find(|line| line.starts_with("telemark.sdk.exporter.span.failed_refreshes")).unwrap();
+    assert!(line.contains("stale/0") && line.ends_with(" sum 3"), "{metrics}");
+    assert!(telemetry.provider().health().iter().any(|health| health.failed_refreshes == 3));
+}
+
+#[test]
 fn what_the_exporter_has_in_hand_is_in_flight_and_processed_and_no_longer_in_the_queue() {
     struct Looks(Arc<OnceLock<TestTelemetry>>, Arc<Mutex<Vec<String>>>);
     impl Exporter<Traces> for Looks {

@@ -124,6 +124,11 @@ impl Counters {
         self.failed_refreshes.fetch_max(count, Ordering::Relaxed);
     }
 
+    /// Returns how often the exporter could not use changed credentials or certificates.
+    pub(crate) fn failed_refreshes(&self) -> u64 {
+        load(&self.failed_refreshes)
+    }
+
     /// Counts items that never reached the exporter because the shutdown deadline passed.
     pub(crate) fn abandoned(&self, items: u64) {
         self.abandoned.fetch_add(items, Ordering::Relaxed);
@@ -162,7 +167,7 @@ impl Counters {
             rejected: load(&self.rejected),
             failed: self.failed.iter().map(load).sum::<u64>() + load(&self.abandoned),
             retries: load(&self.retries),
-            failed_refreshes: load(&self.failed_refreshes),
+            failed_refreshes: self.failed_refreshes(),
             dropped_queue_full: load(&self.queue_full),
             dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),

@@ -1,4 +1,4 @@
-//! The `otel.sdk.processor.*` and `otel.sdk.exporter.*` metrics.
+//! The `otel.sdk.processor.*` and `otel.sdk.exporter.*` metrics, and one of our own: `telemark.sdk.exporter.*.failed_refreshes`.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ pub(super) struct SignalInstruments {
     processors: ProcessorInstruments,
     in_flight: Observable<i64>,
     exported: Observable<u64>,
+    failed_refreshes: Observable<u64>,
 }
 
 struct ProcessorInstruments {
@@ -41,6 +42,14 @@ impl SignalInstruments {
                 format!("otel.sdk.exporter.{item}.exported"),
                 format!("The number of {items} for which the export has finished, either successful or failed."),
             ),
+            failed_refreshes: meter
+                .observable_counter(format!("telemark.sdk.exporter.{item}.failed_refreshes"))
+                .with_unit("{refresh}")
+                .with_description(
+                    "The number of times that changed credentials or certificates could not be used, so that the exporter kept its \
+                     old ones.",
+                )
+                .build(),
         }
     }
 
@@ -52,6 +61,10 @@ impl SignalInstruments {
             observer.observe(&self.in_flight, signed(counters.in_flight()), exporter);
             for (error_type, items) in counters.concluded() {
                 observer.observe(&self.exported, items, &with_error(exporter, error_type));
+            }
+            let failed_refreshes = counters.failed_refreshes();
+            if failed_refreshes > 0 {
+                observer.observe(&self.failed_refreshes, failed_refreshes, exporter);
             }
         }
     }

@@ -234,7 +234,15 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn no_descriptor_is_inherited() {
-        // The last one is that of the listed folder itself.
-        check("sh -c 'ls /proc/self/fd | tr \"\\n\" \" \"'", "0 1 2 3 ");
+        use std::os::fd::AsRawFd;
+
+        // Far above those that the command opens itself.
+        let held: Vec<_> = (0..100).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let output = Command::parse("ls /proc/self/fd").unwrap().run(Deadline::NEVER).unwrap();
+        let inherited: Vec<i32> =
+            String::from_utf8(output).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+        let ours: Vec<_> = held.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd > 20).collect();
+        assert!(ours.len() > 50 && inherited.contains(&1), "{ours:?} {inherited:?}");
+        assert!(!inherited.iter().any(|fd| ours.contains(fd)), "{ours:?} {inherited:?}");
     }
 }
