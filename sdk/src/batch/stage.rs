@@ -141,8 +141,7 @@ where
         let counters = processors.iter().flat_map(|processor| processor.all_counters()).collect();
         let processors = processors.into_iter().map(Contained::new).collect();
         let outlets = Arc::new(Outlets { processors, counters });
-        let takes = |stage: &Box<dyn Stage<S>>| catch(|| stage.takes_unsampled()).unwrap_or(false);
-        let takes_unsampled = stages.iter().any(takes);
+        let takes_unsampled = stages.iter().any(|stage| catch(|| stage.takes_unsampled()).unwrap_or(false));
         let home = Arc::new(Home { queue: queue.clone(), outlets: outlets.clone() });
         let worker = Worker {
             queue: queue.clone(),

@@ -23,15 +23,14 @@ impl TailSampling {
                 tail = tail.keep(policy);
             }
         }
-        let sizes: [(&str, fn(TailSampling, usize) -> TailSampling); 3] = [
-            ("max_traces", TailSampling::with_max_traces),
-            ("max_spans", TailSampling::with_max_spans),
-            ("max_bytes", TailSampling::with_max_bytes),
-        ];
-        for (key, set) in sizes {
-            if let Some(size) = settings.size(key, 1) {
-                tail = set(tail, size);
-            }
+        if let Some(traces) = settings.size("max_traces", 1) {
+            tail = tail.with_max_traces(traces);
+        }
+        if let Some(spans) = settings.size("max_spans", 1) {
+            tail = tail.with_max_spans(spans);
+        }
+        if let Some(bytes) = settings.size("max_bytes", 1) {
+            tail = tail.with_max_bytes(bytes);
         }
         if let Some(deadline) = settings.duration("deadline") {
             tail = tail.with_deadline(deadline);
