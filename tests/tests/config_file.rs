@@ -110,6 +110,25 @@ fn the_example_is_a_valid_file_and_so_is_the_effective_configuration() {
     );
 }
 
+/// Starts each preset, with a free port for the viewer.
+#[test]
+fn presets_are_valid_and_have_the_effect_that_they_state() {
+    for (name, has_tail, has_limits) in
+        [("development", false, false), ("staging", false, true), ("production", true, true)]
+    {
+        let text = fs::read_to_string(root().join(format!("examples/presets/{name}.yaml"))).unwrap();
+        let text = text.replace("      max_memory", "      address: 127.0.0.1:0\n      max_memory");
+        let file = File::new(name, &text);
+        let warnings = file.builder(&[]).check().unwrap();
+        assert!(warnings.is_empty(), "{name}: {warnings:?}");
+        let telemetry = file.builder(&[]).with_flush_timeout(Duration::from_millis(100)).build().unwrap();
+        let health = telemetry.health();
+        assert_eq!((health.tail.is_some(), health.limits.is_some()), (has_tail, has_limits), "{name}");
+        let stage = telemetry.tracer_provider().resource().get("deployment.environment.name").map(ToString::to_string);
+        assert_eq!(stage.as_deref(), Some(name));
+    }
+}
+
 /// A program of its own, because a program has one telemetry.
 #[test]
 fn integrations_follow_the_installed_file_and_its_effect_is_printed() {

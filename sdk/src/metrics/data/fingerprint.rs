@@ -41,7 +41,7 @@ impl Secrets {
         ])
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn from_seed(seed: u64) -> Secrets {
         Secrets(std::array::from_fn(|at| mix(seed ^ 0x9e37_79b9_7f4a_7c15, (at as u64 + 1) ^ 0xd6e8_feb8_6659_fd93)))
     }
