@@ -91,9 +91,8 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
-        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, redaction, is_disabled, .. } =
-            foundation;
-        let (limits, limit_counts) = (&foundation.limits, &foundation.limit_counts);
+        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, is_disabled, .. } = foundation;
+        let (limits, limit_counts, redaction) = (&foundation.limits, &foundation.limit_counts, &foundation.redaction);
         if *is_disabled {
             return Ok(SdkLoggerProvider::builder().with_resource(resource.clone()));
         }

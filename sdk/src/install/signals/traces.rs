@@ -127,19 +127,9 @@ impl Model {
     }
 
     pub(super) fn start(mut self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
-        let Foundation {
-            resource,
-            clock,
-            runtime,
-            companions,
-            pacers,
-            logs_stage,
-            decided,
-            redaction,
-            is_disabled,
-            ..
-        } = foundation;
-        let (limits, limit_counts) = (&foundation.limits, &foundation.limit_counts);
+        let Foundation { resource, clock, runtime, companions, pacers, logs_stage, decided, is_disabled, .. } =
+            foundation;
+        let (limits, limit_counts, redaction) = (&foundation.limits, &foundation.limit_counts, &foundation.redaction);
         if *is_disabled || self.is_off {
             return Ok(SdkTracerProvider::builder().with_resource(resource.clone()).disabled());
         }
