@@ -43,7 +43,10 @@ impl Randomness {
 ///
 /// spec: trace/tracestate-handling.md#key
 pub fn with_threshold(state: &TraceState, threshold: Option<Threshold>) -> Cow<'_, TraceState> {
-    let entry = state.get(KEY).unwrap_or_default();
+    let entry = match (state.get(KEY), threshold) {
+        (None, None) => return Cow::Borrowed(state),
+        (entry, _) => entry.unwrap_or_default(),
+    };
     let is_there = value(entry, "th");
     let is_right = match threshold {
         Some(_) => is_there.and_then(Threshold::from_hex) == threshold,

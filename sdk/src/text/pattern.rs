@@ -44,8 +44,32 @@ fn after_character(text: &[u8], at: usize) -> usize {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patterns {
     /// `None` includes every name.
-    included: Option<Vec<String>>,
-    excluded: Vec<String>,
+    included: Option<Vec<Pattern>>,
+    excluded: Vec<Pattern>,
+}
+
+/// A pattern with the length of its beginning without wildcards, which most names that do not match differ from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    text: String,
+    literal: usize,
+}
+
+impl Pattern {
+    fn new(text: String) -> Self {
+        let literal = text.find(['*', '?']).unwrap_or(text.len());
+        Pattern { text, literal }
+    }
+
+    #[inline]
+    fn matches(&self, name: &str) -> bool {
+        let (literal, rest) = self.text.split_at(self.literal);
+        name.strip_prefix(literal).is_some_and(|name| match rest {
+            "" => name.is_empty(),
+            "*" => true,
+            rest => matches_pattern(rest, name, |a, b| a == b),
+        })
+    }
 }
 
 impl Patterns {
@@ -54,13 +78,13 @@ impl Patterns {
         included: Option<impl IntoIterator<Item = I>>,
         excluded: impl IntoIterator<Item = E>,
     ) -> Self {
-        let included = included.map(|patterns| patterns.into_iter().map(Into::into).collect());
-        Patterns { included, excluded: excluded.into_iter().map(Into::into).collect() }
+        let included = included.map(|patterns| patterns.into_iter().map(|text| Pattern::new(text.into())).collect());
+        Patterns { included, excluded: excluded.into_iter().map(|text| Pattern::new(text.into())).collect() }
     }
 
     /// Returns true if the name is included and not excluded.
     pub fn matches(&self, name: &str) -> bool {
-        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches_pattern(pattern, name, |a, b| a == b));
+        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
         self.included.as_deref().is_none_or(any) && !any(&self.excluded)
     }
 }
@@ -92,6 +116,10 @@ mod tests {
         ] {
             let is_same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b);
             assert_eq!(matches_pattern(pattern, name, is_same), expected, "{pattern} {name}");
+            // Compares case.
+            if pattern != "a.b" {
+                assert_eq!(Patterns::new(Some([pattern]), [""; 0]).matches(name), expected, "{pattern} {name}");
+            }
         }
         assert!(!matches_pattern("a.b", "A.B", |a, b| a == b));
     }
