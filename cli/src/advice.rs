@@ -222,6 +222,13 @@ fn on_the_way(message: &str, error: &ExportError, target: &Target<'_>, words: Wo
             _ => format!("The proxy cannot be reached. Check the variable in brackets. {direct}"),
         });
     }
+    if message.contains(" through the proxy ") && connection::refusal(error).is_none() {
+        let problem = match error.is_timeout() {
+            true => format!("Neither the proxy nor the receiver behind it has responded within {:?}.", target.limit()),
+            false => "The proxy, or the receiver behind it, does not answer as HTTP servers do.".to_owned(),
+        };
+        return Some(format!("{problem} Check the variable in brackets and the log of the proxy. {direct}"));
+    }
     if !message.starts_with("the proxy ") {
         return None;
     }

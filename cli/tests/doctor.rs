@@ -656,6 +656,26 @@ fn proxies() {
 }
 
 #[test]
+fn a_proxy_that_does_not_answer() {
+    const CHECK: &str = "Check the variable in brackets and the log of the proxy. To reach collector.invalid without it, add the host to \
+         NO_PROXY or set OTEL_RUST_EXPORTER_OTLP_PROXY to none.";
+    let silent = http(Script::Hang, "").to_string();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
+        ("ALL_PROXY", &*silent),
+    ];
+    let (_, text) = doctor(&variables);
+    let expected = format!("Neither the proxy nor the receiver behind it has responded within 300ms. {CHECK}\n");
+    assert!(text.ends_with(&expected), "{text}");
+    check_proxy(
+        Script::Reset,
+        "http/protobuf",
+        &format!("The proxy, or the receiver behind it, does not answer as HTTP servers do. {CHECK}"),
+    );
+}
+
+#[test]
 fn headers_that_cannot_be_read() {
     let address = http(Script::status("200 OK"), "");
     let endpoint = format!("http://{address}");
