@@ -489,6 +489,26 @@ fn short_of_memory_the_oldest_traces_go_whole_and_are_counted() {
     }
 }
 
+/// Spans are moved out of old chunks, oldest first, also if chunks that arrived at the same time have taken the places of others.
+#[test]
+fn a_trace_that_waits_keeps_all_its_spans_while_others_are_lost() {
+    let service = Service::new(TailSampling::new().keep(Policy::root_name(["job"])).with_max_traces(1));
+    let root = service.start("job", &Context::new());
+    (0..1000).for_each(|_| end(&service.start("lost", &Context::new())));
+    (0..2000).for_each(|_| end(&service.start("part", &root)));
+    for _ in 0..3 {
+        service.pass(seconds(3));
+        let held = service.health();
+        assert_eq!((held.held_traces, held.held_spans), (1, 2000));
+    }
+    end(&root);
+    service.pass(seconds(1));
+    let spans = service.flushed();
+    let exported = |name: &str| spans.iter().filter(|span| span.name == name).count();
+    assert_eq!((exported("part"), exported("job"), spans.len()), (2000, 1, 2001));
+    assert_eq!((service.health().held_spans, service.health().held_bytes), (0, 0));
+}
+
 #[test]
 fn a_trace_that_waited_while_others_were_lost_has_no_weight() {
     let service = Service::new(TailSampling::new().keep(Policy::always()).with_max_traces(2));

@@ -51,8 +51,9 @@ impl Waiting {
 pub(super) struct Chunks {
     places: Vec<Option<Chunk>>,
     free: Vec<u32>,
-    /// All chunks, oldest first, by place and time. A chunk that is gone may have been replaced by a younger one.
-    by_age: VecDeque<(u32, Timestamp)>,
+    /// All chunks, oldest first, by place and serial number. A chunk that is gone may have been replaced by a younger one.
+    by_age: VecDeque<(u32, u64)>,
+    next_serial: u64,
     bytes: usize,
 }
 
@@ -60,11 +61,12 @@ struct Chunk {
     spans: HeldChunk<Traces>,
     bytes: usize,
     since: Timestamp,
+    serial: u64,
 }
 
 impl Chunks {
     fn new() -> Self {
-        Chunks { places: Vec::new(), free: Vec::new(), by_age: VecDeque::new(), bytes: 0 }
+        Chunks { places: Vec::new(), free: Vec::new(), by_age: VecDeque::new(), next_serial: 0, bytes: 0 }
     }
 
     /// Returns the place of the next chunk to be added.
@@ -75,13 +77,15 @@ impl Chunks {
     fn add(&mut self, spans: HeldChunk<Traces>, now: Timestamp) {
         let bytes = spans.bytes();
         self.bytes += bytes;
-        let chunk = Some(Chunk { spans, bytes, since: now });
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let chunk = Some(Chunk { spans, bytes, since: now, serial });
         let place = self.next_place();
         match self.free.pop().and_then(|place| self.places.get_mut(place as usize)) {
             Some(free) => *free = chunk,
             None => self.places.push(chunk),
         }
-        self.by_age.push_back((place, now));
+        self.by_age.push_back((place, serial));
     }
 
     pub(super) fn view(&self, (chunk, index): (u32, u32)) -> Option<SpanView<'_>> {
@@ -104,18 +108,19 @@ impl Chunks {
     /// Takes the oldest chunk if it arrived before `before`.
     fn take_older(&mut self, before: Timestamp) -> Option<(u32, HeldChunk<Traces>)> {
         loop {
-            let (place, since) = *self.by_age.front()?;
-            if since > before {
-                return None;
-            }
-            self.by_age.pop_front();
-            let Some(slot) = self.places.get_mut(place as usize) else { continue };
-            if slot.as_ref().is_some_and(|chunk| chunk.since == since) {
-                let chunk = slot.take()?;
+            let (place, serial) = *self.by_age.front()?;
+            let slot = self.places.get_mut(place as usize)?;
+            // Several chunks arrive at the same time, so the time does not tell them apart.
+            if let Some(chunk) = slot.take_if(|chunk| chunk.serial == serial && chunk.since <= before) {
+                self.by_age.pop_front();
                 self.free.push(place);
                 self.bytes -= chunk.bytes;
                 return Some((place, chunk.spans));
             }
+            if slot.as_ref().is_some_and(|chunk| chunk.serial == serial) {
+                return None;
+            }
+            self.by_age.pop_front();
         }
     }
 }
