@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt;
@@ -23,7 +25,7 @@ use telemark_sdk::sampling::{
 use telemark_sdk::signal::{Logs, Traces};
 use telemark_sdk::stages::tail::{Budget, Policy, TailSampling};
 use telemark_sdk::testing::{InMemoryExporter, ManualClock, logs_text, metrics_text};
-use telemark_sdk::time::Deadline;
+use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 use telemark_sdk::trace::{END_NOW, SdkTracer, SpanData};
 
 /// A service whose time and work the test drives.
@@ -412,6 +414,41 @@ fn a_long_trace_is_decided_at_the_deadline_and_a_later_error_keeps_the_rest() {
         assert_eq!(service.exported(), if fails { expected } else { "" });
         assert_eq!(service.health().held_traces, 0);
     }
+}
+
+/// A clock in seconds that can be set back.
+#[derive(Clone)]
+struct Settable(Arc<AtomicU64>);
+
+impl TimeSource for Settable {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.load(Ordering::Relaxed) * 1_000_000_000)
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_no_decision() {
+    let clock = Settable(Arc::new(AtomicU64::new(100_000)));
+    let policies = TailSampling::new().keep(Policy::always()).with_grace(seconds(5)).with_deadline(seconds(30));
+    let service = Service::with(policies, |builder| builder.with_clock(Clock::from_source(clock.clone())));
+    let pass = |time: u64| {
+        clock.0.store(time, Ordering::Relaxed);
+        (0..2).for_each(|_| service.runtime.run_timers());
+    };
+    end(&service.start("before", &Context::new()));
+    let running = service.start("running", &Context::new());
+    end(&service.start("child", &running));
+    pass(100_000);
+    for step in 0..3 {
+        pass(10_000 + 3 * step);
+    }
+    end(&service.start("after", &Context::new()));
+    for step in 3..6 {
+        pass(10_000 + 3 * step);
+    }
+    assert_eq!(service.exported(), "before ot=th:0 policy=always, after ot=th:0 policy=always");
+    pass(10_060);
+    assert_eq!(service.health().at_deadline, 1);
 }
 
 #[test]

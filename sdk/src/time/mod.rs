@@ -91,6 +91,32 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// A clock for waits: it never goes back. If the time of the system is set back, it goes on from where it was.
+#[derive(Debug)]
+pub(crate) struct SteadyClock {
+    clock: Clock,
+    last: u64,
+    /// The nanoseconds by which the clock has been set back, in total.
+    ahead: u64,
+}
+
+impl SteadyClock {
+    pub(crate) fn new(clock: Clock) -> Self {
+        let last = clock.now().as_nanos();
+        SteadyClock { clock, last, ahead: 0 }
+    }
+
+    /// Returns the current time.
+    pub(crate) fn now(&mut self) -> Timestamp {
+        let now = self.clock.now().as_nanos();
+        if now.saturating_add(self.ahead) < self.last {
+            self.ahead = self.last - now;
+        }
+        self.last = now.saturating_add(self.ahead);
+        Timestamp(self.last)
+    }
+}
+
 /// Keeps the fast clock accurate. SDK threads call this whenever they wake.
 pub(crate) fn discipline() {
     tsc::discipline();

@@ -11,7 +11,7 @@ use crate::batch::{Held, HeldGroup, Stage, Verdict};
 use crate::decided::{Decided, Fate, Keys};
 use crate::logs::SdkLogRecord;
 use crate::signal::{Chunk, Logs};
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, SteadyClock, Timestamp};
 
 /// Holds the records of traces that are not decided.
 pub(super) struct LogsStage {
@@ -23,12 +23,13 @@ pub(super) struct LogsStage {
     max_bytes: usize,
     /// The time after which records are passed on though their trace is not decided.
     patience: Duration,
-    clock: Clock,
+    clock: SteadyClock,
     now: Timestamp,
 }
 
 impl LogsStage {
     pub(super) fn new(decided: Arc<Decided>, max_bytes: usize, patience: Duration, clock: Clock) -> Self {
+        let mut clock = SteadyClock::new(clock);
         let now = clock.now();
         LogsStage {
             decided,

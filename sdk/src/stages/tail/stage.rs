@@ -14,7 +14,7 @@ use crate::decided::{Decided, Fate, Standing};
 use crate::diag::{Decisions, Unkept};
 use crate::sampling::Randomness;
 use crate::signal::Traces;
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, SteadyClock, Timestamp};
 use crate::trace::SpanData;
 
 /// The times of the decisions.
@@ -32,7 +32,7 @@ pub(super) struct TailStage {
     buffer: Buffer,
     decided: Arc<Decided>,
     counts: Arc<Decisions>,
-    clock: Clock,
+    clock: SteadyClock,
     waits: Waits,
     /// The time of the last run. Read once for many spans.
     now: Timestamp,
@@ -65,6 +65,7 @@ impl TailStage {
         counts: Arc<Decisions>,
         clock: Clock,
     ) -> Self {
+        let mut clock = SteadyClock::new(clock);
         let now = clock.now();
         TailStage {
             rules,
