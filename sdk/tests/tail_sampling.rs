@@ -466,6 +466,28 @@ fn a_trace_that_was_kept_at_the_deadline_stays_kept() {
 }
 
 #[test]
+fn a_trace_that_was_kept_stays_kept_after_a_part_was_lost() {
+    let service =
+        Service::new(TailSampling::new().keep(Policy::errors()).with_max_traces(1).with_deadline(seconds(10)));
+    let root = service.start("job", &Context::new());
+    let first = service.start("first", &root);
+    first.span().set_status(Status::error("early"));
+    end(&first);
+    service.pass(seconds(11));
+    end(&service.start("lost", &root));
+    service.pass(Duration::ZERO);
+    let other = service.start("other", &Context::new());
+    end(&service.start("child", &other));
+    service.pass(Duration::ZERO);
+    end(&other);
+    service.pass(seconds(1));
+    assert_eq!(service.health().evicted.total, 1);
+    end(&root);
+    service.flushed();
+    assert_eq!(service.exported(), "first ot=th:0, job ot=th:0 policy=errors");
+}
+
+#[test]
 fn spans_that_end_late_follow_the_decision() {
     for fails in [false, true] {
         let service = Service::new(TailSampling::new().keep(Policy::errors()));

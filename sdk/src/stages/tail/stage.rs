@@ -171,7 +171,9 @@ impl TailStage {
     fn evict(&mut self) {
         while let Some(waiting) = self.buffer.take_surplus() {
             self.counts.give_up(Unkept::Evicted, waiting.met & ERROR != 0);
-            self.decided.decide(waiting.trace, Fate::Dropped);
+            // What was kept of the trace before has been exported, so the trace stays kept.
+            let fate = if let Fate::Kept(_) = waiting.earlier { waiting.earlier } else { Fate::Dropped };
+            self.decided.decide(waiting.trace, fate);
             self.buffer.recycle(*waiting);
         }
     }
