@@ -1,6 +1,7 @@
 //! Exemplars after the decision: a reservoir that keeps only measurements of traces that tail sampling has kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::trace::TraceId;
 
@@ -8,11 +9,15 @@ use super::offer::{ExemplarReservoir, Offer};
 use super::random::Random;
 use crate::decided::{Decided, Fate};
 use crate::metrics::data::{Exemplar, bucket_of};
+use crate::time::Timestamp;
 
 /// Maximum number of measurements that wait for a decision in each place, which bounds the memory of a series.
 const MAX_WAITING: usize = 2;
 /// Number of measurements to pass over while all that wait in a place are undecided, so that decisions are not looked up each time.
 const PATIENCE: u32 = 15;
+/// The time after which a measurement whose trace is undecided makes room. A trace is never decided if its spans were lost, for example
+/// because a queue was full.
+const MAX_AGE: Duration = Duration::from_secs(120);
 /// Maximum number of exemplars of a program's reservoir that wait for a decision.
 const MAX_SIFTED: usize = 64;
 
@@ -28,7 +33,7 @@ pub(crate) enum Places {
 /// Keeps one measurement for each place, chosen uniformly from those whose traces were kept.
 ///
 /// A trace is decided after its measurements were made, so some of them wait for the decision. A measurement whose trace was dropped, or
-/// has been forgotten, makes room for another one. What waits in a series that is given up, such as one without new deltas, goes with it.
+/// has been forgotten, makes room for another one, and so does one whose trace is still undecided after two minutes. What waits in a series that is given up, such as one without new deltas, goes with it.
 #[derive(Debug)]
 pub(crate) struct AfterDecision {
     decided: Arc<Decided>,
@@ -68,6 +73,13 @@ impl AfterDecision {
 
     fn number_waiting(&self, place: usize) -> usize {
         self.waiting.iter().filter(|(waiting, _)| *waiting == place).count()
+    }
+
+    /// Drops a measurement in a place that has waited for too long. Returns true if there was one.
+    fn gives_up(&mut self, place: usize, now: Timestamp) -> bool {
+        let is_old = |(waiting, exemplar): &(usize, Exemplar)| *waiting == place && now.since(exemplar.time) > MAX_AGE;
+        let old = self.waiting.iter().position(is_old);
+        old.map(|at| self.waiting.swap_remove(at)).is_some()
     }
 
     /// Moves what has been decided out of the waiting measurements, in one place or in all.
@@ -112,7 +124,7 @@ impl ExemplarReservoir for AfterDecision {
                 return;
             }
             self.settle(Some(place));
-            if self.number_waiting(place) >= MAX_WAITING {
+            if self.number_waiting(place) >= MAX_WAITING && !self.gives_up(place, offer.time()) {
                 self.patience = PATIENCE;
                 return;
             }
@@ -176,13 +188,17 @@ impl ExemplarReservoir for Sifted {
 mod tests {
     use super::*;
     use crate::metrics::exemplar::{Eligible, SimpleFixedSizeExemplarReservoir};
+    use crate::testing::ManualClock;
     use crate::time::Clock;
     use opentelemetry::trace::SpanId;
 
     fn offer(reservoir: &mut impl ExemplarReservoir, trace: u128, value: f64) {
+        offer_at(&Clock::system(), reservoir, trace, value);
+    }
+
+    fn offer_at(clock: &Clock, reservoir: &mut impl ExemplarReservoir, trace: u128, value: f64) {
         let span = Eligible { trace_id: TraceId::from(trace), span_id: SpanId::from(1) };
-        let clock = Clock::system();
-        reservoir.offer(&Offer { value: value.into(), given: &[], of_series: &[], span, clock: &clock });
+        reservoir.offer(&Offer { value: value.into(), given: &[], of_series: &[], span, clock });
     }
 
     fn collect(reservoir: &mut impl ExemplarReservoir, is_delta: bool) -> Vec<f64> {
@@ -243,6 +259,23 @@ mod tests {
         }
         assert_eq!(collect(&mut reservoir, true), [5.0]);
         assert!(reservoir.waiting.is_empty());
+    }
+
+    #[test]
+    fn traces_that_are_never_decided_make_room_after_a_while() {
+        let (decided, mut reservoir) = reservoir(Places::Any(1));
+        let clock = ManualClock::new();
+        for trace in 1..=2 {
+            start(&decided, trace);
+            offer_at(&clock.clock(), &mut reservoir, trace, 1.0);
+        }
+        decide(&decided, 3, true);
+        clock.advance(MAX_AGE);
+        offer_at(&clock.clock(), &mut reservoir, 3, 3.0);
+        assert_eq!(collect(&mut reservoir, true), []);
+        clock.advance(Duration::from_secs(1));
+        offer_at(&clock.clock(), &mut reservoir, 3, 3.0);
+        assert_eq!(collect(&mut reservoir, true), [3.0]);
     }
 
     #[test]
