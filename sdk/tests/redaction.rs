@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger};
 use opentelemetry::metrics::MeterProvider;
@@ -15,7 +15,8 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue, Value};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::{AttributeLimits, LogRecordLimits, SpanLimits};
-use telemark_sdk::metrics::{ExemplarFilter, View};
+use telemark_sdk::metrics::exemplar::{ExemplarReservoir, Offer};
+use telemark_sdk::metrics::{Exemplar, ExemplarFilter, Number, View};
 use telemark_sdk::redaction::Redactor;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::{Logs, Metrics, Traces};
@@ -243,6 +244,43 @@ fn bound_and_observed_series_and_exemplars_are_redacted() {
     }
     assert!(!format!("{items:?}").contains("secret"), "{items:?}");
     assert!(format!("{items:?}").contains('…'));
+}
+
+/// Discards every offer, and notes the attributes of those with the value 7.
+#[derive(Clone, Debug, Default)]
+struct Sevens(Arc<Mutex<String>>);
+
+impl ExemplarReservoir for Sevens {
+    fn offer(&mut self, offer: &Offer<'_>) {
+        if offer.value() == Number::U64(7) {
+            *self.0.lock().unwrap() = format!("{offer:?} {}{}", shown(offer.attributes()), shown(offer.attributes()));
+        }
+    }
+
+    fn collect(&mut self, _: bool) -> Vec<Exemplar> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn an_offer_that_no_reservoir_looks_at_asks_no_redactor() {
+    let (redactor, reservoir) = (Hide::default(), Sevens::default());
+    let made = reservoir.clone();
+    let (telemetry, _exporters) = telemetry(|builder| {
+        let view = View::of("orders").with_exemplar_reservoir(move || made.clone());
+        builder.with_redaction(redactor.clone()).with_view(view)
+    });
+    let counter = telemetry.meter("shop").u64_counter("orders").build();
+    let list = [KeyValue::new("user", "secret")];
+    counter.add(1, &list);
+    let asked = || redactor.0.load(Ordering::Relaxed);
+    let before = asked();
+    (0..9).for_each(|_| counter.add(1, &list));
+    assert_eq!(asked(), before);
+    counter.add(7, &list);
+    assert_eq!(asked(), before + 1, "an offer is redacted once");
+    let seen = reservoir.0.lock().unwrap();
+    assert!(seen.ends_with("user=… user=… ") && !seen.contains("secret"), "{seen}");
 }
 
 #[test]

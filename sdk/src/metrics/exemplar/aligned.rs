@@ -150,13 +150,13 @@ impl MergedBuckets {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::metrics::exemplar::Eligible;
+    use crate::metrics::exemplar::{Eligible, Given};
     use crate::time::Clock;
 
     fn offer(reservoir: &mut AlignedHistogramBucketExemplarReservoir, value: f64) {
         let span = Eligible::current();
         let clock = Clock::system();
-        let offer = Offer { value: value.into(), given: &[], of_series: &[], span, clock: &clock };
+        let offer = Offer { value: value.into(), given: Given::new(&[], None), of_series: &[], span, clock: &clock };
         reservoir.offer(&offer);
     }
 

@@ -187,7 +187,7 @@ impl ExemplarReservoir for Sifted {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::metrics::exemplar::{Eligible, SimpleFixedSizeExemplarReservoir};
+    use crate::metrics::exemplar::{Eligible, Given, SimpleFixedSizeExemplarReservoir};
     use crate::testing::ManualClock;
     use crate::time::Clock;
     use opentelemetry::trace::SpanId;
@@ -198,7 +198,8 @@ mod tests {
 
     fn offer_at(clock: &Clock, reservoir: &mut impl ExemplarReservoir, trace: u128, value: f64) {
         let span = Eligible { trace_id: TraceId::from(trace), span_id: SpanId::from(1) };
-        reservoir.offer(&Offer { value: value.into(), given: &[], of_series: &[], span, clock });
+        let given = Given::new(&[], None);
+        reservoir.offer(&Offer { value: value.into(), given, of_series: &[], span, clock });
     }
 
     fn collect(reservoir: &mut impl ExemplarReservoir, is_delta: bool) -> Vec<f64> {

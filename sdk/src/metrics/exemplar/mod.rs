@@ -19,6 +19,7 @@ mod random;
 pub use aligned::AlignedHistogramBucketExemplarReservoir;
 pub use filter::ExemplarFilter;
 pub use fixed::SimpleFixedSizeExemplarReservoir;
+pub(crate) use offer::Given;
 pub use offer::{ExemplarReservoir, Offer};
 
 pub(crate) use aligned::{KeptByBucket, MergedBuckets};

@@ -1,6 +1,8 @@
 //! The reservoir seam: the reservoir trait, and the offers it receives.
 
-use std::fmt::Debug;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt::{self, Debug};
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
@@ -8,6 +10,7 @@ use opentelemetry::{Context, KeyValue};
 use super::filter::Eligible;
 use crate::context;
 use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
+use crate::redaction::Redaction;
 use crate::time::{Clock, Timestamp};
 
 /// Keeps some of the measurements of a series.
@@ -30,7 +33,7 @@ pub trait ExemplarReservoir: Debug + Send + 'static {
 #[derive(Debug)]
 pub struct Offer<'a> {
     pub(crate) value: Number,
-    pub(crate) given: &'a [KeyValue],
+    pub(crate) given: Given<'a>,
     pub(crate) of_series: &'a [KeyValue],
     pub(crate) span: Eligible,
     pub(crate) clock: &'a Clock,
@@ -42,9 +45,9 @@ impl Offer<'_> {
         self.value
     }
 
-    /// Returns all attributes of the measurement, including any that a view removes.
+    /// Returns all attributes of the measurement, redacted, including any that a view removes.
     pub fn attributes(&self) -> &[KeyValue] {
-        self.given
+        self.given.shown()
     }
 
     /// Returns the trace ID of the current span, or [`TraceId::INVALID`] outside of spans.
@@ -73,9 +76,36 @@ impl Offer<'_> {
         let is_of_series = |one: &&KeyValue| {
             self.of_series.iter().any(|other| one.key == other.key && is_same_value(&one.value, &other.value))
         };
-        let filtered = self.given.iter().filter(|one| !is_of_series(one)).cloned();
+        let filtered = self.attributes().iter().filter(|one| !is_of_series(one)).cloned();
         Exemplar::new(self.value, self.time())
             .in_span(self.span.trace_id, self.span.span_id)
             .with_filtered_attributes(Attributes::new(filtered))
+    }
+}
+
+/// The attributes of a measurement. They are redacted when they are first asked for: most offers are discarded unseen.
+pub(crate) struct Given<'a> {
+    list: &'a [KeyValue],
+    redaction: Option<&'a Redaction>,
+    redacted: OnceCell<Cow<'a, [KeyValue]>>,
+}
+
+impl<'a> Given<'a> {
+    pub(crate) fn new(list: &'a [KeyValue], redaction: Option<&'a Redaction>) -> Self {
+        Given { list, redaction, redacted: OnceCell::new() }
+    }
+
+    /// Returns the attributes as exporters may see them.
+    pub(crate) fn shown(&self) -> &[KeyValue] {
+        match self.redaction {
+            None => self.list,
+            Some(redaction) => self.redacted.get_or_init(|| redaction.attributes(self.list)),
+        }
+    }
+}
+
+impl Debug for Given<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown().fmt(f)
     }
 }

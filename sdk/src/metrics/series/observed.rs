@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Attributes, Exemplar, Exemplars, MetricData, Number, NumberPoint, is_same_set};
-use crate::metrics::exemplar::{Eligible, Offer};
+use crate::metrics::exemplar::{Eligible, Given, Offer};
 use crate::sync::{Mutex, lock};
 use crate::time::Timestamp;
 
@@ -76,7 +76,8 @@ impl ObservedTotals {
             false => Attributes::new(shown.iter().filter(|one| config.attributes.keeps(&one.key)).cloned()),
         };
         let exemplar = is_offered.then(|| {
-            Offer { value, given: &shown, of_series: &kept, span: Eligible::current(), clock: &config.clock }.exemplar()
+            let given = Given::new(&shown, None);
+            Offer { value, given, of_series: &kept, span: Eligible::current(), clock: &config.clock }.exemplar()
         });
         let observation = Observation { all: Set::new(config, all), kept: Set::new(config, kept), bits, exemplar };
         lock(&self.0).pending.push(observation);

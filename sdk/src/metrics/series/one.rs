@@ -7,7 +7,7 @@ use crate::error::catch;
 use crate::metrics::aggregation::{Aggregate, Any, Cell, ExponentialCell, HistogramCell, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Attributes, Exemplars, Measured, Number};
-use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
+use crate::metrics::exemplar::{Eligible, ExemplarReservoir, Given, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, free, pause};
 use crate::time::Timestamp;
 
@@ -177,7 +177,7 @@ impl Series {
     /// Keeps a measurement that is due to become an exemplar.
     fn keep(&self, config: &StreamConfig, cell: &Cell, value: Number, given: &[KeyValue]) {
         let span = Eligible::current();
-        let given = &*config.redacted(given);
+        let given = Given::new(given, config.redaction.as_ref());
         let offer = Offer { value, given, of_series: &self.attributes, span, clock: &config.clock };
         match &self.custom {
             // With a custom reservoir, the cell never keeps an exemplar, so every offer is due.
