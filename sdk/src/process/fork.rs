@@ -24,6 +24,12 @@ impl Generation {
         Generation(FORKS.load(Ordering::Relaxed))
     }
 
+    /// Returns a generation that is past, as in a forked child.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn elsewhere() -> Self {
+        Generation(u32::MAX)
+    }
+
     /// Returns true in a child that was forked after this generation was taken.
     #[inline]
     pub(crate) fn is_past(self) -> bool {

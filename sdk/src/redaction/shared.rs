@@ -11,6 +11,7 @@ use super::Redactor;
 use crate::attributes::with_attributes;
 use crate::error::{Contained, catch};
 use crate::instrumentation_scope::Scope;
+use crate::process::Generation;
 use crate::resource::Resource;
 
 /// The number of characters beyond the limit of a value's length that are recorded if there is a redactor, which therefore sees the
@@ -24,7 +25,11 @@ pub(crate) fn widened(length: Option<usize>) -> Option<usize> {
 
 /// A redactor that the signals share.
 #[derive(Clone)]
-pub(crate) struct Redaction(Arc<Contained<Box<dyn Redactor>>>);
+pub(crate) struct Redaction {
+    redactor: Arc<Contained<Box<dyn Redactor>>>,
+    /// A forked child exports nothing and must not call the redactor, which may hold a lock there forever.
+    home: Generation,
+}
 
 thread_local! {
     /// True while this thread redacts a list, so that telemetry of a redactor does not lead to a recursion without end.
@@ -33,12 +38,12 @@ thread_local! {
 
 impl Redaction {
     pub(crate) fn new(redactor: Box<dyn Redactor>) -> Self {
-        Redaction(Arc::new(Contained::new(redactor)))
+        Redaction { redactor: Arc::new(Contained::new(redactor)), home: Generation::current() }
     }
 
     #[inline]
     pub(crate) fn redactor(&self) -> &dyn Redactor {
-        &***self.0
+        &***self.redactor
     }
 
     /// Redacts attributes in place. A panic of the redactor reaches the caller.
@@ -61,8 +66,11 @@ impl Redaction {
         }
     }
 
-    /// Returns a text as exporters may see it. If the redactor panics, it is empty.
+    /// Returns a text as exporters may see it. If the redactor panics, and in a forked child, it is empty.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.home.is_past() {
+            return Cow::Borrowed("");
+        }
         match catch(|| self.redactor().text(text)) {
             Ok(None) => Cow::Borrowed(text),
             Ok(Some(redacted)) => Cow::Owned(redacted),
@@ -73,10 +81,13 @@ impl Redaction {
         }
     }
 
-    /// Returns the attributes as exporters may see them. If the redactor panics, or calls this itself, there are none.
+    /// Returns the attributes as exporters may see them. If the redactor panics, or calls this itself, and in a forked child, there are none.
     pub(crate) fn attributes<'a>(&self, given: &'a [KeyValue]) -> Cow<'a, [KeyValue]> {
         if given.is_empty() {
             return Cow::Borrowed(given);
+        }
+        if self.home.is_past() {
+            return Cow::Owned(Vec::new());
         }
         let was_redacting = IS_REDACTING.try_with(|redacting| redacting.replace(true)).unwrap_or(true);
         if was_redacting {
@@ -124,7 +135,7 @@ fn panicked(what: &str) {
 
 impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self.0, f)
+        fmt::Debug::fmt(&**self.redactor, f)
     }
 }
 
@@ -185,6 +196,13 @@ mod tests {
         assert_eq!(text_of(&redaction.attributes(&given)), "");
         assert_eq!(redaction.text("panic"), "");
         assert_eq!(text_of(&redaction.attributes(&given[..1])), "a=kept ");
+    }
+
+    #[test]
+    fn a_forked_child_never_calls_the_redactor() {
+        let redaction = Redaction { home: Generation::elsewhere(), ..Redaction::new(Box::new(Test)) };
+        assert_eq!(text_of(&redaction.attributes(&[KeyValue::new("a", "secret")])), "");
+        assert_eq!(redaction.text("the secret"), "");
     }
 
     /// Calls the redaction within itself, as the measurement of a redactor would.
