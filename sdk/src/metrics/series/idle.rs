@@ -82,6 +82,11 @@ impl Idle {
         }
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn number_seen(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Returns true at most once in `expiry`: threads that still hold expired series should look their series up again.
     pub(super) fn is_turn_due(&mut self, expiry: Duration, now: Timestamp) -> bool {
         let is_due = self.turned.is_none_or(|turned| now.since(turned) >= expiry);

@@ -35,6 +35,9 @@ const BYTES_OF_A_SERIES: usize = 4096;
 /// Number of bytes that the attributes of a stream may take in any case.
 const MIN_BYTES: usize = 1 << 20;
 
+/// The epoch of a series that was removed. A collection may still hold it.
+const REMOVED: u64 = u64::MAX;
+
 pub(crate) struct Store {
     pub(crate) slot: Slot,
     epoch: AtomicU64,
@@ -200,12 +203,18 @@ impl Store {
         now: Timestamp,
     ) {
         let mut idle = lock(&self.idle);
-        series.retain(|series| match idle.look(series, config, expiry, now) {
-            Look::Used => true,
-            Look::Expired => false,
-            Look::Expires => {
-                self.expired.fetch_add(1, Ordering::Relaxed);
-                false
+        series.retain(|series| {
+            // What was seen of such a series would stay, and belong to the next series with its address.
+            if series.epoch.load(Ordering::Relaxed) == REMOVED {
+                return false;
+            }
+            match idle.look(series, config, expiry, now) {
+                Look::Used => true,
+                Look::Expired => false,
+                Look::Expires => {
+                    self.expired.fetch_add(1, Ordering::Relaxed);
+                    false
+                }
             }
         });
     }
@@ -270,7 +279,10 @@ impl Store {
             maps.retired = left;
             (gone, retired)
         };
-        gone.iter().for_each(|series| idle.forget(series));
+        for series in &gone {
+            series.epoch.store(REMOVED, Ordering::Relaxed);
+            idle.forget(series);
+        }
         drop(idle);
         drop(retired);
         gone.len()
@@ -362,5 +374,50 @@ impl Maps {
         again.epoch.store(epoch, Ordering::Relaxed);
         self.insert(fingerprint.place, again.clone());
         Some(again)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::metrics::config::{AttributeFilter, InstrumentKind, Shape};
+    use crate::metrics::data::{NumberType, Secrets, Temporality};
+    use crate::time::Clock;
+
+    #[test]
+    fn a_series_that_is_removed_during_a_collection_leaves_no_trace() {
+        let config = StreamConfig {
+            name: "c".into(),
+            description: "".into(),
+            unit: "".into(),
+            kind: InstrumentKind::Counter,
+            number: NumberType::U64,
+            shape: Shape::Sum,
+            temporality: Temporality::Cumulative,
+            attributes: AttributeFilter::All,
+            limit: 10,
+            expiry: Some(Duration::from_secs(60)),
+            reservoir: None,
+            clock: Clock::system(),
+            resets_sums: false,
+            secrets: Secrets::fixed(),
+            redaction: None,
+        };
+        let (store, now) = (Store::new(Timestamp::default()), Timestamp::default());
+        let list = |value: &'static str| [KeyValue::new("k", value)];
+        ["a", "b"].iter().for_each(|value| drop(store.series(&config, &list(value), 0)));
+        let mut series = store.harvest(false, now).series;
+        assert_eq!(store.remove(&list("a")), 1);
+        store.skip_unused(&config, Duration::from_secs(60), &mut series, now);
+        let left: Vec<_> = series.iter().map(|series| series.attributes[0].value.as_str().into_owned()).collect();
+        assert_eq!(left, ["b"]);
+        drop(series);
+        assert_eq!(lock(&store.idle).number_seen(), 1);
+        // The overflow is no removed series.
+        let full = StreamConfig { limit: 1, ..config };
+        drop(store.series(&full, &list("c"), 0));
+        let mut series = store.harvest(false, now).series;
+        store.skip_unused(&full, Duration::from_secs(60), &mut series, now);
+        assert_eq!(series.len(), 2);
     }
 }
