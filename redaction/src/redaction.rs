@@ -1,5 +1,7 @@
 //! The redactor: rules in their order, applied to each kind of value.
 
+use std::borrow::Cow;
+
 use opentelemetry::logs::AnyValue;
 use opentelemetry::{Array, StringValue, Value};
 use telemark_sdk::redaction::Redactor;
@@ -80,7 +82,12 @@ impl Redaction {
         if self.whole.is_empty() {
             return None;
         }
-        let is_exempt = self.is_exempt(key);
+        self.action_unless(self.is_exempt(key), key)
+    }
+
+    /// The same for a key that is known to be exempt or not.
+    #[inline]
+    fn action_unless(&self, is_exempt: bool, key: Name<'_>) -> Option<&Action> {
         let rule = self.whole.iter().find(|rule| (rule.is_explicit() || !is_exempt) && rule.takes_whole(key))?;
         Some(&rule.action)
     }
@@ -152,21 +159,23 @@ impl Redaction {
         true
     }
 
-    fn edit_log_value(&self, key: Name<'_>, value: &mut AnyValue) -> bool {
-        match self.action_for(key) {
+    /// Edits a value, of which a list or a map around it may already be exempt. Rules that name the key of a value within it still apply.
+    fn edit_log_value(&self, key: Name<'_>, value: &mut AnyValue, is_exempt: bool) -> bool {
+        let is_exempt = is_exempt || self.is_exempt(key);
+        match self.action_unless(is_exempt, key) {
             Some(Action::Delete) => return false,
             Some(action) => {
                 whole_log_value(action, value);
                 return true;
             }
-            None if self.is_exempt(key) => return true,
+            None if is_exempt && !matches!(value, AnyValue::ListAny(_) | AnyValue::Map(_)) => return true,
             None => {}
         }
         let edit = match value {
             AnyValue::String(text) => self.parts_of(Some(key), text.as_str(), false),
             AnyValue::Int(number) => self.parts_of_integer(key, *number),
             AnyValue::Bytes(bytes) => {
-                let edit = std::str::from_utf8(bytes).map_or(Edit::Keep, |text| self.parts_of(Some(key), text, false));
+                let edit = text_of(bytes).map_or(Edit::Keep, |text| self.parts_of(Some(key), text, false));
                 if let Edit::Replace(text) = edit {
                     **bytes = text.into_bytes();
                     return true;
@@ -174,17 +183,17 @@ impl Redaction {
                 edit
             }
             AnyValue::ListAny(list) => {
-                list.retain_mut(|value| self.edit_log_value(key, value));
+                list.retain_mut(|value| self.edit_log_value(key, value, is_exempt));
                 Edit::Keep
             }
             AnyValue::Map(map) => {
                 map.retain(|own, value| {
                     let own = own.as_str();
                     let path = match self.compares_keys && !key.path.is_empty() {
-                        true => format!("{}.{own}", key.path),
-                        false => own.to_owned(),
+                        true => Cow::Owned(path_to(key.path, own)),
+                        false => Cow::Borrowed(own),
                     };
-                    self.edit_log_value(Name { own, path: &path }, value)
+                    self.edit_log_value(Name { own, path: &path }, value, is_exempt)
                 });
                 Edit::Keep
             }
@@ -198,6 +207,34 @@ impl Redaction {
                 true
             }
         }
+    }
+}
+
+/// Maximum number of bytes of the path of a map that are compared. Each value in the map repeats its path, so that long keys would take
+/// time in proportion to the product of their length and the number of values.
+const MAX_PATH: usize = 1024;
+
+/// Returns the path of the value `own` in the map with this path. The middle of a path that is too long is left out.
+fn path_to(path: &str, own: &str) -> String {
+    if path.len() <= MAX_PATH {
+        return format!("{path}.{own}");
+    }
+    let (mut head, mut tail) = (MAX_PATH / 2, path.len() - MAX_PATH / 2);
+    while !path.is_char_boundary(head) {
+        head -= 1;
+    }
+    while !path.is_char_boundary(tail) {
+        tail += 1;
+    }
+    format!("{}…{}.{own}", &path[..head], &path[tail..])
+}
+
+/// Returns the text that these bytes are, without the part of a character at their end, which a limit of their length may have cut.
+fn text_of(bytes: &[u8]) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
     }
 }
 
@@ -233,7 +270,7 @@ impl Redactor for Redaction {
     }
 
     fn log_value(&self, key: &str, value: &mut AnyValue) -> bool {
-        self.edit_log_value(Name::new(key), value)
+        self.edit_log_value(Name::new(key), value, false)
     }
 
     fn text(&self, text: &str) -> Option<String> {
