@@ -48,7 +48,7 @@
 //! | signal | redacted | not redacted |
 //! |---|---|---|
 //! | spans | the name, the attributes with those of baggage and of the call site, events with their names and attributes, the attributes of links, the description of the status; so also the messages and stack traces of exceptions | ids, the trace state, keys |
-//! | log records | the body and the attributes, at any depth of lists and maps, and bytes that are UTF-8 | the name of the event, the target, the severity, keys |
+//! | log records | the body and the attributes, at any depth of lists and maps, and bytes that are UTF-8, which a limit may have cut | the name of the event, the target, the severity, keys |
 //! | metrics | the attributes of series and of exemplars | names, units, descriptions, the points of metric producers |
 //! | all | the attributes of the resource and of scopes, once | names and versions of scopes |
 //!
@@ -81,9 +81,9 @@
 //! # Cost and bounds
 //!
 //! Presets read a text once to see which of them may find something, and then in time proportional to its length; so do patterns, whose
-//! number of matches in one text is bounded: from the 257th match of a pattern on, the rest of the text counts as one. A text grows by at
-//! most 4 KiB; what is found beyond that is removed. Spans and log records are redacted on the threads of the stages, never on the
-//! program's.
+//! number of matches in one text is bounded: from the 257th match of a pattern on, the rest of the text counts as one. Each
+//! pattern and each preset lets a text grow by about 4 KiB; what it finds beyond that is removed. Spans and log records are redacted on the
+//! threads of the stages, never on the program's.
 //!
 //! # Variables
 //!

@@ -56,7 +56,8 @@ impl Pattern {
             from = next.end();
             found(next.range());
         }
-        if let Some(next) = self.0.find_at(text, from).filter(|next| !next.is_empty()) {
+        // An empty match may be followed by another one.
+        if let Some(next) = self.0.find_at(text, from).filter(|next| next.start() < text.len()) {
             found(next.start()..text.len());
         }
     }
@@ -98,6 +99,11 @@ mod tests {
         let (mut count, mut last) = (0, 0..0);
         Pattern::new("a").unwrap().each(&text, |range| (count, last) = (count + 1, range));
         assert_eq!((count, last.end), (MAX_MATCHES + 1, text.len()));
+        // Also behind many empty ones.
+        let text = format!("{}secret", "a ".repeat(1000));
+        let mut found = Vec::new();
+        Pattern::new(r"secret|\b").unwrap().each(&text, |range| found.push(range));
+        assert!(matches!(&found[..], [last] if last.end == text.len()), "{found:?}");
     }
 
     #[test]

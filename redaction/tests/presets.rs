@@ -161,6 +161,8 @@ fn passwords() {
             "password: ‹wrong›",
             "password=\"‹never closed›",
             r#"passwords: ["a"], password=‹["a","b"]›, x"#,
+            r#"password=‹["x]y","z"]›, x"#,
+            r#"{\"token\":‹[\"a]b\",\"c\"]›}"#,
             "max_tokens=5",
             "password=null",
             "password::Error",

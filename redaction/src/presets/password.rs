@@ -148,9 +148,21 @@ fn quoted_end(text: &[u8], from: usize, quote: u8, is_escaped: bool) -> usize {
     text.len()
 }
 
-/// Returns the end of a list that begins here, or the end of the text.
+/// Returns the end of a list that begins here, or the end of the text. A bracket in double quotes does not end it.
 fn list_end(text: &[u8], start: usize) -> usize {
-    text[start..].iter().position(|byte| *byte == b']').map_or(text.len(), |at| start + at + 1)
+    let mut at = start;
+    while at < text.len() {
+        match text[at] {
+            b']' => return at + 1,
+            b'"' => {
+                let is_escaped = text[..at].ends_with(b"\\");
+                at = quoted_end(text, at + 1, b'"', is_escaped) + usize::from(is_escaped);
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
 }
 
 /// Returns a value without quotes. If it is a wrapper around a value in quotes, as in `Some("…")`, returns what is in the quotes.
