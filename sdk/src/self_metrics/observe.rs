@@ -30,8 +30,8 @@ pub(super) const SCOPE: &str = "telemark.sdk";
 /// | `telemark.sdk.metric.series` | reader (`otel.component.*`), `telemark.metric.name` | series of a metric, without that of the overflow |
 /// | `telemark.sdk.metric.series.limit` | the same | their maximum number |
 /// | `telemark.sdk.metric.series.expired` | the same | series that [expired](crate::metrics::MeterProviderBuilder::with_series_expiry) so far |
-/// | `telemark.sdk.config.reloads` | `telemark.config.outcome`: `applied` or `refused` | versions of the configuration file that came while the program ran |
 /// | `telemark.sdk.metric.attribute.values` | the same, `telemark.attribute.key` | distinct values of an attribute, from 32 on, estimated within about 7 % |
+/// | `telemark.sdk.config.reloads` | `telemark.config.outcome`: `applied` or `refused` | versions of the configuration file that came while the program ran |
 /// | `telemark.sdk.tail.decided` | `telemark.sampling.result`: `kept`, `dropped` or `evicted`; `telemark.sampling.policy` if kept; `telemark.sampling.was_error` | traces about which [tail sampling](crate::stages::tail) has decided |
 /// | `telemark.sdk.tail.late` | the result and `was_error` | spans that ended after the decision about their trace |
 /// | `telemark.sdk.tail.held`, `telemark.sdk.tail.held.size` | | traces that wait for a decision, and the bytes of their spans |
