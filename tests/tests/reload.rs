@@ -368,6 +368,33 @@ fn what_cannot_change_is_named_and_keeps_its_value() {
     assert_eq!(reloaded.reload(metrics), "; meter_provider resource.attributes tracer_provider; ");
 }
 
+/// A version that lacks a provider needs a restart, so that its sampler keeps running, and the next one is compared with that.
+#[test]
+fn what_comes_back_after_a_version_that_needs_a_restart_applies() {
+    let providers = |ratio: u8, processors: &str| {
+        format!("tracer_provider: {{sampler: {{trace_id_ratio_based: {{ratio: {ratio}}}}}, processors: [{processors}]}}\n")
+    };
+    let batch = |delay: u16| format!("{{batch: {{schedule_delay: {delay}, exporter: {{console: }}}}}}");
+    let mut reloaded = Reloaded::new("back", &providers(1, &batch(7000)), |builder| builder);
+    assert!(samples(&reloaded.telemetry));
+    let ratio = "tracer_provider.sampler.trace_id_ratio_based.ratio";
+    assert_eq!(reloaded.reload(&providers(0, &batch(7000))), format!("{ratio}; ; "));
+    assert_eq!(reloaded.reload("log_level: info\n"), "; tracer_provider; ");
+    let printed = Printed::new(&reloaded.telemetry.config()).to_string();
+    assert!(printed.contains("ratio: 0 # run-time change"), "the sampler runs on: {printed}");
+    assert!(!samples(&reloaded.telemetry));
+    assert_eq!(reloaded.reload(&providers(1, &batch(7000))), format!("{ratio}; ; "));
+    assert!(samples(&reloaded.telemetry));
+    // Another processor before the one that runs needs a restart, and so does its delay, which is not that of the one that runs.
+    let two = |delay: u16| format!("{}, {}", batch(delay), batch(7000));
+    assert_eq!(reloaded.reload(&providers(1, &two(1))), "; tracer_provider.processors; ");
+    assert_eq!(reloaded.reload(&providers(1, &two(2))), "; tracer_provider.processors; ");
+    let delay = "tracer_provider.processors[0].batch.schedule_delay";
+    assert_eq!(reloaded.reload(&providers(1, &batch(2))), format!("{delay}; ; "));
+    let printed = Printed::new(&reloaded.telemetry.config()).to_string();
+    assert!(printed.contains("schedule_delay: 2 # run-time change"), "{printed}");
+}
+
 #[test]
 fn what_code_has_set_stays_unless_the_same_part_of_the_file_changes() {
     let sampler = |ratio: f64| {

@@ -174,10 +174,12 @@ impl Reloader {
     /// Applies a version. Calls code of the program.
     fn apply(&self, control: &Control, tree: Tree) -> Result<(Reload, Vec<ConfigError>), ConfigError> {
         let new = schema::completed(&tree);
-        let (before, variables) = self
-            .with(|state| (state.applied.clone(), state.variables.clone()))
+        let (before, effective, variables) = self
+            .with(|state| (state.applied.clone(), state.effective.clone(), state.variables.clone()))
             .ok_or_else(|| ConfigError::state(SETTING, OFF_IN_A_FORKED_CHILD))?;
-        let changed = self.sorted(differences(&schema::completed(&before), &new));
+        // Compared with what is in effect, because the version before may have had parts that need a restart: its processors may be others
+        // than those that run, and a provider that it lacked still has the sampler of an earlier version.
+        let changed = self.sorted(differences(&schema::completed(&effective), &new));
         let mut areas: Vec<_> = changed.applied.iter().map(|(area, _)| *area).collect();
         areas.dedup();
         let read = catch(|| self.start.sources.read(&tree, &areas));
@@ -190,25 +192,34 @@ impl Reloader {
         }
         let variables = self.change_integrations(control, &areas, variables, &of_file);
 
-        // What is in effect is compared with the start, because a later version may return to it.
-        let since_start = self.sorted(differences(&schema::completed(&self.start.tree), &new));
-        let start = self.start.tree.root().clone();
-        let effective = since_start.applied.iter().fold(start, |root, (_, path)| {
-            path.replaced(&root, path.find(new.root()).cloned().map(Item::changed).as_ref())
-        });
-        let needs_restart = outcome::shown(&since_start.needs_restart.iter().collect::<Vec<_>>());
+        let of_code = self.sorted(differences(&schema::completed(&before), &new)).set_in_code;
+        let needs_restart = outcome::shown(&changed.needs_restart.iter().collect::<Vec<_>>());
         let reload = Reload {
             applied: outcome::shown(&changed.applied.iter().map(|(_, path)| path).collect::<Vec<_>>()),
             needs_restart: needs_restart.clone(),
-            set_in_code: outcome::shown(&changed.set_in_code.iter().collect::<Vec<_>>()),
+            set_in_code: outcome::shown(&of_code.iter().collect::<Vec<_>>()),
         };
-        let effective = Tree::new(tree.name(), effective);
+        let effective = self.changed(&effective, &changed.applied, &new);
         self.with(|state| {
             *state =
                 State { applied: tree, effective, variables, needs_restart, problem: None, seen: state.seen.clone() };
         });
         self.counts.apply();
         Ok((reload, warnings))
+    }
+
+    /// Returns what is in effect once these parts are those of `new`. What is as at the start has its origin of the start.
+    fn changed(&self, effective: &Tree, applied: &[(Area, Path)], new: &Tree) -> Tree {
+        let root = applied
+            .iter()
+            .fold(effective.root().clone(), |root, (_, path)| path.replaced(&root, path.find(new.root())));
+        let now = schema::completed(&Tree::new(new.name(), root));
+        let since_start = differences(&schema::completed(&self.start.tree), &now);
+        let start = self.start.tree.root().clone();
+        let root = since_start.iter().fold(start, |root, Difference { path, .. }| {
+            path.replaced(&root, path.find(now.root()).cloned().map(Item::changed).as_ref())
+        });
+        Tree::new(new.name(), root)
     }
 
     /// Changes the settings of integrations, and returns the variables in effect.
