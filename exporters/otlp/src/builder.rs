@@ -106,8 +106,8 @@ impl<S: Encode> OtlpBuilder<S> {
     }
 
     /// Adds the headers that a command prints, which runs again after five minutes or when the receiver refuses them. It runs on the
-    /// exporter's thread and is killed at the end of the export's timeout, or after 30 seconds. See [the crate](crate#credentials) for
-    /// the format. Takes the place of another source.
+    /// exporter's thread and is killed, with what it has started, at the end of the export's timeout, or after 30 seconds. See
+    /// [the crate](crate#credentials) for the format. Takes the place of another source.
     ///
     /// ```
     /// use telemark_otlp::OtlpExporter;

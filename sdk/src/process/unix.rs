@@ -28,6 +28,16 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
+/// Kills every process of the group that this child leads. Call it before the child is waited for, because the number may then be that of
+/// another group. Does nothing if there is no such group.
+pub fn kill_group(leader: u32) {
+    // Zero and one would stand for other processes than those of a child.
+    if let Some(leader) = c_int::try_from(leader).ok().filter(|leader| *leader > 1) {
+        // SAFETY: this only sends a signal.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}
+
 /// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it
 /// within a few milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a
 /// thread. Polls instead of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.

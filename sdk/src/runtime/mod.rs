@@ -26,6 +26,8 @@ pub use manual::ManualRuntime;
 pub(crate) use pace::{Pace, Pacer};
 
 use crate::error::{ConfigError, ExportError};
+#[doc(hidden)]
+pub use crate::process::kill_group;
 use crate::process::with_signals_left_to_the_host;
 use crate::time::Deadline;
 

@@ -83,6 +83,7 @@ mod unix {
     use std::time::Duration;
 
     use mio::unix::pipe::Receiver;
+    use telemark_sdk::runtime::kill_group;
     use telemark_sdk::time::Deadline;
 
     use super::Command;
@@ -105,6 +106,10 @@ mod unix {
             .map_err(|error| format!("cannot be started ({error})"))?;
         let result = output(&mut child, deadline);
         if result.is_err() {
+            // What it has started would otherwise stay, with each attempt: a shell does not end its commands.
+            if matches!(child.try_wait(), Ok(None)) {
+                kill_group(child.id());
+            }
             // Fails if the command has ended.
             let _ = child.kill();
             let grace = Deadline::after(GRACE);
@@ -230,6 +235,22 @@ mod tests {
         let pid = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_file(&file).unwrap();
         check(&format!("sh -c 'kill -0 {} 2>/dev/null || echo gone'", pid.trim()), "gone\n");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a thread of a test, which waits for a process")]
+    fn what_a_command_has_started_is_killed_with_it() {
+        let pipe = std::env::temp_dir().join(format!("telemark-otlp-group-{}", std::process::id()));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (sender, ended) = std::sync::mpsc::channel();
+        let path = pipe.clone();
+        // The pipe ends with the last process that has it open.
+        let reader = std::thread::spawn(move || sender.send(std::fs::read(path).unwrap()));
+        let line = format!("sh -c 'exec 3>{}; sleep 1000 & exec cat /dev/zero'", pipe.display());
+        check(&line, "error: writes more than 65536 bytes");
+        assert_eq!(ended.recv_timeout(Duration::from_secs(20)).as_deref(), Ok(&b""[..]));
+        reader.join().unwrap().unwrap();
+        std::fs::remove_file(&pipe).unwrap();
     }
 
     #[cfg(target_os = "linux")]
