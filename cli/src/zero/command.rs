@@ -151,6 +151,11 @@ impl Command {
         &arguments[..end.unwrap_or(arguments.len())]
     }
 
+    /// Returns true if cargo is asked for documentation tests only.
+    pub(crate) fn tests_documentation(&self) -> bool {
+        self.verb == Verb::Test && self.options(&self.arguments).iter().any(|argument| argument == "--doc")
+    }
+
     /// Returns true if the user reads cargo's messages by a program.
     pub(crate) fn has_message_format(&self) -> bool {
         self.arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--message-format"))
@@ -205,6 +210,17 @@ mod tests {
         let command = check(Verb::Build, text, "--message-format json -v", "-v", plain);
         assert_eq!((command.manifest, command.target), (Some("a/Cargo.toml".into()), Some("t".into())));
         assert!(command.is_locked && command.is_offline);
+    }
+
+    #[test]
+    fn documentation_is_tested_if_cargo_is_asked_for_it() {
+        let is_asked = |verb, text: &str| {
+            let given: Vec<OsString> = text.split(' ').map(OsString::from).collect();
+            Command::parse(verb, &given).unwrap().tests_documentation()
+        };
+        assert!(is_asked(Verb::Test, "--doc -p shop"));
+        // An argument of the program, which is built like any other.
+        assert!(!is_asked(Verb::Test, "-- --doc") && !is_asked(Verb::Run, "render --doc") && !is_asked(Verb::Run, "-- --doc"));
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl Session {
         left_out: &mut LeftOut,
         notes: &mut Vec<String>,
     ) -> Result<Built, ExitCode> {
-        if self.command.arguments.iter().any(|argument| argument == "--doc") {
+        if self.command.tests_documentation() {
             // Cargo builds documentation tests only to run them.
             return Ok(Built::Ready);
         }
