@@ -87,10 +87,12 @@ impl Session {
         let mut parsed = Lock::parse(&lock);
         let mut left_out = LeftOut::read(&shadow.folder);
         // Said once the program compiles: before, the mistake may be the user's.
-        let mut notes = Vec::new();
+        let mut notes = left_out.notes(&shadow.folder);
         if self.command.verb == Verb::Explain {
             let plan = Plan { rules: &rules, lock: &parsed, left_out: &left_out };
-            let _ = write!(std::io::stdout(), "{}", explain::report(&rewrites(&workspace, plan), &rules, &parsed));
+            let report = explain::report(&rewrites(&workspace, plan), &rules, &parsed);
+            let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
+            let _ = write!(std::io::stdout(), "{report}{notes}");
             return Ok(ExitCode::SUCCESS);
         }
         for _ in 0..MAX_ROUNDS {

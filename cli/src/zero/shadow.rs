@@ -14,6 +14,9 @@ use super::rewrite::{Edges, Rewritten, Role, Source, What, rewrite};
 use super::rules::Rules;
 use super::workspace::{Package, Root, Workspace};
 
+/// The file of what does not compile with telemetry.
+const LEFT_OUT: &str = "left-out";
+
 /// The features of `telemark` that every program gets.
 const FEATURES: [&str; 3] = ["console", "otlp", "termination"];
 
@@ -142,7 +145,7 @@ impl LeftOut {
     /// Reads what an earlier run has left out.
     pub(crate) fn read(folder: &Path) -> LeftOut {
         let mut left_out = LeftOut::default();
-        for line in fs::read_to_string(folder.join("left-out")).unwrap_or_default().lines() {
+        for line in fs::read_to_string(folder.join(LEFT_OUT)).unwrap_or_default().lines() {
             let parts: Vec<_> = line.split('\t').collect();
             match parts.as_slice() {
                 ["reqwest"] => _ = left_out.edges.insert("reqwest"),
@@ -158,12 +161,24 @@ impl LeftOut {
         left_out
     }
 
+    /// Says which libraries are left out because of an earlier build, whatever has become of the reason since.
+    pub(crate) fn notes(&self, folder: &Path) -> Vec<String> {
+        let file = folder.join(LEFT_OUT);
+        let edges = self.edges.iter();
+        edges
+            .map(|edge| {
+                let file = file.display();
+                format!("{edge} is not instrumented, because an earlier build failed with it: remove {file} to try again")
+            })
+            .collect()
+    }
+
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let mut text: String = self.edges.iter().map(|edge| format!("{edge}\n")).collect();
         for ((file, hash), offsets) in &self.changes {
             text.extend(offsets.iter().map(|offset| format!("{file}\t{hash}\t{offset}\n")));
         }
-        put(&folder.join("left-out"), &text)
+        put(&folder.join(LEFT_OUT), &text)
     }
 
     /// Leaves out what may have caused an error in this line. Returns the number of changes that were not left out before.
@@ -329,4 +344,23 @@ fn symlink(_: &Path, _: &Path) -> io::Result<()> {
 /// Removes a link, a file or a folder, without following links.
 fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_left_out_is_named_in_later_runs() {
+        let folder = std::env::temp_dir().join(format!("telemark-left-out-{}", std::process::id()));
+        let left_out = LeftOut { edges: BTreeSet::from(["reqwest"]), ..LeftOut::default() };
+        left_out.write(&folder).unwrap();
+        let read = LeftOut::read(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(read, left_out);
+        let notes = read.notes(Path::new("/t"));
+        let expected =
+            "reqwest is not instrumented, because an earlier build failed with it: remove /t/left-out to try again";
+        assert_eq!(notes, [expected]);
+    }
 }
