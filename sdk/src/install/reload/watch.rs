@@ -72,7 +72,7 @@ pub(in crate::install) fn start(
     interval: Option<Duration>,
     runtime: &Runtime,
 ) -> Result<Handle, ConfigError> {
-    runtime.start("telemark-config", Watch { reloader: reloader.clone(), control, interval, candidate: None })
+    runtime.start("telemark-config", Watch { reloader: reloader.clone(), control, interval, candidate: None, is_asked: false })
 }
 
 struct Watch {
@@ -81,9 +81,26 @@ struct Watch {
     interval: Option<Duration>,
     /// A new version, once it has been seen.
     candidate: Option<Fingerprint>,
+    /// True as long as a signal asks for a version that could not be read yet.
+    is_asked: bool,
 }
 
 impl Watch {
+    /// Reads the file because a signal has asked for it. Returns the time until the next look.
+    fn read(&mut self) -> Duration {
+        self.candidate = None;
+        let interval = self.interval.unwrap_or(FOREVER);
+        let Err(error) = self.reloader.reload(&self.control, None) else {
+            self.is_asked = false;
+            return interval;
+        };
+        diag::log(Level::Debug, "reload", format_args!("SIGHUP: {error}"));
+        // A version that is refused has been looked at. Otherwise the file is being written, or another reload is under way, and no other
+        // signal may come.
+        self.is_asked = self.reloader.is_new(&Fingerprint::of(self.reloader.path()));
+        if self.is_asked { interval.min(STILL) } else { interval }
+    }
+
     /// Looks at the file. Returns the time until the next look.
     fn look(&mut self, interval: Duration) -> Duration {
         let now = Fingerprint::of(self.reloader.path());
@@ -108,18 +125,13 @@ impl Task for Watch {
     }
 
     fn run(&mut self, why: Wake) -> Next {
-        match (why, self.interval) {
+        Next::After(match (why, self.interval) {
             // A signal has asked for it.
-            (Wake::Full, _) => {
-                self.candidate = None;
-                if let Err(error) = self.reloader.reload(&self.control, None) {
-                    diag::log(Level::Debug, "reload", format_args!("SIGHUP: {error}"));
-                }
-                Next::After(self.interval.unwrap_or(FOREVER))
-            }
-            (_, Some(interval)) => Next::After(self.look(interval)),
-            (_, None) => Next::After(FOREVER),
-        }
+            (Wake::Full, _) => self.read(),
+            _ if self.is_asked => self.read(),
+            (_, Some(interval)) => self.look(interval),
+            (_, None) => FOREVER,
+        })
     }
 
     fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
@@ -133,3 +145,46 @@ impl Task for Watch {
 
 /// A time after which a task that waits for nothing runs again, without any effect.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::config::{Env, Item, Tree};
+    use crate::install::{Components, Telemetry};
+    use crate::runtime::ManualRuntime;
+
+    /// The number of readings after which the file is another one.
+    static WRITES: AtomicUsize = AtomicUsize::new(0);
+
+    fn read_while_it_is_written(path: &Path, _: &Env) -> Result<Tree, ConfigError> {
+        let text = fs::read_to_string(path).unwrap();
+        if WRITES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            fs::write(path, format!("{text}.")).unwrap();
+        }
+        Ok(Tree::new("test", Item::mapping([("file_format", Item::new("1.2"))])))
+    }
+
+    #[test]
+    fn a_signal_while_the_file_is_being_written_is_not_lost() {
+        static COMPONENTS: Components = Components::NONE.with_config_files(Ok(read_while_it_is_written));
+        let path = std::env::temp_dir().join(format!("telemark-sighup-{}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        let runtime = ManualRuntime::new();
+        let env = Env::from_pairs([("OTEL_CONFIG_FILE", path.to_str().unwrap())]);
+        let builder = Telemetry::builder(env).with_components(&COMPONENTS).with_reload_on_sighup(true);
+        let telemetry = builder.with_runtime(Runtime::Manual(runtime.clone())).build().unwrap();
+        let applied = || telemetry.health().config.applied;
+        WRITES.store(3, Ordering::Relaxed);
+        telemetry.handle.watch.as_ref().unwrap().wake();
+        runtime.run_woken();
+        assert_eq!((applied(), WRITES.load(Ordering::Relaxed)), (0, 0));
+        runtime.run_timers();
+        assert_eq!(applied(), 1);
+        // Once is enough.
+        runtime.run_timers();
+        assert_eq!(applied(), 1);
+        fs::remove_file(path).unwrap();
+    }
+}
