@@ -372,7 +372,9 @@ fn what_cannot_change_is_named_and_keeps_its_value() {
 #[test]
 fn what_comes_back_after_a_version_that_needs_a_restart_applies() {
     let providers = |ratio: u8, processors: &str| {
-        format!("tracer_provider: {{sampler: {{trace_id_ratio_based: {{ratio: {ratio}}}}}, processors: [{processors}]}}\n")
+        format!(
+            "tracer_provider: {{sampler: {{trace_id_ratio_based: {{ratio: {ratio}}}}}, processors: [{processors}]}}\n"
+        )
     };
     let batch = |delay: u16| format!("{{batch: {{schedule_delay: {delay}, exporter: {{console: }}}}}}");
     let mut reloaded = Reloaded::new("back", &providers(1, &batch(7000)), |builder| builder);

@@ -220,7 +220,11 @@ mod tests {
         };
         assert!(is_asked(Verb::Test, "--doc -p shop"));
         // An argument of the program, which is built like any other.
-        assert!(!is_asked(Verb::Test, "-- --doc") && !is_asked(Verb::Run, "render --doc") && !is_asked(Verb::Run, "-- --doc"));
+        assert!(
+            !is_asked(Verb::Test, "-- --doc")
+                && !is_asked(Verb::Run, "render --doc")
+                && !is_asked(Verb::Run, "-- --doc")
+        );
     }
 
     #[test]

@@ -168,7 +168,9 @@ impl LeftOut {
         edges
             .map(|edge| {
                 let file = file.display();
-                format!("{edge} is not instrumented, because an earlier build failed with it: remove {file} to try again")
+                format!(
+                    "{edge} is not instrumented, because an earlier build failed with it: remove {file} to try again"
+                )
             })
             .collect()
     }

@@ -7,7 +7,8 @@
 //! Traces are a root with ten nested spans and three attributes each. The receiver is another process. A hundredth of the traces is kept.
 //! Linux only, because it reads the time of each thread from `/proc`.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -25,16 +26,17 @@ const BURSTS: u32 = 400;
 const TRACES: u32 = 40;
 const SPANS: u32 = 11;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     if std::env::args().nth(1).as_deref() == Some("receive") {
-        return receive();
+        receive();
+        return Ok(());
     }
-    let (mut receiver, endpoint) = start_receiver();
+    let (mut receiver, endpoint) = start_receiver()?;
     println!("CPU time in ns a span, {} spans a run", BURSTS * TRACES * SPANS);
     println!("{:>20} {:>20} {:>20} {:>20}", "export: foreground", "beyond", "1 % kept: foreground", "beyond");
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
-        let [all, tail] = [false, true].map(|is_tail| run(&endpoint, is_tail));
+        let (all, tail) = (run(&endpoint, false)?, run(&endpoint, true)?);
         // The hundredth that is kept costs what an export costs.
         let dropped = (tail[1] - 0.01 * all[1]) / 0.99;
         ratios.push((tail[0] / all[0], dropped / all[1]));
@@ -47,21 +49,20 @@ fn main() {
     };
     println!("foreground, against exporting: {:.2}", median(|ratio| ratio.0));
     println!("beyond the foreground, a dropped span against an exported one: {:.2}", median(|ratio| ratio.1));
-    let _ = receiver.kill();
+    receiver.kill()?;
+    Ok(())
 }
 
 /// Returns the CPU time of this thread and of the others, for each span.
-fn run(endpoint: &str, is_tail: bool) -> [f64; 2] {
-    let Ok(exporter) = OtlpExporter::builder().with_base_endpoint(endpoint.to_owned()).build() else {
-        panic!("{endpoint} is an endpoint")
-    };
+fn run(endpoint: &str, is_tail: bool) -> Result<[f64; 2], Box<dyn Error>> {
+    let exporter = OtlpExporter::builder().with_base_endpoint(endpoint.to_owned()).build()?;
     let mut builder =
         Telemetry::builder(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")])).with_span_exporter(exporter);
     if is_tail {
         builder =
             builder.with_tail_sampling(TailSampling::new().keep(Policy::errors()).keep(Policy::probability(0.01)));
     }
-    let Ok(telemetry) = builder.build() else { panic!("the telemetry starts") };
+    let telemetry = builder.build()?;
     let tracer = telemetry.tracer("shop");
     load(&tracer, BURSTS / 10);
     let _ = telemetry.flush(Duration::from_secs(10));
@@ -76,7 +77,7 @@ fn run(endpoint: &str, is_tail: bool) -> [f64; 2] {
         println!("{lost} spans were lost");
     }
     let spans = f64::from(BURSTS * TRACES * SPANS);
-    [own / spans, others / spans]
+    Ok([own / spans, others / spans])
 }
 
 fn load(tracer: &SdkTracer, bursts: u32) {
@@ -115,15 +116,13 @@ fn on_cpu(path: &str) -> f64 {
 }
 
 /// Starts this program as the receiver.
-fn start_receiver() -> (Child, String) {
-    let program = std::env::current_exe();
-    let child = program.and_then(|program| Command::new(program).arg("receive").stdout(Stdio::piped()).spawn());
-    let Ok(mut child) = child else { panic!("the receiver starts") };
+fn start_receiver() -> io::Result<(Child, String)> {
+    let mut child = Command::new(std::env::current_exe()?).arg("receive").stdout(Stdio::piped()).spawn()?;
     let mut address = String::new();
     if let Some(output) = child.stdout.take() {
         let _ = BufReader::new(output).read_line(&mut address);
     }
-    (child, format!("http://{}", address.trim()))
+    Ok((child, format!("http://{}", address.trim())))
 }
 
 fn receive() {
@@ -137,7 +136,7 @@ fn receive() {
 }
 
 /// Answers requests until the connection is closed.
-fn answer(connection: TcpStream) -> std::io::Result<()> {
+fn answer(connection: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut writer = connection;
     loop {

@@ -61,7 +61,7 @@ fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
         let _current = context().attach();
         log(events);
     };
-    let cost = load.run(bursts, within, || flush())?;
+    let cost = load.run(bursts, within, &flush)?;
     let made = |bursts: u64| (bursts * events) as f64;
     let all = made(bursts.measured + bursts.warm_up);
     let pace = all / started.elapsed().as_secs_f64();

@@ -260,7 +260,7 @@ mod tests {
         change_settings(&[(EXCLUDED, Some("/health")), (TEXT, None)]).unwrap();
         let expected = Some([Some("/health".into()), Some(String::new())]);
         assert_eq!((shown(), shown()), (expected.clone(), expected.clone()));
-        let others = [(); 3].map(|()| std::thread::spawn(shown).join().unwrap());
+        let others = std::thread::scope(|scope| [(); 3].map(|()| scope.spawn(shown).join().unwrap()));
         assert_eq!(others, [expected.clone(), expected.clone(), expected]);
         assert_eq!(MADE.load(Ordering::Relaxed), 2, "once for each change, and not for each thread");
     }

@@ -72,7 +72,10 @@ pub(in crate::install) fn start(
     interval: Option<Duration>,
     runtime: &Runtime,
 ) -> Result<Handle, ConfigError> {
-    runtime.start("telemark-config", Watch { reloader: reloader.clone(), control, interval, candidate: None, is_asked: false })
+    runtime.start(
+        "telemark-config",
+        Watch { reloader: reloader.clone(), control, interval, candidate: None, is_asked: false },
+    )
 }
 
 struct Watch {

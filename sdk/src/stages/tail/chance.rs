@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn above(probability: f64) -> Chance {
-        Chance::Above(Threshold::for_probability(probability).unwrap())
+        Threshold::for_probability(probability).map_or(Chance::Never, Chance::Above)
     }
 
     fn randomness(low: u64) -> Randomness {
