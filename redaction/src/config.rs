@@ -88,10 +88,6 @@ fn preset(settings: Settings<'_>) -> Option<Preset> {
 fn rule(settings: Settings<'_>, key: Option<&HashKey>) -> Option<Rule> {
     let keys = settings.texts("keys");
     let values = settings.texts("values");
-    if keys.as_ref().is_some_and(Vec::is_empty) {
-        settings.problem_at("keys", "selects nothing; it needs at least one key");
-        return None;
-    }
     let preset = settings.get("preset").filter(|item| !item.item().is_null());
     let rule = match (preset, values) {
         (Some(_), Some(_)) => {
@@ -100,12 +96,7 @@ fn rule(settings: Settings<'_>, key: Option<&HashKey>) -> Option<Rule> {
             return None;
         }
         (Some(named), None) => Rule::for_preset(self::preset(named)?),
-        (None, Some(values)) => {
-            if values.is_empty() {
-                settings.problem_at("values", "selects nothing; it needs at least one pattern");
-            }
-            Rule::for_values(settings.list("values").filter_map(pattern)).ok()?
-        }
+        (None, Some(_)) => Rule::for_values(settings.list("values").filter_map(pattern)).ok()?,
         (None, None) => match &keys {
             Some(keys) => Rule::for_keys(keys.iter().copied()),
             None => {

@@ -551,9 +551,9 @@ fn short_of_memory_the_oldest_traces_go_whole_and_are_counted() {
 /// Spans are moved out of old chunks, oldest first, also if chunks that arrived at the same time have taken the places of others.
 #[test]
 fn a_trace_that_waits_keeps_all_its_spans_while_others_are_lost() {
-    let service = Service::new(TailSampling::new().keep(Policy::root_name(["job"])).with_max_traces(1));
-    let root = service.start("job", &Context::new());
+    let service = Service::new(TailSampling::new().keep(Policy::root_name(["job"])).with_max_spans(2100));
     (0..1000).for_each(|_| end(&service.start("lost", &Context::new())));
+    let root = service.start("job", &Context::new());
     (0..2000).for_each(|_| end(&service.start("part", &root)));
     for _ in 0..3 {
         service.pass(seconds(3));

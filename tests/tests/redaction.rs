@@ -365,8 +365,7 @@ fn a_file_has_presets_rules_and_exemptions() {
 #[test]
 fn mistakes_of_a_file_are_reported_at_their_places() {
     let file = "      presets: [e-mail]\n      hash_key: S3CRET\n      rules:\n        - {action: mask}\n        - {values: ['(a'], preset: email}\n        \
-                - {values: ['(a']}\n        - {keys: [a], action: hash}\n        - {keys: [a], keep_last: 4}\n        - {keys: [a], action: mask, replacement: x}\n        - {values: []}\n        \
-                - {keys: []}\n";
+                - {values: ['(a']}\n        - {keys: [a], action: hash}\n        - {keys: [a], keep_last: 4}\n        - {keys: [a], action: mask, replacement: x}\n";
     let error = of_file(file).unwrap_err();
     for expected in [
         "distribution.telemark.redaction.presets[0]=\"e-mail\" cannot be used: expected one of email, payment_card",
@@ -376,8 +375,6 @@ fn mistakes_of_a_file_are_reported_at_their_places() {
         "unclosed group",
         "keep_last: belongs to the action mask",
         "replacement: belongs to the action replace",
-        "rules[6].values: selects nothing; it needs at least one pattern",
-        "rules[7].keys: selects nothing; it needs at least one key",
     ] {
         assert!(error.contains(expected), "{expected}: {error}");
     }

@@ -149,7 +149,8 @@ impl Task for Watch {
 /// A time after which a task that waits for nothing runs again, without any effect.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
-#[cfg(all(test, not(loom)))]
+#[cfg(not(loom))]
+#[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
