@@ -73,7 +73,7 @@ pub struct Property {
     pub support: Support,
     /// The variable with the same effect, if the setting is in no other part of the file.
     pub variable: Option<&'static str>,
-    /// The variable that sets this if there is no file. Unlike [`Self::variable`], the file is not translated into it, because the sdk
+    /// The variable that sets this if there is no file. Unlike `variable`, the file is not translated into it, because the sdk
     /// reads both. That of one signal, such as `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, is not listed beside the one for all signals.
     pub counterpart: Option<&'static str>,
     /// What sets this in code, separated by `, `: a method of `telemark::builder()`, or a method, a field or a variant of a type, as in
