@@ -58,7 +58,7 @@ fn check_producer(
     let telemetry = TestTelemetry::with(|builder| builder.with_span_counts()).with_metrics(config, |builder| builder);
     *clock.lock().unwrap() = Some(telemetry.clock.clone());
     telemetry.meter("test").u64_counter("c").build().add(1, &[]);
-    let is_other = |line: &&str| !line.starts_with("otel.sdk.");
+    let is_other = |line: &&str| !line.starts_with("otel.sdk.") && !line.starts_with("telemark.sdk.");
     let mut lines: Vec<_> = telemetry.metrics().lines().filter(is_other).map(str::to_owned).collect();
     let after = telemetry.metrics();
     let duration = after.lines().find_map(|line| line.strip_prefix("otel.sdk.metric_reader.collection.duration[s]"));

@@ -171,6 +171,7 @@ fn integrations_follow_the_installed_file_and_its_effect_is_printed() {
 
 /// Values of which at least one is valid for each variable.
 const VALUES: &[&str] = &[
+    "email",
     "true",
     "1",
     "0.5",

@@ -28,10 +28,8 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Kills every process of the group that this child leads. Call it before the child is waited for, because the number may then be that of
-/// another group. Does nothing if there is no such group.
+/// Kills the group that this child leads. Call it before the child is waited for: later, the number may be that of another group.
 pub fn kill_group(leader: u32) {
-    // Zero and one would stand for other processes than those of a child.
     if let Some(leader) = c_int::try_from(leader).ok().filter(|leader| *leader > 1) {
         // SAFETY: this only sends a signal.
         unsafe { libc::kill(-leader, libc::SIGKILL) };
@@ -207,9 +205,6 @@ impl Signals {
     }
 
     /// Installs the handler for SIGHUP, as [`Self::catch`] does for the others. Returns false if the signal is ignored.
-    ///
-    /// # Errors
-    /// Returns an error if the operating system refuses.
     pub(crate) fn catch_hangup() -> io::Result<bool> {
         let mut all = SIGNALS.iter().zip(&WATCH.previous).filter(|(signal, _)| **signal == SIGHUP);
         all.try_fold(false, |_, (&signal, previous)| catch(signal, previous))
@@ -270,7 +265,6 @@ fn new_semaphore() -> io::Result<*mut sem_t> {
     }
 }
 
-/// Returns false if the signal is left as it is.
 fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<bool> {
     let current = action(signal)?;
     // A handler with SA_RESETHAND expects to be called once, but the SDK's handler would forward every signal to it.

@@ -1,5 +1,7 @@
 //! Patterns of names, with `*` and `?`.
 
+use std::fmt;
+
 /// Returns true if `name` matches `pattern`, in which `*` stands for any sequence of characters and `?` for a single one. `is_same`
 /// compares two other bytes. The time is bounded by the product of the lengths.
 pub(crate) fn matches_pattern(pattern: &str, name: &str, is_same: impl Fn(u8, u8) -> bool) -> bool {
@@ -49,10 +51,16 @@ pub struct Patterns {
 }
 
 /// A pattern with the length of its beginning without wildcards, which most names that do not match differ from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Pattern {
     text: String,
     literal: usize,
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
 }
 
 impl Pattern {

@@ -48,6 +48,7 @@ impl Waiting {
 }
 
 /// Chunks of spans as they came out of the queue. Most traces are decided soon, so most spans that are dropped are never moved.
+#[derive(Default)]
 pub(super) struct Chunks {
     places: Vec<Option<Chunk>>,
     free: Vec<u32>,
@@ -65,10 +66,6 @@ struct Chunk {
 }
 
 impl Chunks {
-    fn new() -> Self {
-        Chunks { places: Vec::new(), free: Vec::new(), by_age: VecDeque::new(), next_serial: 0, bytes: 0 }
-    }
-
     /// Returns the place of the next chunk to be added.
     fn next_place(&self) -> u32 {
         self.free.last().copied().unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
@@ -165,7 +162,7 @@ impl Buffer {
             by_trace: HashMap::with_hasher(Keys::new()),
             by_age: VecDeque::new(),
             complete: VecDeque::new(),
-            chunks: Chunks::new(),
+            chunks: Chunks::default(),
             spares: Vec::new(),
             last: None,
             next_serial: 0,
