@@ -202,10 +202,13 @@ impl Store {
         series: &mut Vec<Arc<Series>>,
         now: Timestamp,
     ) {
+        // Dropped after the lock: nothing else may hold these series, and the destructor of a reservoir is code of the program.
+        let mut removed = Vec::new();
         let mut idle = lock(&self.idle);
         series.retain(|series| {
             // What was seen of such a series would stay, and belong to the next series with its address.
             if series.epoch.load(Ordering::Relaxed) == REMOVED {
+                removed.push(series.clone());
                 return false;
             }
             match idle.look(series, config, expiry, now) {
