@@ -653,6 +653,26 @@ fn a_budget_is_kept_on_average_and_weights_recover_the_counts() {
 }
 
 #[test]
+fn what_is_sampled_because_of_an_error_has_no_threshold_of_the_sampler() {
+    let service = Service::with(TailSampling::new().keep(Policy::errors()).with_errors_told(true), |builder| {
+        builder.with_sampler(ParentBased::new(AlwaysOff))
+    });
+    let state = TraceState::from_key_value([("ot", "th:8;rv:00000000000001"), ("a", "b")]).unwrap();
+    let remote = SpanContext::new(TraceId::from(7), SpanId::from(7), TraceFlags::default(), true, state);
+    let remote = Context::new().with_remote_span_context(remote);
+    let root = service.start("GET /", &remote);
+    root.span().set_status(Status::error("no"));
+    // A child, and another local root of the trace.
+    let calls = [service.start("call", &root), service.start("GET /", &remote)];
+    for call in &calls {
+        let context = call.span().span_context().clone();
+        assert!(context.is_sampled());
+        assert_eq!(context.trace_state().get("ot"), Some("rv:00000000000001"));
+        assert_eq!(context.trace_state().get("a"), Some("b"));
+    }
+}
+
+#[test]
 fn an_error_known_before_a_call_keeps_the_part_of_the_other_service() {
     let first = Service::with(TailSampling::new().keep(Policy::errors()).with_errors_told(true), |builder| {
         builder.with_sampler(ParentBased::new(AlwaysOff))

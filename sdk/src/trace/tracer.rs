@@ -7,6 +7,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 
+use super::decisions::without_threshold;
 use super::provider::ProviderRef;
 use super::span::Recording;
 use super::{CallSite, Fields, Glance, Scope, SdkSpan, SpanData, SpanEvent, TracerConfig};
@@ -161,13 +162,14 @@ impl SdkTracer {
         let SamplingResult { decision, attributes: added, trace_state } = self.provider.decisions.sample(&request);
         let trace_state = trace_state.unwrap_or_else(|| parent_context.trace_state().clone());
         let tail = self.provider.decisions.tail();
-        let decision = match tail.filter(|_| decision == Decision::Drop) {
-            Some(tail) if tail.samples_below(parent_context) => Decision::RecordAndSample,
-            Some(_) => Decision::RecordOnly,
-            None => decision,
+        let (decision, is_told) = match tail.filter(|_| decision == Decision::Drop) {
+            Some(tail) if tail.samples_below(parent_context) => (Decision::RecordAndSample, true),
+            Some(_) => (Decision::RecordOnly, false),
+            None => (decision, false),
         };
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
+        let context = if is_told { without_threshold(&context) } else { context };
         if decision == Decision::Drop {
             return Err(context);
         }

@@ -8,6 +8,7 @@ use crate::control::ConfigOf;
 use crate::control::State;
 use crate::id::{IdGenerator, RandomIds};
 use crate::runtime::is_background;
+use crate::sampling::ot_entry::with_threshold;
 use crate::trace::tracer::RANDOM_FLAG;
 use crate::trace::{SdkTracer, SpanData};
 use crate::unsampled;
@@ -67,11 +68,23 @@ impl SdkTracer {
             }
             (true, false, false) if state.records_below_unsampled() && provider.ids.is_none() => {
                 let is_sampled = provider.decisions.tail().is_some_and(|tail| tail.samples_below(context));
-                Glance::Recorded(child_of(context, is_sampled))
+                let mut data = child_of(context, is_sampled);
+                if is_sampled {
+                    data.context = without_threshold(&data.context);
+                }
+                Glance::Recorded(data)
             }
             _ => Glance::Unknown,
         }
     }
+}
+
+/// Returns the context of a span that is sampled because of an error. The probability of that is not known, and the sampler's threshold,
+/// with which the trace was not sampled, says nothing about it.
+#[cold]
+pub(in crate::trace) fn without_threshold(context: &SpanContext) -> SpanContext {
+    let state = with_threshold(context.trace_state(), None).into_owned();
+    SpanContext::new(context.trace_id(), context.span_id(), context.trace_flags(), context.is_remote(), state)
 }
 
 /// Creates the data of a span below a local parent.

@@ -14,5 +14,6 @@ mod tail;
 
 pub use config::TracerConfig;
 pub(crate) use glance::Glance;
+pub(super) use glance::without_threshold;
 pub(super) use state::Decisions;
 pub(crate) use tail::{Asks, Tail};
