@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::Bytes;
@@ -41,8 +42,11 @@ pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, Strin
 pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {
+    /// A file of its own, even if two tests of a program choose the same name.
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("telemark-cli-{}-{name}", std::process::id()));
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("telemark-cli-{}-{number}-{name}", std::process::id()));
         fs::write(&path, text).unwrap();
         Temporary(path)
     }
