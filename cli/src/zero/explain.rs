@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::lock::Lock;
 use super::rewrite::{What, Why};
 use super::rules::Rules;
+use super::shadow::lock::Lock;
 use super::shadow::{PackageRewrites, Rewrites};
 
 /// The version of the API that Telemark implements.

@@ -5,10 +5,10 @@
 //! | `command` | the arguments, and which of them are cargo's |
 //! | `run` | builds, leaves out what does not compile, and runs |
 //! | `explain` | what is instrumented, and why the rest is not |
-//! | `shadow` | the shadow workspace: links, rewritten files, manifests |
-//! | `workspace` | the packages, their dependencies and their targets |
-//! | `manifest` | the edits of `Cargo.toml` |
-//! | `lock` | the differences between two lock files |
+//! | `shadow` | the shadow workspace: links and rewritten files |
+//! | `shadow::workspace` | the packages, their dependencies and their targets |
+//! | `shadow::manifest` | the edits of `Cargo.toml` |
+//! | `shadow::lock` | the differences between two lock files |
 //! | `messages` | the errors of a build |
 //! | `modules` | the files of a crate |
 //! | `rewrite` | the edits of a source file |
@@ -17,15 +17,12 @@
 
 pub(crate) mod command;
 mod explain;
-mod lock;
-mod manifest;
 mod messages;
 mod modules;
 mod rewrite;
 mod rules;
 mod run;
 mod shadow;
-mod workspace;
 mod wrapper;
 
 pub(crate) use run::run;

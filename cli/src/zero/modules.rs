@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use syn::ext::IdentExt;
 use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 
-use super::manifest::normalized;
 use super::rewrite::syntax::{is_test, parse};
+use super::shadow::manifest::normalized;
 
 /// A file of a crate.
 #[derive(Clone, Debug)]

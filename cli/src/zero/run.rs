@@ -9,12 +9,12 @@ use std::process::{Command as Process, ExitCode, Stdio};
 
 use super::command::{Command, Verb};
 use super::explain;
-use super::lock::{Lock, Moved};
-use super::manifest::Telemark;
 use super::messages::{Failure, Messages, forward};
 use super::rules::Rules;
+use super::shadow::lock::{Lock, Moved};
+use super::shadow::manifest::Telemark;
+use super::shadow::workspace::{Cargo, Workspace};
 use super::shadow::{LeftOut, Plan, Rewrites, Shadow, put, rewrites};
-use super::workspace::{Cargo, Workspace};
 use super::wrapper::{self, CARGO_ERROR, replace, say};
 
 /// The stack for syntax trees, whose depth is that of the source.

@@ -1,5 +1,9 @@
 //! The shadow workspace below the target folder: links to the user's files, rewritten sources and edited manifests.
 
+pub(super) mod lock;
+pub(super) mod manifest;
+pub(super) mod workspace;
+
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -7,12 +11,12 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lock::Lock;
-use super::manifest::{Edit, Telemark, edit};
+use self::lock::Lock;
+use self::manifest::{Edit, Telemark, edit};
+use self::workspace::{Package, Root, Workspace};
 use super::modules::Modules;
 use super::rewrite::{Edges, Rewritten, Role, Source, What, rewrite};
 use super::rules::Rules;
-use super::workspace::{Package, Root, Workspace};
 
 /// The file of what does not compile with telemetry.
 const LEFT_OUT: &str = "left-out";

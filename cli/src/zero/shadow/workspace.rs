@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::lock::Lock;
-use super::rewrite::{Edges, Role};
+use crate::zero::rewrite::{Edges, Role};
 
 /// The versions of the libraries whose edges Telemark instruments.
 const AXUM: &str = "0.8.";
