@@ -4,8 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::queue::Queue;
-use super::stage::Outlets;
+use super::outlets::Home;
 use crate::signal::{Chunk, Signal};
 
 /// An item that a [`Stage`](super::Stage) holds until it reaches a verdict. Until it is passed on, its bytes still
@@ -16,20 +15,16 @@ pub struct Held<S: Signal> {
     item: Option<S::Item>,
     /// The bytes that count in the queue; zero for an item that was held in a group.
     bytes: usize,
+    /// The index of the stage.
+    stage: usize,
     home: Arc<Home<S>>,
 }
 
-/// What a held item belongs to: the queue in which its bytes count, and the exporters that count it.
-pub(super) struct Home<S: Signal> {
-    pub(super) queue: Arc<Queue<S>>,
-    pub(super) outlets: Arc<Outlets<S>>,
-}
-
 impl<S: Signal> Held<S> {
-    pub(super) fn new(item: S::Item, home: &Arc<Home<S>>) -> Self {
+    pub(super) fn new(item: S::Item, stage: usize, home: &Arc<Home<S>>) -> Self {
         let bytes = S::size(&item) + S::OWNED_SIZE;
         home.queue.bytes().charge(bytes);
-        Held { item: Some(item), bytes, home: home.clone() }
+        Held { item: Some(item), bytes, stage, home: home.clone() }
     }
 
     /// Takes the item, whose bytes then no longer count here.
@@ -60,7 +55,8 @@ impl<S: Signal> DerefMut for Held<S> {
 
 impl<S: Signal> Drop for Held<S> {
     fn drop(&mut self) {
-        if self.item.take().is_some() {
+        if let Some(item) = self.item.take() {
+            self.home.lose(self.stage + 1, &item);
             self.home.outlets.count(|counters| counters.dropped_by_stage(1));
         }
         if self.bytes > 0 {
@@ -123,7 +119,7 @@ impl<S: Signal> HeldChunk<S> {
     pub(crate) fn take(&mut self, index: usize) -> Option<Held<S>> {
         let item = S::to_item(self.view(index)?);
         self.left = self.left.saturating_sub(1);
-        Some(Held { item: Some(item), bytes: 0, home: self.home.clone() })
+        Some(Held { item: Some(item), bytes: 0, stage: 0, home: self.home.clone() })
     }
 
     /// Gives up an item.
@@ -202,7 +198,7 @@ impl<S: Signal> HeldGroup<S> {
         let Some(home) = self.home.take() else { return };
         for mut item in self.items.drain() {
             edit(&mut item);
-            pass_on(Held { item: Some(item), bytes: 0, home: home.clone() });
+            pass_on(Held { item: Some(item), bytes: 0, stage: 0, home: home.clone() });
         }
     }
 

@@ -35,10 +35,16 @@ impl<S: Signal> Inlet<S> {
     /// Queues an item without waking the worker.
     #[inline]
     pub(super) fn push(&self, item: S::Item) -> Pushed {
+        self.push_or_lose(item, |_| ())
+    }
+
+    /// Queues an item without waking the worker. Calls `lose`, without a lock, if the item is refused.
+    #[inline]
+    pub(super) fn push_or_lose(&self, item: S::Item, lose: impl FnOnce(&S::Item)) -> Pushed {
         if self.home.is_past() {
             return refuse_in_child();
         }
-        self.queue.push(thread_index(), item)
+        self.queue.push_or_lose(thread_index(), item, lose)
     }
 
     #[inline]

@@ -9,6 +9,7 @@
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
 //! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages in front of all exporters |
+//! | `outlets` | what surrounds the stages: the processors behind them, and who hears of lost items |
 //! | `rate` | the limit on the number of items in a second |
 //! | `held` | [`Held`], `HeldChunk` and `HeldGroup`: items that a stage holds until it reaches a verdict |
 
@@ -16,6 +17,7 @@ mod budget;
 mod config;
 mod held;
 mod inlet;
+mod outlets;
 mod processor;
 mod queue;
 mod rate;
@@ -29,4 +31,6 @@ pub use held::HeldChunk;
 pub(crate) use held::HeldGroup;
 pub use processor::{BatchProcessor, ExportProcessor, Processor, SimpleProcessor};
 pub(crate) use rate::RateLimited;
+#[doc(hidden)]
+pub use stage::OnLoss;
 pub use stage::{Stage, StagedProcessor, Verdict};

@@ -39,10 +39,17 @@ pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
     /// Returns the counters of each exporter behind the processor.
     fn all_counters(&self) -> Vec<Arc<Counters>>;
 
-    /// Waits until the processor has room for many items, but not beyond `deadline`. Called on the thread of a
-    /// [`StagedProcessor`](super::StagedProcessor) whose stages pass on many held items at once. By default, does nothing.
-    fn make_room(&self, deadline: Deadline) {
+    /// Waits until the processor has room for many items, but not beyond `deadline`. Returns false if it has none and gained none. Called
+    /// on the thread of a [`StagedProcessor`](super::StagedProcessor) whose stages pass on many held items at once. By default, returns true.
+    fn make_room(&self, deadline: Deadline) -> bool {
         let _ = deadline;
+        true
+    }
+
+    /// Hears of an item that was lost before it was added. By default, does nothing.
+    #[doc(hidden)]
+    fn lost(&self, item: &S::Item) {
+        let _ = item;
     }
 
     /// Returns true if items whose trace is not sampled are to be added as well, because a stage decides about them.
@@ -172,11 +179,9 @@ impl<S: Signal> Processor<S> for BatchProcessor<S> {
         vec![self.counters()]
     }
 
-    fn make_room(&self, deadline: Deadline) {
-        if self.inlet.is_half_full() {
-            // A failed export is counted, and leaves room as well.
-            let _ = self.inlet.worker().run(deadline);
-        }
+    fn make_room(&self, deadline: Deadline) -> bool {
+        // A failed export is counted, and leaves room as well.
+        !self.inlet.is_half_full() || (!deadline.has_passed() && self.inlet.worker().run(deadline).is_ok())
     }
 }
 
@@ -324,9 +329,10 @@ impl<S: Signal> Processor<S> for ExportProcessor<S> {
         }
     }
 
-    fn make_room(&self, deadline: Deadline) {
-        if let ExportProcessor::Batch(batch) = self {
-            batch.make_room(deadline);
+    fn make_room(&self, deadline: Deadline) -> bool {
+        match self {
+            ExportProcessor::Batch(batch) => batch.make_room(deadline),
+            ExportProcessor::Simple(_) => true,
         }
     }
 }

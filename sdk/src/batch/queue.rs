@@ -89,12 +89,20 @@ impl<S: Signal> Queue<S> {
 
     /// Adds an item from the thread with index `thread`. Never waits for the worker's exports, only for a swap of two
     /// chunks.
-    #[inline]
+    #[cfg(test)]
     pub(super) fn push(&self, thread: usize, item: S::Item) -> Pushed {
+        self.push_or_lose(thread, item, |_| ())
+    }
+
+    /// Like [`Self::push`], and calls `lose`, without a lock, if the item is refused.
+    #[inline]
+    pub(super) fn push_or_lose(&self, thread: usize, item: S::Item, lose: impl FnOnce(&S::Item)) -> Pushed {
         let size = S::size(&item);
         let home = thread & (self.shards.len() - 1);
         let mut contents = lock(&self.shards[home].0);
         if contents.closed {
+            drop(contents);
+            lose(&item);
             return Pushed::Closed;
         }
         let mut takes_bytes = false;
@@ -102,7 +110,10 @@ impl<S: Signal> Queue<S> {
             takes_bytes = contents.bytes < size;
             contents = match self.with_room(contents, home, size) {
                 Ok(contents) => contents,
-                Err(refused) => return refused,
+                Err(refused) => {
+                    lose(&item);
+                    return refused;
+                }
             };
         }
         contents.room -= 1;

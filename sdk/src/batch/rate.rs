@@ -34,7 +34,8 @@ impl<S: Signal> RateLimited<S> {
     }
 
     #[cold]
-    fn drop_one(&self) {
+    fn lose(&self, item: &S::Item) {
+        self.inner.lost(item);
         self.counts.over_rate.fetch_add(1, Ordering::Relaxed);
         self.counters.iter().for_each(|counters| counters.dropped_by_stage(1));
     }
@@ -44,7 +45,7 @@ impl<S: Signal> Processor<S> for RateLimited<S> {
     fn add(&self, item: S::Item) {
         match self.window.admits(self.clock.now().as_nanos() / 1_000_000_000) {
             true => self.inner.add(item),
-            false => self.drop_one(),
+            false => self.lose(&item),
         }
     }
 
@@ -60,8 +61,8 @@ impl<S: Signal> Processor<S> for RateLimited<S> {
         self.counters.clone()
     }
 
-    fn make_room(&self, deadline: Deadline) {
-        self.inner.make_room(deadline);
+    fn make_room(&self, deadline: Deadline) -> bool {
+        self.inner.make_room(deadline)
     }
 
     #[inline]

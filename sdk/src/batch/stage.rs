@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{BatchConfig, MIN_DELAY};
-use super::held::Home;
 use super::inlet::Inlet;
+use super::outlets::{Home, MAX_WAIT, Outlets};
 use super::queue::{Pushed, Queue};
 use super::{Held, HeldChunk, Processor};
 use crate::diag::Counters;
@@ -54,7 +54,8 @@ pub trait Stage<S: Signal>: Send + 'static {
         drop(item);
     }
 
-    /// Passes on the held items whose verdict is known; the others remain held or are dropped. Called after each run's
+    /// Passes on the held items whose verdict is known; the others remain held or are dropped. What is passed on goes to the later stages
+    /// and to the exporters before `pass_on` returns. Called after each run's
     /// items have been processed, at least five times per schedule delay. `ends` is true on a flush and on shutdown:
     /// items that remain held after that call are not exported by the flush, and on shutdown they are lost together
     /// with the stage.
@@ -74,7 +75,19 @@ pub trait Stage<S: Signal>: Send + 'static {
     fn takes_unsampled(&self) -> bool {
         false
     }
+
+    /// Returns a function that hears of each item which would have reached this stage but is lost before: because the queue is full or
+    /// closed, because of the limit of items a second, or because an earlier stage drops it or panics. Called once, when the processor
+    /// starts. The function is called on any thread, also on the threads of the program, so it must be fast, and must not panic.
+    #[doc(hidden)]
+    fn on_loss(&self) -> Option<OnLoss<S>> {
+        None
+    }
 }
+
+/// What [`Stage::on_loss`] returns.
+#[doc(hidden)]
+pub type OnLoss<S> = Arc<dyn Fn(&<S as Signal>::Item) + Send + Sync>;
 
 impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
     fn process(&mut self, item: &mut S::Item) -> Verdict {
@@ -95,6 +108,10 @@ impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
 
     fn takes_unsampled(&self) -> bool {
         (**self).takes_unsampled()
+    }
+
+    fn on_loss(&self) -> Option<OnLoss<S>> {
+        (**self).on_loss()
     }
 }
 
@@ -119,7 +136,7 @@ pub enum Verdict {
 /// and at least five times per schedule delay, so they delay an item by up to a fifth of the schedule delay.
 pub struct StagedProcessor<S: Signal> {
     inlet: Inlet<S>,
-    outlets: Arc<Outlets<S>>,
+    home: Arc<Home<S>>,
     takes_unsampled: bool,
 }
 
@@ -137,109 +154,87 @@ where
         config: BatchConfig,
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
-        let queue = Arc::new(Queue::for_config(config));
-        let counters = processors.iter().flat_map(|processor| processor.all_counters()).collect();
-        let processors = processors.into_iter().map(Contained::new).collect();
-        let outlets = Arc::new(Outlets { processors, counters });
         let takes_unsampled = stages.iter().any(|stage| catch(|| stage.takes_unsampled()).unwrap_or(false));
-        let home = Arc::new(Home { queue: queue.clone(), outlets: outlets.clone() });
+        let on_loss = stages.iter().map(|stage| catch(|| stage.on_loss()).ok().flatten()).enumerate();
+        let on_loss = on_loss.filter_map(|(index, on_loss)| Some((index, on_loss?))).collect();
+        let queue = Arc::new(Queue::for_config(config));
+        let home = Arc::new(Home { queue: queue.clone(), outlets: Outlets::new(processors), on_loss });
         let worker = Worker {
-            queue: queue.clone(),
-            home,
+            home: home.clone(),
             stages: stages.into_iter().map(Contained::new).collect(),
-            outlets: outlets.clone(),
             portion: config.max_batch_size(),
+            max_waiting: config.max_queue_size() / 2,
             delay: (config.schedule_delay() / 5).max(MIN_DELAY),
             drained: Vec::new(),
         };
         let inlet = Inlet::start(queue, worker, &format!("telemark-{}-stages", S::NAME), runtime)?;
-        Ok(StagedProcessor { inlet, outlets, takes_unsampled })
+        Ok(StagedProcessor { inlet, home, takes_unsampled })
     }
 }
 
 impl<S: Signal> Processor<S> for StagedProcessor<S> {
     #[inline]
     fn add(&self, item: S::Item) {
-        match self.inlet.push(item) {
+        let outlets = &self.home.outlets;
+        match self.inlet.push_or_lose(item, |item| self.home.lose(0, item)) {
             Pushed::Queued => {}
             Pushed::Enough => self.inlet.worker().wake(),
-            Pushed::Full => self.outlets.count(|counters| counters.queue_full(1)),
-            Pushed::BytesFull => self.outlets.count(|counters| counters.queue_bytes_full(1)),
-            Pushed::Closed => self.outlets.count(|counters| counters.after_shutdown(1)),
+            Pushed::Full => outlets.count(|counters| counters.queue_full(1)),
+            Pushed::BytesFull => outlets.count(|counters| counters.queue_bytes_full(1)),
+            Pushed::Closed => outlets.count(|counters| counters.after_shutdown(1)),
         }
     }
 
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         let staged = self.inlet.worker().flush(deadline);
-        staged.and(self.outlets.each(|processor| processor.flush(deadline)))
+        staged.and(self.home.outlets.each(|processor| processor.flush(deadline)))
     }
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         // If a stage hangs and releases items later, the processors are already closed and count those items as
         // dropped.
         let staged = self.inlet.shutdown(deadline);
-        staged.and(self.outlets.each(|processor| processor.shutdown(deadline)))
+        staged.and(self.home.outlets.each(|processor| processor.shutdown(deadline)))
     }
 
     fn all_counters(&self) -> Vec<Arc<Counters>> {
-        self.outlets.counters.clone()
+        self.home.outlets.counters.clone()
     }
 
     #[inline]
     fn takes_unsampled(&self) -> bool {
         self.takes_unsampled
     }
+
+    fn lost(&self, item: &S::Item) {
+        self.home.lose(0, item);
+    }
 }
 
 impl<S: Signal> fmt::Debug for StagedProcessor<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StagedProcessor").field("processors", &self.outlets.processors).finish()
+        f.debug_struct("StagedProcessor").field("processors", &self.home.outlets).finish()
     }
 }
-
-/// The processors behind the stages, and the counters of all their exporters.
-pub(super) struct Outlets<S: Signal> {
-    processors: Vec<Contained<Box<dyn Processor<S>>>>,
-    counters: Vec<Arc<Counters>>,
-}
-
-impl<S: Signal> Outlets<S> {
-    pub(super) fn count(&self, count: impl Fn(&Counters)) {
-        self.counters.iter().for_each(|counters| count(counters));
-    }
-
-    /// Calls every processor and returns the first error.
-    fn each(&self, call: impl Fn(&dyn Processor<S>) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        let mut result = Ok(());
-        for processor in &self.processors {
-            result = result.and(call(&***processor));
-        }
-        result
-    }
-
-    /// Waits until the queues of the processors have room for many items again.
-    fn make_room(&self, deadline: Deadline) {
-        for processor in &self.processors {
-            if catch(|| processor.make_room(deadline)).is_err() {
-                crate::__warn!("stage.processor_panic", "a processor panicked when it was to make room");
-            }
-        }
-    }
-}
-
-/// The time for which a run waits for the exporters, in total, while it passes on many held items.
-const MAX_WAIT: Duration = Duration::from_secs(1);
 
 struct Worker<S: Signal> {
-    queue: Arc<Queue<S>>,
     home: Arc<Home<S>>,
     stages: Vec<Contained<Box<dyn Stage<S>>>>,
-    outlets: Arc<Outlets<S>>,
     delay: Duration,
     /// The number of held items that are passed on at a time.
     portion: usize,
+    /// The number of items in the queue with which a run no longer waits for the exporters.
+    max_waiting: usize,
     /// Empty between two runs. Kept to reuse its memory.
     drained: Vec<S::Chunk>,
+}
+
+/// The reason for which items are passed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Run,
+    /// A flush or the shutdown, which ends by the deadline.
+    End(Deadline),
 }
 
 impl<S: Signal> Task for Worker<S>
@@ -251,20 +246,20 @@ where
     }
 
     fn run(&mut self, _: Wake) -> Next {
-        if self.pass_on(false) == 0 {
-            self.queue.free_spares();
+        if self.pass_on(Why::Run) == 0 {
+            self.home.queue.free_spares();
         }
         Next::After(self.delay)
     }
 
-    fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
-        self.pass_on(true);
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.pass_on(Why::End(deadline));
         Ok(())
     }
 
-    fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
-        self.queue.close();
-        self.pass_on(true);
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.home.queue.close();
+        self.pass_on(Why::End(deadline));
         Ok(())
     }
 }
@@ -275,35 +270,50 @@ where
 {
     /// Runs the stages on every queued item, and passes on the items that they keep or release. Returns the number of
     /// items taken from the queue.
-    fn pass_on(&mut self, ends: bool) -> usize {
-        let items = self.queue.drain_into(&mut self.drained);
+    fn pass_on(&mut self, why: Why) -> usize {
+        let queue = self.home.queue.clone();
+        let items = queue.drain_into(&mut self.drained);
         let mut chunks = std::mem::take(&mut self.drained);
         for chunk in chunks.drain(..) {
             let Some(mut chunk) = self.offer(chunk) else { continue };
             let bytes = chunk.bytes();
+            let mut way = Way { stages: &mut self.stages, first: 0, home: &self.home };
             for item in chunk.drain() {
-                self.advance(0, item);
-                self.queue.release(1);
+                way.advance(item);
+                queue.release(1);
             }
-            self.queue.recycle_drained(chunk, bytes);
+            queue.recycle_drained(chunk, bytes);
         }
         self.drained = chunks;
+        let deadline = match why {
+            Why::Run => Deadline::after(self.delay.min(MAX_WAIT)),
+            Why::End(deadline) => deadline,
+        };
         for index in 0..self.stages.len() {
-            let mut released = Vec::new();
-            let stage = &mut self.stages[index];
-            if catch(|| stage.release(ends, &mut |held| released.push(held))).is_err() {
-                crate::__warn!("stage.panic", "a stage panicked when it was to release what it holds");
-            }
-            // A stage may release more than the queues of the exporters can hold.
-            let deadline = (released.len() > self.portion).then(|| Deadline::after(MAX_WAIT));
-            for (number, item) in released.into_iter().filter_map(Held::into_item).enumerate() {
-                if let Some(deadline) = deadline.filter(|_| number % self.portion == 0) {
-                    self.outlets.make_room(deadline);
-                }
-                self.advance(index + 1, item);
-            }
+            self.release(index, why != Why::Run, deadline);
         }
         items
+    }
+
+    /// Passes on the items that a stage releases, each at once, so that they take up no room in between. A stage may release more than
+    /// the queues of the exporters can hold, so waits for them.
+    fn release(&mut self, index: usize, ends: bool, deadline: Deadline) {
+        let (queue, max_waiting, portion) = (&self.home.queue, self.max_waiting, self.portion);
+        let Some((stage, later)) = self.stages.get_mut(index..).and_then(<[_]>::split_first_mut) else { return };
+        let mut way = Way { stages: later, first: index + 1, home: &self.home };
+        let mut number = 0;
+        let mut pass_on = |held: Held<S>| {
+            let Some(item) = held.into_item() else { return };
+            // The first portion of a run has room, as long as the exporters keep up.
+            if number % portion == 0 && (ends || number > 0) {
+                way.home.outlets.make_room(deadline, || queue.waiting() < max_waiting);
+            }
+            number += 1;
+            way.advance(item);
+        };
+        if catch(|| stage.release(ends, &mut pass_on)).is_err() {
+            crate::__warn!("stage.panic", "a stage panicked when it was to release what it holds");
+        }
     }
 
     /// Offers a chunk to the only stage, and returns it if that stage wants single items.
@@ -316,20 +326,35 @@ where
             Ok(None) => {}
             Err(_) => crate::__warn!("stage.panic", "a stage panicked when it was to hold items"),
         }
-        self.queue.release(items);
-        self.queue.bytes().release(bytes);
+        self.home.queue.release(items);
+        self.home.queue.bytes().release(bytes);
         None
     }
+}
 
-    /// Passes an item through the stages, starting with the stage at index `from`, and hands it to the processors if
-    /// all of them keep it.
-    fn advance(&mut self, from: usize, mut item: S::Item) {
-        for stage in self.stages.iter_mut().skip(from) {
+/// The stages that an item has yet to pass.
+struct Way<'a, S: Signal> {
+    stages: &'a mut [Contained<Box<dyn Stage<S>>>],
+    /// The index of the first of these stages.
+    first: usize,
+    home: &'a Arc<Home<S>>,
+}
+
+impl<S: Signal> Way<'_, S>
+where
+    S::Item: Clone,
+{
+    /// Passes an item through the stages, and hands it to the processors if all of them keep it.
+    fn advance(&mut self, mut item: S::Item) {
+        for (index, stage) in (self.first..).zip(self.stages.iter_mut()) {
             match verdict(&mut ***stage, &mut item) {
                 Verdict::Keep => {}
-                Verdict::Drop => return self.outlets.count(|counters| counters.dropped_by_stage(1)),
+                Verdict::Drop => {
+                    self.home.lose(index + 1, &item);
+                    return self.home.outlets.count(|counters| counters.dropped_by_stage(1));
+                }
                 Verdict::Hold => {
-                    let held = Held::new(item, &self.home);
+                    let held = Held::new(item, index, self.home);
                     if catch(|| stage.hold(held)).is_err() {
                         crate::__warn!("stage.panic", "a stage panicked when it was to hold an item");
                     }
@@ -337,21 +362,7 @@ where
                 }
             }
         }
-        match self.outlets.processors.split_last() {
-            Some((last, others)) => {
-                others.iter().for_each(|processor| add(&***processor, item.clone()));
-                add(&***last, item);
-            }
-            None => self.outlets.count(|counters| counters.dropped_by_stage(1)),
-        }
-    }
-}
-
-/// Adds an item to a processor, which may be the program's own. A panic must not end the run, because the room of the items
-/// that follow would never be released.
-fn add<S: Signal>(processor: &dyn Processor<S>, item: S::Item) {
-    if catch(|| processor.add(item)).is_err() {
-        crate::__warn!("stage.processor_panic", "a processor panicked; the item that it was given may be lost");
+        self.home.outlets.add(item);
     }
 }
 

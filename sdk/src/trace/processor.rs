@@ -95,10 +95,11 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Waits until the processor has room for many spans, but not beyond `deadline`. Called on an SDK thread by stages that pass
-    /// on many spans at once. By default, does nothing.
-    fn make_room(&self, deadline: Deadline) {
+    /// Waits until the processor has room for many spans, but not beyond `deadline`. Returns false if it has none and gained none. Called on
+    /// an SDK thread by stages that pass on many spans at once. By default, returns true.
+    fn make_room(&self, deadline: Deadline) -> bool {
         let _ = deadline;
+        true
     }
 
     /// Returns the counters of all exporters behind this processor, if there are several.
@@ -140,8 +141,8 @@ impl<P: Processor<Traces>> SpanProcessor for P {
         Processor::all_counters(self)
     }
 
-    fn make_room(&self, deadline: Deadline) {
-        Processor::make_room(self, deadline);
+    fn make_room(&self, deadline: Deadline) -> bool {
+        Processor::make_room(self, deadline)
     }
 }
 
@@ -205,8 +206,8 @@ impl Processor<Traces> for Behind {
         self.0.all_counters()
     }
 
-    fn make_room(&self, deadline: Deadline) {
-        self.0.make_room(deadline);
+    fn make_room(&self, deadline: Deadline) -> bool {
+        self.0.make_room(deadline)
     }
 }
 
