@@ -22,6 +22,9 @@
 //! the spans go to the exporters or are dropped. A service that calls itself has several local roots in one trace, which are decided
 //! together. Spans that end after the decision follow it.
 //!
+//! A local root that is lost before it gets here, because a queue is full or an earlier stage drops it, is not waited for: its trace is
+//! decided with the spans that have arrived.
+//!
 //! A trace that takes too long ([`TailSampling::with_deadline`]) is decided with the spans that have ended. If it is dropped, its later
 //! spans are held again: if one of them fails, they are kept, with `telemark.sampling.incomplete` on the local root. A flush and the
 //! shutdown decide about everything that is held.
@@ -58,7 +61,8 @@
 //! # Memory
 //!
 //! Held traces are bounded in number, in spans and in bytes. Beyond a limit, the oldest trace is dropped whole and counted. Decisions
-//! are remembered for twice as many traces as can be held. [`TailHealth`](crate::diag::TailHealth) counts all decisions.
+//! are remembered for about twice as many traces as can be held, and at least 2048: the oldest are forgotten first, but those with running
+//! local roots last. [`TailHealth`](crate::diag::TailHealth) counts all decisions.
 //!
 //! | file | owns |
 //! |---|---|

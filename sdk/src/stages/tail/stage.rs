@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::HeldTrace;
+use opentelemetry::trace::TraceId;
+
 use super::buffer::{Buffer, Limits, Waiting};
 use super::chance::Chance;
 use super::held_trace::Arrival;
 use super::mark::Mark;
 use super::rules::{ERROR, Facts, Head, Rules};
-use crate::batch::{Held, HeldChunk, Stage, Verdict};
+use super::{HeldTrace, is_local_root};
+use crate::batch::{Held, HeldChunk, OnLoss, Stage, Verdict};
 use crate::decided::{Decided, Fate, Standing};
 use crate::diag::{Decisions, Unkept};
 use crate::sampling::Randomness;
@@ -40,6 +42,8 @@ pub(super) struct TailStage {
     completes: bool,
     /// Spans that follow a decision of before, until the end of the run.
     late: Vec<Held<Traces>>,
+    /// Traces of which a local root was lost before the last run, which has seen their other spans.
+    lost: Vec<TraceId>,
 }
 
 /// What becomes of a span.
@@ -77,6 +81,7 @@ impl TailStage {
             now,
             completes: false,
             late: Vec::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -168,6 +173,16 @@ impl TailStage {
         }
     }
 
+    /// Lets a trace end whose local root was lost on the way here. If no span of it has arrived, nothing of it is exported.
+    fn ends_without_root(&mut self, trace: TraceId) {
+        match self.decided.standing(trace) {
+            Some(Standing { open: 1.., .. }) => {}
+            _ if self.buffer.find(trace).is_some() => self.buffer.complete(trace, self.now),
+            Some(Standing { fate: Fate::Pending, .. }) => self.decided.decide(trace, Fate::Dropped),
+            _ => {}
+        }
+    }
+
     fn evict(&mut self) {
         while let Some(waiting) = self.buffer.take_surplus() {
             self.counts.give_up(Unkept::Evicted, waiting.met & ERROR != 0);
@@ -235,6 +250,9 @@ impl Stage<Traces> for TailStage {
         self.now = self.clock.now();
         self.rules.tick(self.now);
         self.late.drain(..).for_each(&mut *pass_on);
+        for trace in std::mem::replace(&mut self.lost, self.decided.take_lost()) {
+            self.ends_without_root(trace);
+        }
         let now = self.now.as_nanos();
         let before = |wait: Duration| {
             let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
@@ -264,6 +282,15 @@ impl Stage<Traces> for TailStage {
 
     fn takes_unsampled(&self) -> bool {
         true
+    }
+
+    fn on_loss(&self) -> Option<OnLoss<Traces>> {
+        let decided = self.decided.clone();
+        Some(Arc::new(move |span| {
+            if is_local_root(span) {
+                decided.lose(span.context.trace_id());
+            }
+        }))
     }
 }
 

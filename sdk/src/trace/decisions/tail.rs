@@ -34,7 +34,7 @@ impl Tail {
     /// Notes that a span is given up, which no processor will see.
     pub(in crate::trace) fn gives_up(&self, span: &SpanRecord) {
         if span.parent_span_id == SpanId::INVALID || span.parent_is_remote {
-            self.decided.close(span.context.trace_id());
+            self.decided.lose(span.context.trace_id());
         }
     }
 
