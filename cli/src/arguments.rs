@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::audit::Request as Audit;
 use crate::connection::Trust;
+use crate::source::program::Scope;
 use crate::zero::command::{Command, Verb};
 
 pub(crate) const HELP: &str = "\
@@ -40,6 +42,14 @@ cargo telemark build|run|test [OPTIONS OF CARGO] [-- ARGUMENTS]
 cargo telemark explain
   Says what `build`, `run` and `test` instrument, and why the rest is not.
 
+cargo telemark audit [--min-coverage PERCENT] [--json] [--package NAME]
+                     [--manifest-path FILE] [--offline]
+  Finds handlers without a span, tasks without context, clients and pools that
+  are not observed, printing and dropped errors, from the source alone.
+  --min-coverage PERCENT  is a problem if less of the entry points have a span
+  --json                  writes the findings as JSON
+  --package NAME          reads this package [all packages of the workspace]
+
 cargo telemark config check FILE [--json]
   Checks a configuration file with the environment variables it refers to.
   Components that the program itself registers are not known here.
@@ -71,6 +81,7 @@ pub(crate) enum Parsed {
         is_json: bool,
     },
     FromEnv,
+    Audit(Audit),
     /// A program whose source has no telemetry.
     Zero(Command),
 }
@@ -106,6 +117,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed,
         ["probe-hop", ..] => hop(&arguments[1..]),
         ["config", "check", ..] => check(&arguments[2..]),
         ["config", "from-env"] => Ok(Parsed::FromEnv),
+        ["audit", ..] => audit(&arguments[1..]),
         [verb @ ("build" | "run" | "test" | "explain"), ..] => zero(verb, &arguments[1..]),
         [] | ["config"] => Err(Invalid("a command is missing".to_owned())),
         _ => Err(Invalid(format!("the command {:?} is not known", shown.join(" ")))),
@@ -120,6 +132,40 @@ fn zero(verb: &str, arguments: &[OsString]) -> Result<Parsed, Invalid> {
         _ => Verb::Explain,
     };
     Command::parse(verb, arguments).map(Parsed::Zero).map_err(Invalid)
+}
+
+fn audit(arguments: &[OsString]) -> Result<Parsed, Invalid> {
+    let mut audit = Audit::default();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match &*argument.to_string_lossy() {
+            "--json" => audit.is_json = true,
+            "--min-coverage" => {
+                let given = value("--min-coverage", &mut arguments)?.to_string_lossy();
+                let percent = given.parse().ok().filter(|percent| *percent <= 100);
+                audit.min_coverage = Some(percent.ok_or_else(|| {
+                    Invalid(format!("--min-coverage={given} cannot be used: expected a whole number from 0 to 100"))
+                })?);
+            }
+            option => scope(option, &mut arguments, &mut audit.scope)?,
+        }
+    }
+    Ok(Parsed::Audit(audit))
+}
+
+/// Reads an option that selects a workspace or its packages.
+fn scope<'a>(
+    option: &str,
+    arguments: &mut impl Iterator<Item = &'a OsString>,
+    scope: &mut Scope,
+) -> Result<(), Invalid> {
+    match option {
+        "--manifest-path" => scope.manifest = Some(PathBuf::from(value("--manifest-path", arguments)?)),
+        "--package" | "-p" => scope.packages.push(value("--package", arguments)?.to_string_lossy().into_owned()),
+        "--offline" => scope.is_offline = true,
+        other => return Err(unknown(other)),
+    }
+    Ok(())
 }
 
 fn doctor(arguments: &[OsString]) -> Result<Parsed, Invalid> {

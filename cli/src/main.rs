@@ -12,11 +12,14 @@
 //! | `connection` | a connection of the command itself, with TLS for https |
 //! | `clock` | compares the clock with the receiver's |
 //! | `hop` | what becomes of a trace context on its way through a proxy or a service |
+//! | `source` | the source of a workspace as facts |
+//! | `audit` | finds where telemetry is missing |
 //! | `lockfile` | versions and features in Cargo.lock |
 //! | `zero` | builds and runs programs with telemetry that their source does not have |
 
 mod advice;
 mod arguments;
+mod audit;
 mod clock;
 mod configuration;
 mod connection;
@@ -26,6 +29,7 @@ mod hop;
 mod lockfile;
 mod probe;
 mod report;
+mod source;
 mod zero;
 
 use std::ffi::OsString;
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Ok(Parsed::ProbeHop { url, behind, trust }) => probe_hop(&url, behind.as_deref(), trust),
         Ok(Parsed::Check { file, is_json }) => check(&variables, &file, is_json),
         Ok(Parsed::FromEnv) => from_env(&variables),
+        Ok(Parsed::Audit(request)) => audit::run(request, variables),
         Ok(Parsed::Zero(command)) => zero::run(&command, &variables),
         Err(invalid) => {
             complain(&format!("cargo telemark: {invalid}"));

@@ -56,6 +56,7 @@ const VISITS: &[Visit] = &[
 pub(crate) async fn visit(shop: SocketAddr) -> usize {
     println!("The visitor asks the shop at http://{shop}\n");
     // The visitor's browser is not part of the shop's telemetry, so it is reqwest's own client.
+    // telemark: allow(client)
     let browser = Client::new();
     let mut unexpected = 0;
     for visit in VISITS {

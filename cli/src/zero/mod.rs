@@ -18,11 +18,11 @@
 pub(crate) mod command;
 mod explain;
 mod messages;
-mod modules;
-mod rewrite;
-mod rules;
+pub(crate) mod modules;
+pub(crate) mod rewrite;
+pub(crate) mod rules;
 mod run;
-mod shadow;
+pub(crate) mod shadow;
 mod wrapper;
 
 pub(crate) use run::run;

@@ -1,9 +1,9 @@
 //! Rewrites a source file: inserts attributes and calls by byte offset, so that no line moves. A pure function of the source and the
 //! rules.
 
-mod excluded;
+pub(crate) mod excluded;
 mod replaced;
-mod surroundings;
+pub(crate) mod surroundings;
 pub(crate) mod syntax;
 #[cfg(test)]
 mod tests;
@@ -118,8 +118,7 @@ pub(crate) fn rewrite(source: &Source<'_>, rules: &Rules) -> Result<Rewritten, S
     if parsed.attrs.iter().any(|attribute| syntax::last_name(attribute) == "no_std") {
         return Err("no_std".to_owned());
     }
-    let head: Vec<_> = source.text.lines().take(10).collect();
-    if head.iter().any(|line| line.contains("@generated") || line.contains("DO NOT EDIT")) {
+    if is_generated(source.text) {
         return Err("generated".to_owned());
     }
     let mut visitor = Visitor::new(source, rules, start);
@@ -127,6 +126,11 @@ pub(crate) fn rewrite(source: &Source<'_>, rules: &Rules) -> Result<Rewritten, S
     let mut rewritten = visitor.rewritten;
     rewritten.insertions.sort_by_key(|insertion| (insertion.offset, !insertion.is_end));
     Ok(rewritten)
+}
+
+/// Returns true for a file that says in its head that it is generated.
+pub(crate) fn is_generated(text: &str) -> bool {
+    text.lines().take(10).any(|line| line.contains("@generated") || line.contains("DO NOT EDIT"))
 }
 
 impl Rewritten {

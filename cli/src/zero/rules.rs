@@ -4,6 +4,9 @@ mod pattern;
 mod reader;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use toml_edit::Document;
 
@@ -16,6 +19,7 @@ pub(crate) struct Rules {
     off: Condition,
     rules: Vec<Rule>,
     pub(crate) defaults: Defaults,
+    pub(crate) audit: Audit,
 }
 
 /// The parts of the default instrumentation.
@@ -33,6 +37,18 @@ pub(crate) struct Defaults {
     pub(crate) spawn: bool,
     /// Spans of async functions, below other spans.
     pub(crate) functions: bool,
+}
+
+/// The table `[audit]`, which `cargo telemark audit` reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Audit {
+    /// The names of the checks that are off.
+    pub(crate) off: Vec<&'static str>,
+    files: Vec<Pattern>,
+    /// The share of entry points that must have a span, in percent.
+    pub(crate) min_coverage: Option<u8>,
+    /// True if printing is a finding everywhere, and not in the code of requests and libraries alone.
+    pub(crate) prints_everywhere: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,11 +128,24 @@ pub(crate) enum By {
 impl Default for Rules {
     fn default() -> Self {
         let defaults = Defaults { main: true, axum: true, reqwest: true, sqlx: true, spawn: true, functions: true };
-        Rules { off: Condition::default(), rules: Vec::new(), defaults }
+        Rules { off: Condition::default(), rules: Vec::new(), defaults, audit: Audit::default() }
     }
 }
 
 impl Rules {
+    /// Reads `telemark.toml` in the root of a workspace.
+    ///
+    /// # Errors
+    /// Returns all mistakes, each on a line that names the file.
+    pub(crate) fn read(root: &Path) -> Result<Rules, Vec<String>> {
+        let named = |problem: &dyn std::fmt::Display| format!("telemark.toml: {problem}");
+        match fs::read_to_string(root.join("telemark.toml")) {
+            Ok(text) => Rules::parse(&text).map_err(|problems| problems.iter().map(|problem| named(problem)).collect()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Rules::default()),
+            Err(error) => Err(vec![named(&error)]),
+        }
+    }
+
     /// Parses `telemark.toml`.
     ///
     /// # Errors
@@ -185,6 +214,13 @@ impl Span {
             true => "#[::telemark::traced] ".to_owned(),
             false => format!("#[::telemark::traced({})] ", options.join(", ")),
         }
+    }
+}
+
+impl Audit {
+    /// Returns true for a file that is not audited, by its path from the root of the workspace.
+    pub(crate) fn leaves_out(&self, file: &str) -> bool {
+        self.files.iter().any(|pattern| pattern.matches(file))
     }
 }
 
@@ -299,7 +335,7 @@ mod tests {
         refuse(
             "[of]\n[[rule]]\npaht = 'a'\nspan = 'roots'\n  statements = -1\nfields = ['a)', \"b // c\\nd\"]\n",
             &[
-                "line 1, column 1: `of` is not known: expected `off`, `defaults` or `rule`",
+                "line 1, column 1: `of` is not known: expected `off`, `defaults`, `audit` or `rule`",
                 "line 3, column 8: `rule.paht` is not known: expected the conditions `path`, `crate`, `file`, `visibility`, `async`, \
                  `statements` and `returns`, or `span`, `kind`, `level`, `fields` and `metrics`",
                 "line 4, column 8: expected one of \"below\", \"always\", \"root\", \"off\"",

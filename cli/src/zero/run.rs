@@ -353,15 +353,10 @@ impl Session {
 }
 
 fn rules(root: &Path) -> Result<Rules, ExitCode> {
-    let path = root.join("telemark.toml");
-    match fs::read_to_string(&path) {
-        Ok(text) => Rules::parse(&text).map_err(|problems| {
-            problems.iter().for_each(|problem| say(&format!("telemark.toml: {problem}")));
-            ExitCode::from(1)
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Rules::default()),
-        Err(error) => Err(fail(&format!("telemark.toml: {error}"))),
-    }
+    Rules::read(root).map_err(|problems| {
+        problems.iter().for_each(|problem| say(problem));
+        ExitCode::from(1)
+    })
 }
 
 fn refusal(moved: &[Moved]) -> String {

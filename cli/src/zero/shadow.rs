@@ -1,8 +1,8 @@
 //! The shadow workspace below the target folder: links to the user's files, rewritten sources and edited manifests.
 
-pub(super) mod lock;
-pub(super) mod manifest;
-pub(super) mod workspace;
+pub(crate) mod lock;
+pub(crate) mod manifest;
+pub(crate) mod workspace;
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashSet};

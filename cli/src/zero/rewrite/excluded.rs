@@ -13,7 +13,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Attributes that instrument a function already.
-const INSTRUMENTED: [&str; 4] = ["traced", "instrument", "autometrics", "trace"];
+pub(crate) const INSTRUMENTED: [&str; 4] = ["traced", "instrument", "autometrics", "trace"];
 /// Attributes with which a function's symbol or calling convention is part of a contract.
 const LINKED: [&str; 11] = [
     "no_mangle",

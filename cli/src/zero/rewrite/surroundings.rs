@@ -13,14 +13,14 @@ pub(super) fn is_public(visibility: &Visibility) -> bool {
 }
 
 /// Returns true if a loop accepts connections.
-pub(super) fn accepts(body: &Block) -> bool {
+pub(crate) fn accepts(body: &Block) -> bool {
     let mut accepts = Accepts(false);
     accepts.visit_block(body);
     accepts.0
 }
 
 /// Returns true if a condition accepts connections.
-pub(super) fn accepts_in(condition: &Expr) -> bool {
+pub(crate) fn accepts_in(condition: &Expr) -> bool {
     let mut accepts = Accepts(false);
     accepts.visit_expr(condition);
     accepts.0
@@ -41,7 +41,7 @@ impl<'ast> Visit<'ast> for Accepts {
 }
 
 /// Returns the type in the names of a block's methods, or its trait for a type without a name.
-pub(super) fn owner(block: &ItemImpl) -> Option<String> {
+pub(crate) fn owner(block: &ItemImpl) -> Option<String> {
     let named = |path: &Path| path.segments.last().map(|last| last.ident.unraw().to_string());
     let mut of = &*block.self_ty;
     while let Type::Reference(reference) = of {
@@ -56,7 +56,7 @@ pub(super) fn owner(block: &ItemImpl) -> Option<String> {
 }
 
 /// Collects the full paths of imported names.
-pub(super) fn collect(tree: &UseTree, prefix: &[String], imports: &mut HashMap<String, Vec<String>>) {
+pub(crate) fn collect(tree: &UseTree, prefix: &[String], imports: &mut HashMap<String, Vec<String>>) {
     let full = |name: &Ident| [prefix, &[name.to_string()]].concat();
     match tree {
         UseTree::Path(path) => collect(&path.tree, &full(&path.ident), imports),

@@ -6,13 +6,15 @@ use proc_macro2::TokenStream;
 use toml_edit::{Item, TableLike, Value};
 
 use super::pattern::Pattern;
-use super::{Condition, Defaults, Origin, Rule, Rules, Span};
+use super::{Audit, Condition, Defaults, Origin, Rule, Rules, Span};
+use crate::audit::CHECKS;
 
 /// The kinds of spans, levels and choices that rules may name.
 const KINDS: [&str; 5] = ["server", "client", "producer", "consumer", "internal"];
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 const SPANS: [(&str, Option<Origin>); 4] =
     [("below", Some(Origin::Below)), ("always", Some(Origin::Current)), ("root", Some(Origin::Root)), ("off", None)];
+const PRINTS: [(&str, bool); 2] = [("requests", false), ("everywhere", true)];
 const VISIBILITIES: [(&str, bool); 2] = [("pub", true), ("private", false)];
 
 /// Reads the tables, and collects all mistakes.
@@ -51,6 +53,10 @@ impl<'a> Reader<'a> {
                     let Some(table) = self.table(key, item) else { continue };
                     table.iter().for_each(|(key, item)| self.default(&mut rules.defaults, key, item));
                 }
+                ("audit", item) => {
+                    let Some(table) = self.table(key, item) else { continue };
+                    table.iter().for_each(|(key, item)| self.audit(&mut rules.audit, key, item));
+                }
                 ("rule", Item::ArrayOfTables(tables)) => {
                     for table in tables {
                         let rule = self.rule(table, table.span());
@@ -58,7 +64,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 ("rule", item) => self.problem(item.span(), "expected tables `[[rule]]`"),
-                (key, item) => self.unknown(item, key, "`off`, `defaults` or `rule`"),
+                (key, item) => self.unknown(item, key, "`off`, `defaults`, `audit` or `rule`"),
             }
         }
         rules
@@ -80,6 +86,22 @@ impl<'a> Reader<'a> {
         };
         if let Some(value) = self.boolean(item) {
             *slot = value;
+        }
+    }
+
+    fn audit(&mut self, audit: &mut Audit, key: &str, item: &Item) {
+        match key {
+            "off" => audit.off = self.several_of(item, &CHECKS),
+            "file" => audit.files = self.patterns(item),
+            "print" => audit.prints_everywhere = self.one_of(item, &PRINTS).unwrap_or_default(),
+            "min-coverage" => {
+                let percent = item.as_integer().and_then(|value| u8::try_from(value).ok());
+                audit.min_coverage = percent.filter(|percent| *percent <= 100);
+                if audit.min_coverage.is_none() {
+                    self.problem(item.span(), "expected a whole number from 0 to 100");
+                }
+            }
+            _ => self.unknown(item, &format!("audit.{key}"), "`off`, `file`, `print` or `min-coverage`"),
         }
     }
 
@@ -192,10 +214,24 @@ impl<'a> Reader<'a> {
     fn one_of<T: Clone>(&mut self, item: &Item, accepted: &[(&str, T)]) -> Option<T> {
         let found = item.as_str().and_then(|word| accepted.iter().find(|(name, _)| *name == word));
         if found.is_none() {
-            let names: Vec<_> = accepted.iter().map(|(name, _)| format!("{name:?}")).collect();
-            self.problem(item.span(), &format!("expected one of {}", names.join(", ")));
+            let names = quoted(accepted.iter().map(|(name, _)| name));
+            self.problem(item.span(), &format!("expected one of {names}"));
         }
         found.map(|(_, value)| value.clone())
+    }
+
+    /// Reads a word or a list of words.
+    fn several_of(&mut self, item: &Item, accepted: &[&'static str]) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        for text in self.texts(item) {
+            match accepted.iter().find(|word| **word == text) {
+                Some(word) => found.push(*word),
+                None => {
+                    self.problem(item.span(), &format!("{text:?} is not known: expected {}", quoted(accepted.iter())))
+                }
+            }
+        }
+        found
     }
 
     fn word(&mut self, item: &Item, accepted: &[&str]) -> Option<String> {
@@ -211,6 +247,10 @@ impl<'a> Reader<'a> {
         let place = place(self.text, span.unwrap_or_default().start);
         self.problems.push(format!("{place}: {message}"));
     }
+}
+
+fn quoted<'w>(words: impl Iterator<Item = &'w &'w str>) -> String {
+    words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Names a place in a file.

@@ -10,9 +10,9 @@ use super::lock::Lock;
 use crate::zero::rewrite::{Edges, Role};
 
 /// The versions of the libraries whose edges Telemark instruments.
-const AXUM: &str = "0.8.";
-const REQWEST: &str = "0.13.";
-const SQLX: &str = "0.9.";
+pub(crate) const AXUM: &str = "0.8.";
+pub(crate) const REQWEST: &str = "0.13.";
+pub(crate) const SQLX: &str = "0.9.";
 
 /// A workspace.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct Root {
     pub(crate) role: Role,
     /// The name of the crate, with which the paths of its functions begin.
     pub(crate) krate: String,
+    pub(crate) is_example: bool,
 }
 
 #[derive(Debug)]
@@ -131,6 +132,11 @@ impl Package {
             .collect()
     }
 
+    /// Returns true if the program itself uses this package under its own name.
+    pub(crate) fn depends_on(&self, name: &str) -> bool {
+        self.dependency(name).is_some()
+    }
+
     fn dependency(&self, name: &str) -> Option<&Dependency> {
         self.dependencies.iter().find(|dependency| dependency.name == name)
     }
@@ -168,7 +174,8 @@ impl Target {
             Role::Binary if self.kinds.iter().any(|kind| kind.ends_with("lib")) => Role::Library,
             role => role,
         };
-        Some(Root { file: self.file, role, krate: self.name.replace('-', "_") })
+        let is_example = self.kinds.iter().any(|kind| kind == "example");
+        Some(Root { file: self.file, role, krate: self.name.replace('-', "_"), is_example })
     }
 }
 
