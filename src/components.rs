@@ -30,10 +30,15 @@ pub(crate) static COMPONENTS: Components = BASE
     .with_redaction(REDACTION)
     .with_termination_handler(cfg!(feature = "termination"));
 
+#[cfg(feature = "http")]
+const BASE: Components = LIVE.with_served_routes(crate::server::routes);
+#[cfg(not(feature = "http"))]
+const BASE: Components = LIVE;
+
 #[cfg(any(feature = "http", feature = "sqlx", feature = "tracing"))]
-const BASE: Components = Components::NONE.with_live_settings(crate::config::LIVE_SETTINGS);
+const LIVE: Components = Components::NONE.with_live_settings(crate::config::LIVE_SETTINGS);
 #[cfg(not(any(feature = "http", feature = "sqlx", feature = "tracing")))]
-const BASE: Components = Components::NONE;
+const LIVE: Components = Components::NONE;
 
 #[cfg(feature = "config-file")]
 const CONFIG_FILES: Result<ReadFile, &str> = Ok(telemark_config::read);

@@ -14,6 +14,8 @@ use {
     },
     telemark_tower::{HttpPolicy, HttpServerLayer, ServerConfig},
 };
+#[cfg(feature = "http")]
+use {std::borrow::Cow, telemark_http::ServedRoute, telemark_sdk::diag::RouteHealth};
 
 /// The HTTP server layer for axum.
 #[cfg(feature = "axum")]
@@ -74,6 +76,17 @@ pub mod tower {
     }
 }
 
+/// Returns the requests that the HTTP servers of this process have ended, by their route and the origin of the parent of their span.
+#[cfg(feature = "http")]
+pub(crate) fn routes() -> Vec<RouteHealth> {
+    let served = telemark_http::served_requests().into_iter();
+    served
+        .map(|ServedRoute { route, without_parent, local_parent, remote_parent }| {
+            RouteHealth::new(route.map(Cow::Borrowed), [without_parent, local_parent, remote_parent])
+        })
+        .collect()
+}
+
 /// Returns the layer with the current test's telemetry, or else with the program's telemetry.
 #[cfg(feature = "tower")]
 pub(crate) fn on_current_telemetry<P: HttpPolicy + Clone, T>(
@@ -108,7 +121,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
     use ::axum::{Router, body::Body, http::Request, http::StatusCode, routing::get};
-    use opentelemetry::trace::{Status, TraceContextExt};
+    use opentelemetry::trace::{Status, TraceContextExt, Tracer};
     use tower::ServiceExt;
 
     use super::Env;
@@ -133,6 +146,44 @@ mod tests {
         assert_eq!(spans(&[("OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED", "false")]), 0);
         assert_eq!(spans(&[("OTEL_RUST_INSTRUMENTATION_TOWER_ENABLED", "false")]), 1);
         assert_eq!(spans(&[("OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED", "false")]), 0);
+    }
+
+    #[test]
+    fn requests_are_counted_by_route_and_origin_without_being_asked_for() {
+        use std::collections::BTreeSet;
+
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let router = Router::new()
+            .route("/orphans/{id}", get(async || "hello"))
+            .route("/orphans/none/told", get(async || "hello"))
+            .layer(super::axum::layer());
+        let answered = |path: &str, parent: Option<&str>| {
+            let request =
+                parent.iter().fold(Request::get(path), |request, parent| request.header("traceparent", *parent));
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(runtime.block_on(router.clone().oneshot(request)).unwrap().status(), StatusCode::OK);
+        };
+        let [sampled, unsampled] = ["01", "00"].map(|flags| format!("00-{:032x}-{:016x}-{flags}", 7, 7));
+        answered("/orphans/1", None);
+        answered("/orphans/2", Some(&sampled));
+        answered("/orphans/3", Some(&unsampled));
+        answered("/orphans/4", Some("nonsense"));
+        answered("/orphans/none/told", Some(&sampled));
+        telemetry.tracer("test").in_span("outside", |_| answered("/orphans/5", None));
+
+        let built = crate::builder().with_env(Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")])).build().unwrap();
+        let routes = built.health().routes.into_iter().filter_map(|one| {
+            let route = one.route.clone().filter(|route| route.starts_with("/orphans/"))?;
+            let share = format!("{:.2}", one.share_without_remote_parent());
+            Some((route.into_owned(), [one.without_parent, one.local_parent, one.remote_parent], share))
+        });
+        let expected = [
+            ("/orphans/none/told".to_owned(), [0, 0, 1], "0.00".to_owned()),
+            ("/orphans/{id}".to_owned(), [2, 1, 2], "0.60".to_owned()),
+        ];
+        assert_eq!(routes.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
     }
 
     #[test]

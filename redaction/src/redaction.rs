@@ -19,6 +19,8 @@ pub struct Redaction {
     whole: Vec<Rule>,
     /// Rules for parts of values.
     parts: Vec<Rule>,
+    /// All rules, in the order in which they were added.
+    counted: Vec<Rule>,
     exempt: Option<Patterns>,
     /// True if a rule or an exemption compares keys.
     compares_keys: bool,
@@ -55,7 +57,12 @@ impl Redaction {
 
     /// Adds a rule. Rules apply in the order in which they were added, each to what the earlier ones left; those of
     /// [`Rule::for_keys`] go first, and the first that selects a value decides.
+    ///
+    /// The number of values in which each rule has hidden something is in `health().redaction`, by the [name](Rule::name) of the rule.
+    /// Clones of a redaction share the counts.
     pub fn with_rule(mut self, rule: Rule) -> Self {
+        let rule = rule.counted_anew();
+        self.counted.push(rule.clone());
         self.compares_keys |= rule.is_for_keys() || rule.may_take_whole();
         self.reads_integers |= rule.may_be_integer();
         if rule.may_take_whole() {
@@ -89,6 +96,7 @@ impl Redaction {
     #[inline]
     fn action_unless(&self, is_exempt: bool, key: Name<'_>) -> Option<&Action> {
         let rule = self.whole.iter().find(|rule| (rule.is_explicit() || !is_exempt) && rule.takes_whole(key))?;
+        rule.count();
         Some(&rule.action)
     }
 
@@ -112,6 +120,7 @@ impl Redaction {
                 continue;
             }
             if let Some(replaced) = rule.replaced(edited.as_deref().unwrap_or(text)) {
+                rule.count();
                 if key.is_some() && matches!(rule.action, Action::Delete) {
                     return Edit::Remove;
                 }
@@ -278,6 +287,17 @@ impl Redactor for Redaction {
             Edit::Replace(text) => Some(text),
             Edit::Keep | Edit::Remove => None,
         }
+    }
+
+    fn hidden(&self) -> Vec<(Cow<'static, str>, u64)> {
+        let mut counts: Vec<(Cow<'static, str>, u64)> = Vec::new();
+        for rule in &self.counted {
+            match counts.iter_mut().find(|(name, _)| name == rule.name()) {
+                Some((_, count)) => *count += rule.hidden(),
+                None => counts.push((rule.name().to_owned().into(), rule.hidden())),
+            }
+        }
+        counts
     }
 }
 

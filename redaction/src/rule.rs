@@ -1,5 +1,8 @@
 //! A rule: what it selects, and what it does.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use telemark_sdk::ConfigError;
 use telemark_sdk::text::Patterns;
 
@@ -33,7 +36,14 @@ pub struct Rule {
     keys: Option<Patterns>,
     what: What,
     pub(crate) action: Action,
+    /// The first thing that the rule selects, for the name of the rule.
+    selects: String,
+    /// The number of values in which the rule has hidden something. Shared by all clones.
+    hidden: Arc<AtomicU64>,
 }
+
+/// Characters of a key or of a pattern in the name of a rule.
+const MAX_NAME: usize = 64;
 
 #[derive(Clone, Debug)]
 enum What {
@@ -46,7 +56,9 @@ enum What {
 impl Rule {
     /// Selects the whole value of each attribute with one of these keys, of any type. Goes before all rules for parts of values.
     pub fn for_keys<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Self {
-        Rule::new(What::Whole).in_keys(keys)
+        let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
+        let selects = selection("keys", &keys);
+        Rule::new(What::Whole, selects).in_keys(keys)
     }
 
     /// Selects what matches one of these regular expressions, in every text and in integers. Their syntax is that of the crate `regex`,
@@ -57,10 +69,10 @@ impl Rule {
     /// Returns an error if a pattern is no regular expression, matches the empty text, is longer than 1,024 bytes or takes more than
     /// 256 KiB, and if there are none or more than 64.
     pub fn for_values<P: AsRef<str>>(patterns: impl IntoIterator<Item = P>) -> Result<Self, ConfigError> {
-        let patterns =
-            patterns.into_iter().map(|pattern| Pattern::new(pattern.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let texts: Vec<_> = patterns.into_iter().collect();
+        let patterns = texts.iter().map(|pattern| Pattern::new(pattern.as_ref())).collect::<Result<Vec<_>, _>>()?;
         match patterns.len() {
-            1..=Pattern::MAX_COUNT => Ok(Rule::new(What::Patterns(patterns))),
+            1..=Pattern::MAX_COUNT => Ok(Rule::new(What::Patterns(patterns), selection("values", &texts))),
             count => {
                 let accepted = format!("1 to {} patterns", Pattern::MAX_COUNT);
                 Err(ConfigError::invalid("values", count.to_string(), accepted))
@@ -70,11 +82,33 @@ impl Rule {
 
     /// Selects what a preset finds, in every text.
     pub fn for_preset(preset: Preset) -> Self {
-        Rule { action: Action::Replace(preset.replacement().into()), ..Rule::new(What::Preset(preset)) }
+        let action = Action::Replace(preset.replacement().into());
+        Rule { action, ..Rule::new(What::Preset(preset), preset.name().to_owned()) }
     }
 
-    fn new(what: What) -> Self {
-        Rule { keys: None, what, action: Action::Replace("[redacted]".into()) }
+    fn new(what: What, selects: String) -> Self {
+        let hidden = Arc::default();
+        Rule { keys: None, what, action: Action::Replace("[redacted]".into()), selects, hidden }
+    }
+
+    /// Returns the name under which [`Redaction`](crate::Redaction) counts what this rule hides: that of its preset, or `keys` or `values`
+    /// with the first key or pattern.
+    pub fn name(&self) -> &str {
+        &self.selects
+    }
+
+    /// Counts a value in which this rule has hidden something.
+    pub(crate) fn count(&self) {
+        self.hidden.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hidden(&self) -> u64 {
+        self.hidden.load(Ordering::Relaxed)
+    }
+
+    /// Returns the same rule with a count of its own.
+    pub(crate) fn counted_anew(self) -> Self {
+        Rule { hidden: Arc::default(), ..self }
     }
 
     /// Restricts the rule to attributes with these keys.
@@ -171,6 +205,12 @@ impl Rule {
             }),
         }
     }
+}
+
+/// Describes what a rule selects by its first key or pattern.
+fn selection(kind: &str, of: &[impl AsRef<str>]) -> String {
+    let first: String = of.first().map_or("", AsRef::as_ref).chars().take(MAX_NAME).collect();
+    format!("{kind} {first}")
 }
 
 /// The key of a value.

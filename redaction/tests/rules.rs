@@ -149,6 +149,24 @@ fn nested_values_have_their_own_keys_and_their_paths() {
 }
 
 #[test]
+fn what_each_rule_hides_is_counted() {
+    let redaction = Redaction::new()
+        .with_preset(Preset::EmailAddress)
+        .with_rule(Rule::for_keys(["gone", "other"]).with_action(Action::Delete))
+        .with_rule(Rule::for_values([r"\d{6}", "unused"]).unwrap())
+        .with_rule(Rule::for_preset(Preset::EmailAddress).in_keys(["mail"]))
+        .with_preset(Preset::Password);
+    check(&redaction, "a", "ann@example.com, bob@example.com and 123456", "[email], [email] and [redacted]");
+    check(&redaction, "gone", 1, "removed");
+    check(&redaction, "b", texts(&["123456", "x", "654321"]), r#"["[redacted]","x","[redacted]"]"#);
+    check(&redaction, "password", "abc", "REDACTED");
+    check(&redaction, "c", "nothing", "nothing");
+    check_body(&redaction, map("gone", "x"), Some(AnyValue::from_iter::<[(&str, i64); 0]>([])));
+    let counts: Vec<_> = redaction.hidden().into_iter().map(|(rule, count)| format!("{rule}: {count}")).collect();
+    assert_eq!(counts, ["email: 1", "keys gone: 2", r"values \d{6}: 3", "password: 1"]);
+}
+
+#[test]
 fn a_rule_for_keys_applies_within_an_exempt_map() {
     let redaction =
         Redaction::new().with_presets(Preset::ALL).with_rule(Rule::for_keys(["iban"])).with_exempt_keys(["peer"]);

@@ -9,9 +9,11 @@ use opentelemetry::{Context, KeyValue};
 use telemark_sdk::batch::{Stage, Verdict};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::metrics::PullReader;
 use telemark_sdk::signal::{Logs, Traces};
 use telemark_sdk::stages::limits::ItemLimits;
-use telemark_sdk::testing::{InMemoryExporter, ManualClock, tree};
+use telemark_sdk::testing::{InMemoryExporter, ManualClock, metrics_text, tree};
+use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SpanData;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -129,6 +131,40 @@ fn large_items_lose_their_largest_parts_and_are_counted() {
     assert!((4000..10_000).contains(&bodies[0]) && bodies[1] < 100, "{bodies:?}");
     let limits = exported.telemetry.health().limits.unwrap();
     assert_eq!((limits.cut_spans, limits.cut_log_records), (1, 1));
+}
+
+#[test]
+fn what_limits_drop_and_cut_is_a_metric_of_the_sdk() {
+    let limits = ItemLimits::new()
+        .with_max_spans_per_trace(10)
+        .with_max_spans_per_second(30)
+        .with_max_span_bytes(10_000)
+        .with_max_log_record_bytes(10_000);
+    let reader = PullReader::default();
+    let exported = Exported::new(limits, |builder| builder.with_metric_reader(reader.clone()).with_self_metrics());
+    let tracer = exported.telemetry.tracer("test");
+    // Twelve spans in one trace, of which one is too large; then eighteen in traces of their own, and seven too many in this second.
+    tracer.in_span("trace", |cx| {
+        cx.span().set_attribute(KeyValue::new("large", "x".repeat(20_000)));
+        (0..11).for_each(|_| tracer.in_span("query", |_| ()));
+    });
+    (0..25).for_each(|_| tracer.in_span("alone", |_| ()));
+    let logger = exported.telemetry.logger("test");
+    let mut record = logger.create_log_record();
+    record.set_body(AnyValue::from("x".repeat(20_000)));
+    logger.emit(record);
+    exported.telemetry.flush(TIMEOUT).unwrap();
+    let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let shown: Vec<_> = metrics.lines().filter(|line| line.starts_with("telemark.sdk.limits.")).collect();
+    assert_eq!(
+        shown,
+        [
+            "telemark.sdk.limits.cut[{item}]{telemark.limit.name=max_log_record_bytes} sum 1",
+            "telemark.sdk.limits.cut[{item}]{telemark.limit.name=max_span_bytes} sum 1",
+            "telemark.sdk.limits.dropped[{span}]{telemark.limit.name=max_spans_per_second} sum 7",
+            "telemark.sdk.limits.dropped[{span}]{telemark.limit.name=max_spans_per_trace} sum 1",
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A redactor and every place in which it hides a value, and what a known series costs.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -133,6 +134,40 @@ fn the_body_and_the_attributes_of_a_record_are_redacted() {
     assert_eq!(items[0].attributes(), [("b".into(), AnyValue::from("…"))]);
     assert_eq!(shown(items[0].scope().attributes()), "of.scope=… ");
     assert_eq!(items[1].body(), Some(&AnyValue::from("a …")));
+}
+
+/// Hides nothing and says that it has.
+#[derive(Debug)]
+struct Counting;
+
+impl Redactor for Counting {
+    fn attribute(&self, _: &str, _: &mut Value) -> bool {
+        true
+    }
+
+    fn log_value(&self, _: &str, _: &mut AnyValue) -> bool {
+        true
+    }
+
+    fn text(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn hidden(&self) -> Vec<(Cow<'static, str>, u64)> {
+        vec![("email".into(), 7), ("unused".into(), 0)]
+    }
+}
+
+#[test]
+fn what_rules_have_hidden_is_in_the_health_and_a_metric() {
+    let (telemetry, exporters) = telemetry(|builder| builder.with_redaction(Counting).with_self_metrics());
+    telemetry.force_flush(Deadline::NEVER).unwrap();
+    assert_eq!(telemetry.health().redaction, [("email".into(), 7), ("unused".into(), 0)]);
+    let metrics = metrics_text(&exporters.metrics.items());
+    let shown: Vec<_> = metrics.lines().filter(|line| line.contains("redaction")).collect();
+    assert_eq!(shown, ["telemark.sdk.redaction.hidden[{value}]{telemark.redaction.rule=email} sum 7 # 7"]);
+    let (plain, _) = self::telemetry(|builder| builder);
+    assert_eq!(plain.health().redaction, []);
 }
 
 #[test]

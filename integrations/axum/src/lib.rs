@@ -60,7 +60,7 @@ use opentelemetry::InstrumentationScope;
 pub use policy::AxumPolicy;
 pub use telemark_tower::{
     ConfigProblem, DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead,
-    ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig,
+    ResponseBody, ResponseFuture, ResponseHead, Route, ServedRoute, ServerConfig, served_requests,
 };
 
 /// Returns the layer for [`axum::Router::layer`], with the default settings, the global tracer and the global meter.

@@ -97,10 +97,10 @@ pub use client::{
 };
 pub use server::{
     DefaultPolicy, End, HttpPolicy, HttpServerInstrumentation, LocalAddr, PeerAddr, RequestHead, RequestOutcome,
-    RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics,
+    RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics, served_requests,
 };
 pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
 pub use shared::kept::address as kept_address;
 pub use shared::settings::ConfigProblem;
 pub use shared::url::target::Target;
-pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};
+pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, ServedRoute, scope};

@@ -59,6 +59,12 @@ impl<T> Interner<T> {
         table.as_ref()?.get_key_value(text).map(|(text, value)| (*text, *value))
     }
 
+    /// Returns all values. Returns none if the lock of the table stays locked, as it may in a forked child.
+    pub fn values(&self) -> Vec<&'static T> {
+        let table = soon(|| self.table.try_read());
+        table.iter().flat_map(|table| table.iter()).flat_map(|table| table.values().copied()).collect()
+    }
+
     #[cold]
     fn add(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
         let mut table = soon(|| self.table.try_write())?;
@@ -120,6 +126,9 @@ mod tests {
         check("a", Some(1));
         let (first, again) = (interner.get("a", str::len), interner.get("a", |_| unreachable!()));
         assert!(std::ptr::eq(first.unwrap().0, again.unwrap().0));
+        let mut values = interner.values();
+        values.sort_unstable();
+        assert_eq!(values, [&0, &1, &5]);
     }
 
     #[test]
@@ -132,6 +141,7 @@ mod tests {
         drop(reading);
         let writing = interner.table.write().unwrap();
         assert_eq!((interner.get("known", str::len), interner.find("known")), (None, None));
+        assert!(interner.values().is_empty());
         drop(writing);
         assert!(interner.get("new", str::len).is_some());
     }

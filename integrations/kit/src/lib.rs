@@ -37,6 +37,7 @@
 //! | `attribute_sets` | [`AttributeSets`] for metrics, built once |
 //! | `text` | [`BoundedText`]: text from a peer, bounded and valid |
 //! | `interner` | [`Interner`]: a bounded number of strings for the life of the program |
+//! | `origins` | [`OriginCounts`]: requests by the origin of their parent, and [`ServedRoute`], those of one route |
 //! | `clock` | [`Clock`], which an application may replace |
 //! | `settings` | [`Enabled`]: the variables that enable or disable an integration; [`Live`]: settings that [`change_settings`] changes while the program runs |
 //!
@@ -50,6 +51,7 @@ mod guard;
 mod instruments;
 mod interner;
 pub mod keys;
+mod origins;
 mod server_span;
 mod settings;
 mod span_context;
@@ -64,6 +66,7 @@ pub use guard::free;
 pub use guard::{guarded, lock, watch};
 pub use instruments::Instruments;
 pub use interner::Interner;
+pub use origins::{OriginCounts, ParentOrigin, ServedRoute};
 pub use server_span::{is_server_span_marked, mark_server_span};
 pub use settings::{ChangedText, DEFAULT_ENABLED, Enabled, LIVE_SETTINGS, Live, UnknownSetting, change_settings};
 pub use span_context::{attach_unless_current, is_current, is_unsampled, with_span};

@@ -102,5 +102,6 @@ pub use service::HttpServerService;
 pub use telemark_http::{
     ClientConfig, ClientExchange, ClientMetrics, ClientPolicy, ClientRequestHead, ClientResponseBody,
     ClientResponseHead, ConfigProblem, DefaultPolicy, GlobalTracer, HttpClientInstrumentation, HttpPolicy, LocalAddr,
-    PeerAddr, RequestHead, ResendCounter, ResponseHead, Route, ServerConfig, UrlTemplate, io_error_type,
+    PeerAddr, RequestHead, ResendCounter, ResponseHead, Route, ServedRoute, ServerConfig, UrlTemplate, io_error_type,
+    served_requests,
 };

@@ -36,6 +36,7 @@ on_every_provider!(
     server_addresses,
     the_chosen_metrics_are_recorded,
     requests_without_a_context_are_counted_by_route,
+    requests_are_counted_without_metrics,
     not_sampled,
     without_a_tracer,
     excluded,
@@ -362,6 +363,38 @@ async fn requests_without_a_context_are_counted_by_route<S: Spans>() {
         "telemark.http.server.request.orphans[{request}]{http.request.method=GET,http.route=/users/{id},url.scheme=http} sum 3\n\
          telemark.http.server.request.orphans[{request}]{http.request.method=GET,url.scheme=http} sum 1\n"
     );
+}
+
+/// Nothing has to be enabled for the count, and the late route of a response takes the place of a template.
+async fn requests_are_counted_without_metrics<S: Spans>() {
+    let spans = S::new();
+    // Each tracer has routes of its own, because the counts are those of the process.
+    let tracer = std::any::type_name::<S>().rsplit("::").next().unwrap();
+    let prefix = format!("/counted/{tracer}");
+    let template = format!("{prefix}/{{id}}");
+    let config = ServerConfig::new().without_metrics().with_route_templates([&template]);
+    for parent in [None, Some(SAMPLED), Some(UNSAMPLED), Some("00-invalid")] {
+        let request = Request::get(format!("{prefix}/7"));
+        let request = parent.iter().fold(request, |request, parent| request.header("traceparent", *parent));
+        respond(&spans, config.clone(), request, ok("")).await.into_body().collect().await.unwrap();
+    }
+    let mut late = ok("");
+    late.extensions_mut().insert(Route(format!("{prefix}/late").into()));
+    respond(&spans, config.clone(), Request::get(format!("{prefix}/7")), late).await;
+    let disabled = config.with_enabled(false);
+    respond(&spans, disabled, Request::get(format!("{prefix}/7")), ok("")).await;
+    let mut counts: Vec<_> = telemark_tower::served_requests()
+        .into_iter()
+        .filter(|one| one.route.is_some_and(|route| route.starts_with(&prefix)))
+        .collect();
+    counts.sort_by_key(|one| one.route);
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|one| {
+            (one.route.unwrap().trim_start_matches(&prefix), one.without_parent, one.local_parent, one.remote_parent)
+        })
+        .collect();
+    assert_eq!(counts, [("/late", 1, 0, 0), ("/{id}", 2, 0, 2)]);
 }
 
 async fn not_sampled<S: Spans>() {

@@ -9,6 +9,7 @@
 //! | `log_count` | the count of emitted log records, striped by thread |
 //! | `limit_counts` | counts of what limits drop and cut |
 //! | `reload_counts` | counts of new versions of the configuration file |
+//! | `served` | the requests of the program's servers by route, which another crate counts |
 //! | `span_counts` | counts of started and ended spans, striped by thread |
 //! | `decisions` | counts of what tail sampling kept and dropped |
 //! | `durations` | durations of exports and collections, measured only if there is a listener |
@@ -23,6 +24,7 @@ mod log_count;
 mod losses;
 mod message;
 mod reload_counts;
+mod served;
 mod span_counts;
 mod tally;
 
@@ -38,5 +40,7 @@ pub(crate) use losses::Total;
 pub use message::{Level, is_shown, log, set_max_level, set_sink, started};
 pub(crate) use message::{end_is_abandoned, guard_is_gone, ignore_variable, level_of, log_always, write_line};
 pub(crate) use reload_counts::ReloadCounts;
+pub use served::RouteHealth;
+pub(crate) use served::ServedRoutes;
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};
 pub(crate) use tally::{Tally, Unreported};

@@ -22,7 +22,7 @@ use crate::process::Generation;
 use crate::propagation::PropagatorFactory;
 use crate::resource::{Detector, Resource};
 use crate::runtime::Runtime;
-use crate::self_metrics::SelfMetrics;
+use crate::self_metrics::{SelfMetrics, Sources};
 use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
 
@@ -247,10 +247,13 @@ impl TelemetryBuilder {
         if foundation.self_metrics {
             companions.push(Box::new(SelfMetrics::of_pipelines(
                 &providers.traces,
-                Some(&providers.logs),
                 &providers.metrics,
-                reloader.as_ref().map(|reloader| reloader.counts()),
                 providers.all().map(|provider| provider.counters()),
+                Sources {
+                    reloads: reloader.as_ref().map(|reloader| reloader.counts()),
+                    routes: components.served_routes,
+                    ..providers.sources()
+                },
             )));
         }
         let mut handle = TelemetryHandle {
@@ -266,6 +269,7 @@ impl TelemetryBuilder {
             watch: None,
             reloads_on_sighup: model.reloads_on_sighup,
             live_settings: components.live_settings,
+            served_routes: components.served_routes,
         };
         handle.watch(interval, &runtime)?;
         let telemetry = Telemetry::new(handle, model.propagator, instrumentations, companions, source, set_in_code);

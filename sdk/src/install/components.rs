@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::registry::{Factory, Node};
 use crate::config::{Env, Tree};
+use crate::diag::{RouteHealth, ServedRoutes};
 use crate::error::ConfigError;
 use crate::propagation::PropagatorFactory;
 use crate::redaction::Redactor;
@@ -24,6 +25,7 @@ pub struct Components {
     pub(super) handles_termination: Option<bool>,
     pub(super) config_files: Result<ReadFile, &'static str>,
     pub(super) live_settings: Option<LiveSettings>,
+    pub(super) served_routes: Option<ServedRoutes>,
     pub(super) redaction: Result<MakeRedactor, &'static str>,
 }
 
@@ -69,6 +71,7 @@ impl Components {
         handles_termination: None,
         config_files: Err("a program that calls Components::with_config_files"),
         live_settings: None,
+        served_routes: None,
         redaction: Err("a program that calls Components::with_redaction"),
     };
 
@@ -113,6 +116,13 @@ impl Components {
     /// file change.
     pub const fn with_live_settings(mut self, settings: LiveSettings) -> Self {
         self.live_settings = Some(settings);
+        self
+    }
+
+    /// Sets the function that returns the requests of the program's servers by route, for [`Health::routes`](super::Health::routes) and the
+    /// SDK's own metrics. Called on the threads that ask for these.
+    pub const fn with_served_routes(mut self, routes: fn() -> Vec<RouteHealth>) -> Self {
+        self.served_routes = Some(routes);
         self
     }
 

@@ -9,7 +9,7 @@ use super::components::LiveSettings;
 use super::panics;
 use super::reload::Reloader;
 use super::signals::{Health, Pacers, Provider, Providers};
-use crate::diag::{self, Level, Total};
+use crate::diag::{self, Level, ServedRoutes, Total};
 use crate::error::ExportError;
 use crate::process::Generation;
 use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Request};
@@ -38,6 +38,7 @@ pub struct TelemetryHandle {
     /// True if SIGHUP asks for a reload once the telemetry is installed.
     pub(super) reloads_on_sighup: bool,
     pub(super) live_settings: Option<LiveSettings>,
+    pub(super) served_routes: Option<ServedRoutes>,
 }
 
 impl TelemetryHandle {
@@ -109,11 +110,12 @@ impl TelemetryHandle {
         }
     }
 
-    /// Returns the counts of exported and dropped items, for each pipeline of each signal, and those of the versions of the configuration
-    /// file.
+    /// Returns the counts of exported and dropped items, for each pipeline of each signal, those of the versions of the configuration file,
+    /// and those of the requests to each route.
     pub fn health(&self) -> Health {
         let config = self.reloader.as_ref().map(|reloader| reloader.health());
-        Health { config: config.unwrap_or_default(), ..self.providers.health() }
+        let routes = self.served_routes.map(|routes| routes());
+        Health { config: config.unwrap_or_default(), routes: routes.unwrap_or_default(), ..self.providers.health() }
     }
 
     /// Returns the maximum time that dropping the telemetry may take.

@@ -1,5 +1,6 @@
 //! The seam for code that hides values before any exporter sees them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use opentelemetry::Value;
@@ -55,4 +56,10 @@ pub trait Redactor: fmt::Debug + Send + Sync + 'static {
     /// Returns another text for the name of a span or of one of its events, or for the description of a status. `None` leaves the text as
     /// it is.
     fn text(&self, text: &str) -> Option<String>;
+
+    /// Returns the number of values in which each rule has hidden something so far, for [`Health`](crate::install::Health) and the SDK's
+    /// own metrics. By default, nothing is counted.
+    fn hidden(&self) -> Vec<(Cow<'static, str>, u64)> {
+        Vec::new()
+    }
 }

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::{Context, InstrumentationScope};
 
+use super::limits::Limits;
 use super::pipelines::SignalInstruments;
+use super::redaction::Hidden;
 use super::registrar::Registrar;
 use super::reloads::Reloads;
 use super::series::SeriesInstruments;
+use super::served::Served;
 use super::spans::{Records, Spans};
 use super::tail::Tail;
 use super::words::Words;
-use crate::diag::{Counters, Listener, ReloadCounts};
+use crate::diag::{Counters, LimitCounts, Listener, ReloadCounts, ServedRoutes};
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::{CallbackHandle, SdkMeterProvider};
+use crate::redaction::Redaction;
 use crate::trace::SdkTracerProvider;
 
 /// The scope of these metrics.
@@ -35,6 +39,10 @@ pub(super) const SCOPE: &str = "telemark.sdk";
 /// | `telemark.sdk.tail.decided` | `telemark.sampling.result`: `kept`, `dropped` or `evicted`; `telemark.sampling.policy` if kept; `telemark.sampling.was_error` | traces about which [tail sampling](crate::stages::tail) has decided |
 /// | `telemark.sdk.tail.late` | the result and `was_error` | spans that ended after the decision about their trace |
 /// | `telemark.sdk.tail.held`, `telemark.sdk.tail.held.size` | | traces that wait for a decision, and the bytes of their spans |
+/// | `telemark.sdk.limits.dropped` | `telemark.limit.name`: `max_spans_per_trace` or `max_spans_per_second` | spans that [limits](crate::stages::limits) have dropped |
+/// | `telemark.sdk.limits.cut` | the same: `max_span_bytes` or `max_log_record_bytes` | spans and log records that limits have made smaller |
+/// | `telemark.sdk.redaction.hidden` | `telemark.redaction.rule` | values in which a rule of the [redaction](crate::redaction) has hidden something |
+/// | `telemark.sdk.server.requests` | `http.route`; `otel.span.parent.origin`: `none`, `local` or `remote` | requests that the program's HTTP servers have ended, sampled or not |
 ///
 /// Metrics of several scopes that have the same name are added up. The scope `telemark.sdk` is not counted.
 ///
@@ -54,27 +62,31 @@ pub struct SelfMetrics {
     _listeners: Vec<Arc<Listener>>,
 }
 
+/// What a whole telemetry counts beside its pipelines.
+#[derive(Default)]
+pub(crate) struct Sources<'a> {
+    pub(crate) loggers: Option<&'a SdkLoggerProvider>,
+    pub(crate) reloads: Option<Arc<ReloadCounts>>,
+    pub(crate) limits: Option<Arc<LimitCounts>>,
+    pub(crate) redaction: Option<Redaction>,
+    pub(crate) routes: Option<ServedRoutes>,
+}
+
 impl SelfMetrics {
     /// Exposes the work of these providers as metrics, to the readers of `meters`. If two `SelfMetrics` observe the
     /// same providers, only the later one receives the durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
         let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
-        SelfMetrics::of_pipelines(
-            tracers,
-            None,
-            meters,
-            None,
-            [(Words::SPANS, tracers.counters()), (Words::POINTS, points)],
-        )
+        let signals = [(Words::SPANS, tracers.counters()), (Words::POINTS, points)];
+        SelfMetrics::of_pipelines(tracers, meters, signals, Sources::default())
     }
 
-    /// Like [`Self::observe`], but for the given pipelines of any signal.
+    /// Like [`Self::observe`], but for the given pipelines of any signal, and with what a whole telemetry counts besides.
     pub(crate) fn of_pipelines(
         tracers: &SdkTracerProvider,
-        loggers: Option<&SdkLoggerProvider>,
         meters: &SdkMeterProvider,
-        reloads: Option<Arc<ReloadCounts>>,
         signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
+        sources: Sources<'_>,
     ) -> Self {
         let scope = InstrumentationScope::builder(SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
@@ -83,9 +95,12 @@ impl SelfMetrics {
         let mut registrar = Registrar::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());
-        let records = Records::new(&meter, loggers.and_then(SdkLoggerProvider::log_count));
+        let records = Records::new(&meter, sources.loggers.and_then(SdkLoggerProvider::log_count));
         let tail = Tail::new(&meter, tracers.tail_counts().cloned());
-        let reloads = Reloads::new(&meter, reloads);
+        let reloads = Reloads::new(&meter, sources.reloads);
+        let limits = Limits::new(&meter, sources.limits);
+        let hidden = Hidden::new(&meter, sources.redaction);
+        let served = Served::new(&meter, sources.routes);
         let signals = signals.into_iter();
         let instruments: Vec<_> = signals
             .map(|(words, counters)| SignalInstruments::new(&meter, words, registrar.add(words, counters)))
@@ -105,6 +120,9 @@ impl SelfMetrics {
             instruments.iter().for_each(|signal| signal.observe(observer));
             series.observe(observer);
             tail.observe(observer);
+            limits.observe(observer);
+            hidden.observe(observer);
+            served.observe(observer);
         });
         SelfMetrics { _callback: callback, _listeners: registrar.listeners }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 
-use super::words::{Words, signed};
+use super::words::{PARENT_ORIGINS, Words, signed};
 use crate::diag::{LogCount, Origin, Outcome, SpanCounts};
 use crate::metrics::{Observable, Observer, SdkMeter};
 
@@ -32,10 +32,10 @@ impl Spans {
             if let Some(live) = counts.live(outcome) {
                 observer.observe(&self.live, signed(live), std::slice::from_ref(&result));
             }
-            for parent in Origin::ALL {
+            for (parent, name) in Origin::ALL.into_iter().zip(PARENT_ORIGINS) {
                 let started = counts.started(parent, outcome);
                 if started > 0 {
-                    let parent = KeyValue::new("otel.span.parent.origin", parent_origin(parent));
+                    let parent = KeyValue::new("otel.span.parent.origin", name);
                     observer.observe(&self.started, started, &[parent, result.clone()]);
                 }
             }
@@ -75,13 +75,5 @@ fn sampling_result(outcome: Outcome) -> &'static str {
         Outcome::Dropped => "DROP",
         Outcome::Recorded => "RECORD_ONLY",
         Outcome::Sampled => "RECORD_AND_SAMPLE",
-    }
-}
-
-fn parent_origin(parent: Origin) -> &'static str {
-    match parent {
-        Origin::None => "none",
-        Origin::Local => "local",
-        Origin::Remote => "remote",
     }
 }

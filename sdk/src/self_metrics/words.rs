@@ -27,6 +27,9 @@ impl Words {
     }
 }
 
+/// The values of `otel.span.parent.origin`: no parent, one in this process, one in another.
+pub(super) const PARENT_ORIGINS: [&str; 3] = ["none", "local", "remote"];
+
 pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

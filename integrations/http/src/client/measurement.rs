@@ -181,7 +181,7 @@ impl Measurement {
         };
         let template = match template {
             None => None,
-            Some(RouteText::Kept(template)) => Some(*template),
+            Some(RouteText::Kept(template)) => Some(template.text),
             Some(RouteText::Own(_)) => return None,
         };
         let (host, port) = match &self.server {

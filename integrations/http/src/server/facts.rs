@@ -55,7 +55,7 @@ impl<'r> Facts<'r> {
         attributes.add(keys::HTTP_REQUEST_METHOD, self.method.attribute());
         match (self.request.uri.path(), route) {
             // For a route without parameters, the path equals the route.
-            (path, Some(RouteText::Kept(route))) if *route == path => attributes.add(keys::URL_PATH, *route),
+            (path, Some(RouteText::Kept(route))) if route.text == path => attributes.add(keys::URL_PATH, route.text),
             (path, _) => attributes.add_text(keys::URL_PATH, BoundedText::new(path)),
         }
         attributes.add(keys::URL_SCHEME, self.scheme);

@@ -5,15 +5,16 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Version, header};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
-use telemark_kit::{Attributes, guarded, is_unsampled, keys, mark_server_span, with_span};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Tracer};
+use telemark_kit::{Attributes, ParentOrigin, guarded, is_unsampled, keys, mark_server_span, with_span};
 
 use super::config::ServerConfig;
 use super::facts::Facts;
 use super::measurement::{Measurement, Recorder};
 use super::metrics::ServerMetrics;
 use super::policy::{HttpPolicy, RequestHead};
-use super::span::{LateRoute, RequestSpan, Served};
+use super::served::Served;
+use super::span::{LateRoute, RequestSpan, Server};
 use crate::shared::captured::REQUEST;
 use crate::shared::names::{self, RouteText};
 
@@ -31,7 +32,7 @@ pub struct HttpServerInstrumentation<P, T> {
     recorder: Recorder,
 }
 
-impl<P: HttpPolicy, T: Send + Sync> Served for HttpServerInstrumentation<P, T> {
+impl<P: HttpPolicy, T: Send + Sync> Server for HttpServerInstrumentation<P, T> {
     fn config(&self) -> &ServerConfig {
         &self.config
     }
@@ -124,14 +125,15 @@ where
             facts.describe(&self.config, &self.policy, &mut attributes);
             span.set_attributes(attributes.list);
         }
-        let is_orphan = !parent.span().span_context().is_valid();
-        let measured = started.map(|started| Measurement { is_orphan, ..self.measure(started, &facts, route) });
+        let served = Served::new(ParentOrigin::of_context(&parent), route.as_ref());
+        let is_orphan = served.origin == ParentOrigin::None;
+        let measured = started.map(|started| self.measure(started, &facts, route, is_orphan));
         let mut context = with_span(&parent, span, is_recording);
         // A gRPC layer further inside describes this span instead of starting another one.
         if facts.request.version == Version::HTTP_2 && is_grpc(facts.request.headers) {
             context = mark_server_span(context);
         }
-        let mut begun = RequestSpan::new(self.clone(), context, facts.method, measured);
+        let mut begun = RequestSpan::new(self.clone(), context, facts.method, served, measured);
         begun.is_recording = is_recording;
         begun.late_route = late_route;
         begun.unset_route = unset;
@@ -140,7 +142,13 @@ where
         begun
     }
 
-    fn measure(&self, started: SystemTime, facts: &Facts<'_>, route: Option<RouteText>) -> Measurement {
+    fn measure(
+        &self,
+        started: SystemTime,
+        facts: &Facts<'_>,
+        route: Option<RouteText>,
+        is_orphan: bool,
+    ) -> Measurement {
         let is_told = self.config.has_address_in_metrics;
         let server = if is_told { facts.server_address() } else { None };
         Measurement {
@@ -150,7 +158,7 @@ where
             route,
             server: server.map(|host| Box::new((host.address, host.port))),
             is_active: false,
-            is_orphan: false,
+            is_orphan,
         }
     }
 }

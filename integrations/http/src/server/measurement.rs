@@ -164,7 +164,7 @@ impl MetricAttributes<'_> {
         };
         let route = match (self.has_route, route) {
             (false, _) | (_, None) => None,
-            (_, Some(RouteText::Kept(route))) => Some(*route),
+            (_, Some(RouteText::Kept(route))) => Some(route.text),
             (_, Some(RouteText::Own(_))) => return None,
         };
         server.is_none().then(|| RequestKey {

@@ -9,6 +9,7 @@
 //! | `span` | [`RequestSpan`], the only place where both end |
 //! | `outcome` | the facts about the end of a request |
 //! | `measurement` | the measurements of one request, and their attributes |
+//! | `served` | [`served_requests`], the requests to each route by the origin of their parent |
 //! | `metrics`, `request_key` | the instruments, the choice of metrics, and the cache key for their attribute sets |
 
 mod config;
@@ -21,6 +22,7 @@ mod opt_in;
 mod outcome;
 mod policy;
 mod request_key;
+mod served;
 mod span;
 
 pub use config::ServerConfig;
@@ -28,4 +30,5 @@ pub use instrumentation::HttpServerInstrumentation;
 pub use metrics::ServerMetrics;
 pub use outcome::{End, RequestOutcome};
 pub use policy::{DefaultPolicy, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route};
+pub use served::served_requests;
 pub use span::RequestSpan;

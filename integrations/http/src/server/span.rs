@@ -13,6 +13,7 @@ use super::config::ServerConfig;
 use super::measurement::{Measurement, Recorder};
 use super::outcome::{End, RequestOutcome};
 use super::policy::{HttpPolicy, ResponseHead};
+use super::served::Served;
 use crate::shared::captured::RESPONSE;
 use crate::shared::methods::MethodName;
 use crate::shared::names::{self, RouteText};
@@ -23,7 +24,7 @@ const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 ///
 /// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] if this value is dropped first.
 pub struct RequestSpan {
-    server: Arc<dyn Served>,
+    server: Arc<dyn Server>,
     context: Context,
     /// Read once, before the span is moved behind the lock of the context.
     pub(crate) is_recording: bool,
@@ -33,12 +34,13 @@ pub struct RequestSpan {
     pub(crate) cut: Cut,
     pub(crate) outcome: RequestOutcome,
     method: MethodName,
+    served: Served,
     /// `None` if no metrics are recorded, and after the measurement was recorded.
     measured: Option<Measurement>,
 }
 
 /// The part of a server that requests use after they have begun.
-pub(crate) trait Served: Send + Sync {
+pub(crate) trait Server: Send + Sync {
     fn config(&self) -> &ServerConfig;
     fn policy(&self) -> &dyn HttpPolicy;
     fn recorder(&self) -> &Recorder;
@@ -56,9 +58,10 @@ pub(crate) enum LateRoute {
 impl RequestSpan {
     /// Returns a request with an unrecorded span.
     pub(crate) fn new(
-        server: Arc<dyn Served>,
+        server: Arc<dyn Server>,
         context: Context,
         method: MethodName,
+        served: Served,
         measured: Option<Measurement>,
     ) -> Self {
         let (late_route, cut, outcome) = (LateRoute::No, Cut::default(), RequestOutcome::default());
@@ -71,6 +74,7 @@ impl RequestSpan {
             cut,
             outcome,
             method,
+            served,
             measured,
         }
     }
@@ -133,6 +137,7 @@ impl RequestSpan {
             return;
         }
         self.outcome.end = Some(end);
+        self.served.count();
         let measured = self.measured.take();
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.is_recording {
@@ -157,8 +162,11 @@ impl RequestSpan {
         let late = self.is_recording() && self.late_route != LateRoute::No;
         let route = if late { self.server.policy().response_route(response) } else { None };
         let late = route.map(|route| names::span_name(&self.method, Some(&route)));
-        if let (Some((_, route)), Some(measurement)) = (&late, &mut self.measured) {
-            measurement.route.clone_from(route);
+        if let Some((_, route)) = &late {
+            self.served = Served::new(self.served.origin, route.as_ref());
+            if let Some(measurement) = &mut self.measured {
+                measurement.route.clone_from(route);
+            }
         }
         if !self.is_recording {
             return;

@@ -1,33 +1,55 @@
 //! Caches span names and routes for the life of the program, to avoid allocating them for each request.
 //!
-//! The first short routes are cached, each with a span name for each standard method. For other routes, the strings are
-//! built on every request.
+//! The first short routes are cached, each with a span name for each standard method and with the counts of its requests. For other
+//! routes, the strings are built on every request.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::Value;
-use telemark_kit::Interner;
+use telemark_kit::{Interner, OriginCounts};
 
 use super::methods::{MethodName, STANDARD};
 
 const MAX_ROUTES: usize = 1024;
 const MAX_ROUTE_BYTES: usize = 256;
 
-static ROUTES: Interner<Names> = Interner::new(MAX_ROUTES, MAX_ROUTE_BYTES);
+static ROUTES: Interner<KeptRoute> = Interner::new(MAX_ROUTES, MAX_ROUTE_BYTES);
 
 thread_local! {
     static RECENT: [Cell<Option<Entry>>; 64] = const { [const { Cell::new(None) }; 64] };
 }
 
-/// The span names of a route: one for each method of [`STANDARD`], and one for all other methods.
-type Names = [OnceLock<Box<str>>; STANDARD.len() + 1];
+/// A route that is cached for the life of the program.
+#[derive(Debug)]
+pub(crate) struct KeptRoute {
+    pub(crate) text: &'static str,
+    /// One for each method of [`STANDARD`], and one for all other methods.
+    span_names: [OnceLock<Box<str>>; STANDARD.len() + 1],
+    /// The requests that servers have received for it.
+    pub(crate) requests: OriginCounts,
+}
+
+impl KeptRoute {
+    fn new(text: &'static str) -> Self {
+        KeptRoute { text, span_names: Default::default(), requests: OriginCounts::new() }
+    }
+}
+
+/// Two routes with the same text are the same entry of the table.
+impl PartialEq for KeptRoute {
+    fn eq(&self, other: &KeptRoute) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for KeptRoute {}
 
 #[derive(Clone, Copy)]
 struct Entry {
     method: &'static str,
-    route: &'static str,
+    route: &'static KeptRoute,
     name: &'static str,
 }
 
@@ -35,14 +57,14 @@ struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RouteText {
     /// Cached for the life of the program.
-    Kept(&'static str),
+    Kept(&'static KeptRoute),
     Own(Arc<str>),
 }
 
 impl From<RouteText> for Value {
     fn from(route: RouteText) -> Self {
         match route {
-            RouteText::Kept(text) => text.into(),
+            RouteText::Kept(route) => route.text.into(),
             RouteText::Own(text) => text.into(),
         }
     }
@@ -72,12 +94,12 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
 }
 
 #[inline]
-fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
+fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static KeptRoute)> {
     // A router keeps each route at a fixed address, so the address selects the slot. Only equal text counts as a hit.
     let place = (route.as_ptr().addr() >> 4) ^ method.len();
     let known = RECENT.try_with(|recent| recent[place % recent.len()].get()).ok().flatten();
     match known {
-        Some(entry) if entry.method == method && entry.route == route => Some((entry.name, entry.route)),
+        Some(entry) if entry.method == method && entry.route.text == route => Some((entry.name, entry.route)),
         _ => {
             let (name, route) = kept(method, route)?;
             let entry = Entry { method, route, name };
@@ -88,11 +110,16 @@ fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static s
     }
 }
 
-fn kept(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
-    let (route, names) = ROUTES.get(route, |_| [const { OnceLock::new() }; STANDARD.len() + 1])?;
+fn kept(method: &'static str, text: &str) -> Option<(&'static str, &'static KeptRoute)> {
+    let (text, route) = ROUTES.get(text, KeptRoute::new)?;
     let index = STANDARD.iter().position(|standard| *standard == method).unwrap_or(STANDARD.len());
-    let name = names.get(index)?.get_or_init(|| format!("{method} {route}").into_boxed_str());
+    let name = route.span_names.get(index)?.get_or_init(|| format!("{method} {text}").into_boxed_str());
     Some((name, route))
+}
+
+/// Returns all cached routes.
+pub(crate) fn kept_routes() -> Vec<&'static KeptRoute> {
+    ROUTES.values()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod provider;
 mod stages;
 pub(super) mod traces;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) use self::provider::Provider;
@@ -17,13 +18,14 @@ use super::reload::ConfigHealth;
 use crate::batch::Stage;
 use crate::config::Env;
 use crate::decided::Decided;
-use crate::diag::{LimitCounts, LimitsHealth, SignalHealth, TailHealth};
+use crate::diag::{LimitCounts, LimitsHealth, RouteHealth, SignalHealth, TailHealth};
 use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::redaction::Redaction;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
+use crate::self_metrics::Sources;
 use crate::signal::Logs;
 use crate::stages::limits::ItemLimits;
 use crate::time::Clock;
@@ -63,7 +65,8 @@ impl Models {
             false => (traces, logs),
         };
         let limits = (foundation.limits != ItemLimits::new()).then(|| foundation.limit_counts.clone());
-        Ok(Providers { traces: traces.build(), logs: logs.build(), metrics, limits })
+        let redaction = foundation.redaction.clone();
+        Ok(Providers { traces: traces.build(), logs: logs.build(), metrics, limits, redaction })
     }
 }
 
@@ -101,6 +104,7 @@ pub(super) struct Providers {
     pub(super) metrics: SdkMeterProvider,
     /// `None` if no limit is set.
     limits: Option<Arc<LimitCounts>>,
+    redaction: Option<Redaction>,
 }
 
 impl Providers {
@@ -116,6 +120,16 @@ impl Providers {
         logs::claim(&mut self.logs, is_first)
     }
 
+    /// Returns what all signals together count.
+    pub(super) fn sources(&self) -> Sources<'_> {
+        Sources {
+            loggers: Some(&self.logs),
+            limits: self.limits.clone(),
+            redaction: self.redaction.clone(),
+            ..Sources::default()
+        }
+    }
+
     pub(super) fn health(&self) -> Health {
         Health {
             traces: self.traces.health(),
@@ -123,7 +137,9 @@ impl Providers {
             metrics: self.metrics.health(),
             tail: self.traces.tail_counts().map(|counts| counts.snapshot()),
             limits: self.limits.as_ref().map(|counts| counts.snapshot()),
+            redaction: self.redaction.as_ref().map(Redaction::hidden).unwrap_or_default(),
             config: ConfigHealth::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -143,6 +159,10 @@ pub struct Health {
     pub tail: Option<TailHealth>,
     /// Counts of what the [limits](crate::stages::limits) have dropped and cut; `None` if none is set.
     pub limits: Option<LimitsHealth>,
+    /// The number of values in which each rule of the [redaction](crate::redaction) has hidden something, by the name of the rule.
+    pub redaction: Vec<(Cow<'static, str>, u64)>,
     /// The versions of the configuration file that have come while the program runs.
     pub config: ConfigHealth,
+    /// Requests to each route of the program's HTTP servers, in no order. Counted for the whole process, sampled or not.
+    pub routes: Vec<RouteHealth>,
 }
