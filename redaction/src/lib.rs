@@ -72,7 +72,7 @@
 //! | `payment_card` | `4111111111111111`, `4111 1111 1111 1111`, `3782-822463-10005`, the integer 4111111111111111 | every tenth number of 16 digits that begins with 4, 5 or 6 | `4111111111111112` (check digit), `0.4111111111111111`, `4 1 1 1 …`, numbers that begin with 0, 1, 7 or 9, ids of 24 or more hexadecimal digits |
 //! | `social_security_number` | `078-05-1120`, `078 05 1120` | part numbers such as `123-45-6789` | `078051120`, `078-05 1120`, `000-12-3456`, `666-12-3456`, `900-12-3456`, `123-00-4567`, `123-45-0000` |
 //! | `bearer_token` | what follows in `Bearer dG9rZW4tMQ`, `Basic YW5uOnMzY3JldA==`, `bearer%20dG9rZW4tMQ`; `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln`; the value of `http.request.header.authorization` | `Bearer Certificates` | `bearer authentication`, `Basic access`, `Bearer x` |
-//! | `password` | what follows in `postgres://ann:s3cret@db/shop`, `https://t0ken@host/`, `?access_token=abc`, `password=abc`, `"password": "abc"`, `secret: Some("abc")`, `user[password]=abc`, `password=["a","b"]`; the value of the attribute `db.password` | `git` in `ssh://git@host/`, `next_page_token=7`, what follows in `password: wrong` | `max_tokens=5`, `password=null`, `password::Error`, `password is abc`, `https%3A%2F%2Fann%3As3cret%40db` |
+//! | `password` | what follows in `postgres://ann:s3cret@db/shop`, `https://t0ken@host/`, `?access_token=abc`, `password=abc`, `"password": "abc"`, `secret: Some("abc")`, `user[password]=abc`, `password=["a","b"]`, `"secret": {"value":"x"}`, `secret: Secret { value: 1 }`, `?password=it's-me`, `amqp://ann:a/b@db`; the value of the attribute `db.password` | `git` in `ssh://git@host/`, `next_page_token=7`, what follows in `password: wrong` | `max_tokens=5`, `password=null`, `password::Error`, `password is abc`, `https%3A%2F%2Fann%3As3cret%40db`, `amqp://ann:12/3@db` |
 //! | `ip_address` | `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]:80`, `::ffff:192.0.2.7` | the version `10.0.19.1`, `00:11:22:33:44:55:66:77` | `v10.0.19.1`, `1.2.3`, `1.2.3.4.5`, `127.0.0.1`, `::1`, `12:34:56`, `00:1a:2b:3c:4d:5e`, `abc::def` |
 //!
 //! What a preset takes is replaced by its name in brackets, such as `[email]`, and for `password` by `REDACTED`, as the conventions replace
@@ -89,6 +89,20 @@
 //!
 //! `OTEL_RUST_REDACTION`: a list of `email`, `payment_card`, `social_security_number`, `bearer_token`, `password` and `ip_address`. The
 //! telemetry does not start with another name, because ignoring it would export what it is to hide.
+//!
+//! # Counts
+//!
+//! `health().redaction` has the number of values in which each rule has hidden something, and so does the metric
+//! `telemark.sdk.redaction.hidden` if the SDK's own metrics are on. A count says how often, not how many different secrets: an observation
+//! counts at each collection, and a list of metric attributes again when it is looked up again.
+//!
+//! # Metrics
+//!
+//! Sets of attributes that become equal are one series. Its attributes are those that are left, so `remove_series` redacts the attributes
+//! that it is given: after a rule that replaces `tenant` by one text, removing the series of one tenant removes those of all tenants, which
+//! are one. If a rule deletes one of the given attributes, nothing is removed. Observations of observable instruments are redacted at each
+//! collection, on the collecting thread; those that become equal are added up or, in a gauge, the last one stays. A full stream redacts each
+//! list that it does not know, because only then can it find the series of the list that is left.
 
 mod action;
 mod config;

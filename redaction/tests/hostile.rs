@@ -15,7 +15,7 @@ fn everything() -> Redaction {
 }
 
 /// Near-matches of each preset, which a search must read and then reject or accept.
-const PIECES: [&str; 34] = [
+const PIECES: [&str; 40] = [
     "@",
     "a@",
     "a@b.",
@@ -44,6 +44,12 @@ const PIECES: [&str; 34] = [
     "://",
     "a:b@",
     "://a:",
+    "x://a:b/",
+    "pw={",
+    "pw=[}",
+    "pw=A {",
+    "pw=a'b",
+    "pw='",
     "1.2.3.",
     "1.2.3.4:",
     "::",

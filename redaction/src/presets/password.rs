@@ -9,6 +9,8 @@ pub(super) const REDACTED: &str = "REDACTED";
 const MAX_NAME: usize = 64;
 /// Spaces around the sign of an assignment.
 const MAX_SPACES: usize = 4;
+/// Bytes of a URL in which the end of a password is searched that contains the end of an authority.
+const MAX_PASSWORD: usize = 256;
 
 pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
@@ -38,9 +40,24 @@ fn credentials(text: &[u8], start: usize) -> Option<Range<usize>> {
     };
     let length = text[start..].iter().position(ends).unwrap_or(text.len() - start);
     let authority = &text[start..start + length];
-    let end = authority.iter().rposition(|byte| *byte == b'@')?;
-    let begin = authority[..end].iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
+    let (end, colon) = match authority.iter().rposition(|byte| *byte == b'@') {
+        Some(end) => (end, authority[..end].iter().position(|byte| *byte == b':')),
+        None => unescaped(authority, &text[start..])?,
+    };
+    let begin = colon.map_or(0, |colon| colon + 1);
     (begin < end).then_some(start + begin..start + end)
+}
+
+/// Returns the places of the `@` and of the colon around a password that contains an unescaped `/`, `?` or `#`, or a quote. They would
+/// end the authority, which then has a colon that no port follows. `rest` is the text from the start of the authority.
+fn unescaped(authority: &[u8], rest: &[u8]) -> Option<(usize, Option<usize>)> {
+    let colon = authority.iter().position(|byte| *byte == b':')?;
+    let is_host = authority.starts_with(b"[") || authority[colon + 1..].iter().all(u8::is_ascii_digit);
+    let window = &rest[..rest.len().min(authority.len() + MAX_PASSWORD)];
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<' | b'>');
+    let window = &window[..window.iter().position(ends).unwrap_or(window.len())];
+    let end = window.iter().rposition(|byte| *byte == b'@').filter(|_| !is_host)?;
+    Some((end, Some(colon)))
 }
 
 /// Returns the value if the text assigns one to the name of a secret at this sign.
@@ -51,7 +68,8 @@ fn assigned(text: &[u8], sign: usize) -> Option<Range<usize>> {
     if text[sign] == b':' && (next == Some(b':') || before == Some(b':')) || next == Some(b'=') {
         return None;
     }
-    if !is_secret_name(name_before(text, sign)) {
+    let (name, is_quoted) = name_before(text, sign);
+    if !is_secret_name(name) {
         return None;
     }
     let arrow = usize::from(text[sign] == b'=' && next == Some(b'>'));
@@ -59,17 +77,18 @@ fn assigned(text: &[u8], sign: usize) -> Option<Range<usize>> {
     let (start, end) = match text.get(start..)? {
         [b'\\', quote @ (b'"' | b'\''), ..] => (start + 2, quoted_end(text, start + 2, *quote, true)),
         [quote @ (b'"' | b'\''), ..] => (start + 1, quoted_end(text, start + 1, *quote, false)),
-        [b'[', ..] => (start, list_end(text, start)),
-        _ => bare(text, start),
+        [b'[' | b'{', ..] => (start, nested_end(text, start)),
+        _ => bare(text, start, is_quoted),
     };
     let is_nothing = matches!(&text[start..end], b"" | b"null" | b"nil" | b"none" | b"None" | b"true" | b"false");
     (!is_nothing).then_some(start..end)
 }
 
-/// Returns the name in front of the sign, which may be in quotes or in brackets, as in `user[password]=`.
-fn name_before(text: &[u8], sign: usize) -> &[u8] {
+/// Returns the name in front of the sign, which may be in quotes or in brackets, as in `user[password]=`, and true if it is in quotes.
+fn name_before(text: &[u8], sign: usize) -> (&[u8], bool) {
     let spaces = text[..sign].iter().rev().take(MAX_SPACES).take_while(|byte| **byte == b' ').count();
     let mut name = &text[..sign - spaces];
+    let is_quoted = matches!(name, [.., b'"' | b'\'']);
     for closing in [&b"\\\""[..], b"\"", b"\\'", b"'", b"]", b"%5D", b"%5d"] {
         if let Some(rest) = name.strip_suffix(closing) {
             name = rest;
@@ -78,7 +97,7 @@ fn name_before(text: &[u8], sign: usize) -> &[u8] {
     }
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let length = name.iter().rev().take(MAX_NAME).take_while(is_name).count();
-    &name[name.len() - length..]
+    (&name[name.len() - length..], is_quoted)
 }
 
 /// The ends of names of secrets, without separators.
@@ -148,45 +167,76 @@ fn quoted_end(text: &[u8], from: usize, quote: u8, is_escaped: bool) -> usize {
     text.len()
 }
 
-/// Returns the end of a list that begins here, or the end of the text. A bracket in double quotes does not end it.
-fn list_end(text: &[u8], start: usize) -> usize {
-    let mut at = start;
+/// Returns the end of the list or map that begins here, with those within it, or the end of the text. A bracket in quotes does not count.
+fn nested_end(text: &[u8], start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0_usize);
+    // An apostrophe within a word is no quote.
+    let mut may_quote = false;
     while at < text.len() {
-        match text[at] {
-            b']' => return at + 1,
-            b'"' => {
+        let byte = text[at];
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth == 1 => return at + 1,
+            b']' | b'}' => depth -= 1,
+            b'"' | b'\'' if byte == b'"' || may_quote => {
                 let is_escaped = text[..at].ends_with(b"\\");
-                at = quoted_end(text, at + 1, b'"', is_escaped) + usize::from(is_escaped);
+                at = quoted_end(text, at + 1, byte, is_escaped) + usize::from(is_escaped);
             }
             _ => {}
         }
+        may_quote = match byte {
+            b'[' | b'{' | b',' | b':' | b'=' | b'>' => true,
+            b' ' | b'\\' => may_quote,
+            _ => false,
+        };
         at += 1;
     }
     text.len()
 }
 
-/// Returns a value without quotes. If it is a wrapper around a value in quotes, as in `Some("…")`, returns what is in the quotes.
-fn bare(text: &[u8], start: usize) -> (usize, usize) {
-    let end = bare_end(text, start);
+/// Returns a value without quotes. If it is a wrapper around a value in quotes, as in `Some("…")`, returns what is in the quotes. If it is
+/// the name of a type with fields, as in `Secret { … }`, the fields belong to it.
+fn bare(text: &[u8], start: usize, is_quoted: bool) -> (usize, usize) {
+    let end = bare_end(text, start, is_quoted);
     let value = &text[start..end];
     let is_escaped = value.ends_with(b"\\");
-    match text.get(end) {
-        Some(quote @ (b'"' | b'\'')) if value.strip_suffix(b"\\").unwrap_or(value).ends_with(b"(") => {
+    match text.get(end..) {
+        Some([quote @ (b'"' | b'\''), ..]) if value.strip_suffix(b"\\").unwrap_or(value).ends_with(b"(") => {
             (end + 1, quoted_end(text, end + 1, *quote, is_escaped))
         }
+        Some([b' ', b'{', ..]) if is_type(value) => (start, nested_end(text, end + 1)),
         _ => (start, end),
     }
 }
 
+/// Returns true for the name of a type of Rust, also within a variant around it.
+fn is_type(value: &[u8]) -> bool {
+    value.first().is_some_and(u8::is_ascii_uppercase)
+        && value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'('))
+}
+
 /// Returns the end of a value without quotes. A scheme of HTTP authorization belongs to it.
-fn bare_end(text: &[u8], from: usize) -> usize {
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'&' | b';' | b'"' | b'\'' | b'<' | b'>');
-    let end = |from: usize| from + text[from..].iter().position(ends).unwrap_or(text.len() - from);
+fn bare_end(text: &[u8], from: usize, is_quoted: bool) -> usize {
+    let end = |from: usize| (from..text.len()).find(|at| ends_bare(text, *at, is_quoted)).unwrap_or(text.len());
     let first = end(from);
     let is_scheme =
         [&b"bearer"[..], b"basic", b"token"].iter().any(|scheme| text[from..first].eq_ignore_ascii_case(scheme));
     match text.get(first) {
         Some(b' ') if is_scheme => end(first + 1),
         _ => first,
+    }
+}
+
+/// Returns true if the byte at this place is not part of a value without quotes. A quote belongs to the value unless the name is in quotes
+/// as well, or the quote is escaped, closes the text around the value, or opens the value of a wrapper.
+fn ends_bare(text: &[u8], at: usize, is_quoted: bool) -> bool {
+    let closes = |next: &u8| {
+        next.is_ascii_whitespace()
+            || matches!(next, b',' | b';' | b':' | b'&' | b')' | b']' | b'}' | b'>' | b'"' | b'\'' | b'\\')
+    };
+    match text[at] {
+        b'&' | b';' | b'<' | b'>' => true,
+        b'"' | b'\'' => is_quoted || matches!(text[..at], [.., b'\\' | b'(']) || text.get(at + 1).is_none_or(closes),
+        byte => byte.is_ascii_whitespace(),
     }
 }

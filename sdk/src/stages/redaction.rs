@@ -31,6 +31,13 @@ impl SpanRedaction {
         truncate_all(attributes, self.max_length);
     }
 
+    /// Redacts the attributes of the span and those of its call site, and cuts them only then.
+    fn own_attributes(&mut self, span: &mut SpanRecord) {
+        self.redaction.redact(&mut span.own_attributes);
+        self.call_site(span);
+        truncate_all(&mut span.own_attributes, self.max_length);
+    }
+
     /// Replaces the attributes of the call site by their redacted copies if the redactor changes any of them.
     fn call_site(&mut self, span: &mut SpanRecord) {
         let Some(site) = span.call_site else { return };
@@ -48,8 +55,7 @@ impl Stage<Traces> for SpanRedaction {
     fn process(&mut self, span: &mut SpanData) -> Verdict {
         let span = &mut **span;
         self.redaction.redact_text(&mut span.name);
-        self.attributes(&mut span.own_attributes);
-        self.call_site(span);
+        self.own_attributes(span);
         for event in span.events.iter_mut() {
             self.redaction.redact_text(&mut event.name);
             self.attributes(&mut event.attributes);
@@ -170,5 +176,10 @@ mod tests {
         let own = vec![KeyValue::new("code.line.number", 9)];
         assert_eq!(process(&SITE, own).0, "code.line.number=9 code.function.name=shop::checkout ");
         assert_eq!(process(&PLAIN, Vec::new()), ("code.function.name=shop::pay ".to_owned(), true));
+        let mut limited = SpanRedaction::new(Redaction::new(Box::new(NoPaths(seen))), Some(4));
+        let mut span = SpanData::new(SpanContext::NONE, "span", Scope::unnamed());
+        span.call_site = Some(&SITE);
+        assert_eq!(limited.process(&mut span), Verdict::Keep);
+        assert_eq!(span.own_attributes.first().map(|one| one.value.to_string()), Some("shop".to_owned()));
     }
 }
