@@ -1,6 +1,7 @@
 //! Walks through a syntax tree and collects what to insert.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
@@ -14,7 +15,7 @@ use syn::{
 use super::excluded::{self, Place};
 use super::replaced;
 use super::surroundings::{accepts, accepts_in, collect, is_public, owner};
-use super::syntax::{bytes, is_test, names, returned, statements};
+use super::syntax::{Lines, bytes, is_test, names, returned, statements};
 use super::{Change, Insertion, Left, Rewritten, Role, Source, What, Why};
 use crate::zero::rules::{Decision, Function, Rules};
 
@@ -28,6 +29,7 @@ pub(super) struct Visitor<'a> {
     rules: &'a Rules,
     /// The offset of the text that was parsed.
     start: usize,
+    lines: Lines,
     pub(super) rewritten: Rewritten,
     /// The modules around the current item, within the file.
     modules: Vec<String>,
@@ -51,6 +53,7 @@ impl<'a> Visitor<'a> {
             source,
             rules,
             start,
+            lines: Lines::new(source.text),
             rewritten: Rewritten::default(),
             modules: Vec::new(),
             owner: None,
@@ -105,11 +108,15 @@ impl<'a> Visitor<'a> {
         if self.source.left_out.contains(&offset) {
             return false;
         }
-        let span = node.span();
-        let above = self.source.text[..self.start].matches('\n').count();
-        let lines = above + span.start().line..=above + span.end().line;
+        let Range { start, end } = bytes(node);
+        let lines = self.line(start)..=self.line(end);
         self.rewritten.changes.push(Change { what, lines, offset });
         true
+    }
+
+    /// Returns the line of an offset of the tree.
+    fn line(&self, at: usize) -> usize {
+        self.lines.number(self.start + at)
     }
 
     /// Decides about a function, and inserts its attribute. Returns true if it has a span.
@@ -143,7 +150,7 @@ impl<'a> Visitor<'a> {
                 }
             },
         };
-        let line = self.source.text[..self.start + at].matches('\n').count() + 1;
+        let line = self.line(at);
         self.rewritten.left.push(Left { path: function.path, line, why });
         false
     }
