@@ -205,6 +205,11 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     };
     let output = with_telemetry(&["--bin", "tool"]);
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(3), &b"2\n"[..]), "{}", text(&output));
+    // A call is wrapped and a path replaced, as the rules say, by a crate that the program does not have.
+    let said = text(&output);
+    for expected in ["observed 2\n", "a version in place of the original\n"] {
+        assert!(said.contains(expected), "{said}");
+    }
     let panic = |output: &Output| {
         let said = text(output);
         said.lines().find_map(|line| line.split_once("panicked at ")).unwrap_or_else(|| panic!("{said}")).1.to_owned()
@@ -232,6 +237,10 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
         "span server::Connection::command (the rule in line 2 of telemark.toml)\n",
         "tool_core::version does not compile with a span\n",
         "functions are never instrumented: extern\n",
+        "  tool/src/main.rs:9: observers::observed around the call (the rule in line 15 of telemark.toml)\n",
+        "  1 paths lead to observers::version in place of tool_core::version (the rule in line 19 of telemark.toml)\n",
+        "  the rule in line 25 of telemark.toml needs tokio 0.2: Cargo.lock has 1.",
+        "telemark.toml: the rule in line 25 matches nothing\n",
     ] {
         assert!(report.contains(line), "{line} is not in\n{report}");
     }

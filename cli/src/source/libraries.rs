@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::program::Program;
+use crate::zero::rules::edges::{AXUM, REQWEST, SQLX};
 use crate::zero::shadow::lock::Lock;
-use crate::zero::shadow::workspace::{AXUM, REQWEST, SQLX};
 
 /// The libraries, and the start of the versions that fit.
 const LIBRARIES: [(&str, &str); 6] =
-    [("axum", AXUM), ("hyper", "1."), ("hyper-util", "0.1."), ("reqwest", REQWEST), ("sqlx", SQLX), ("tonic", "0.14.")];
+    [("axum", AXUM), ("hyper", "1"), ("hyper-util", "0.1"), ("reqwest", REQWEST), ("sqlx", SQLX), ("tonic", "0.14")];
 
 /// Returns true if the versions of a library in `Cargo.lock` fit.
 pub(crate) fn fits(lock: &Lock, name: &str) -> bool {
@@ -24,7 +24,7 @@ pub(crate) fn unfit(program: &Program) -> Vec<String> {
         .map(|(name, version)| {
             let present = program.lock.versions(name).join(", ");
             let present = if present.is_empty() { "of no version in Cargo.lock".to_owned() } else { present };
-            format!("{name} {present} is left alone: Telemark knows {name} {version}*")
+            format!("{name} {present} is left alone: Telemark knows {name} {version}.*")
         })
         .collect()
 }

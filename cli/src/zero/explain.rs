@@ -15,7 +15,7 @@ const OPENTELEMETRY: &str = "0.33.";
 pub(crate) fn report(rewrites: &Rewrites<'_>, rules: &Rules, lock: &Lock) -> String {
     let mut text = String::new();
     for package in &rewrites.packages {
-        of_package(&mut text, package, rules, lock);
+        of_package(&mut text, package, rules);
     }
     let others: Vec<_> =
         lock.versions("opentelemetry").into_iter().filter(|version| !version.starts_with(OPENTELEMETRY)).collect();
@@ -32,7 +32,7 @@ pub(crate) fn report(rewrites: &Rewrites<'_>, rules: &Rules, lock: &Lock) -> Str
     text
 }
 
-/// Returns a line for each rule that matches no function.
+/// Returns a line for each rule that changes nothing.
 pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
     let mut used = BTreeSet::new();
     for file in rewrites.packages.iter().flat_map(|package| &package.files) {
@@ -47,11 +47,12 @@ pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String
             }
         }
     }
-    let lines = rules.unused(&used).into_iter();
-    lines.map(|line| format!("telemark.toml: the rule in line {line} matches no function")).collect()
+    let edges = rewrites.packages.iter().flat_map(PackageRewrites::changing).collect();
+    let lines = rules.unused(&used, &edges).into_iter();
+    lines.map(|line| format!("telemark.toml: the rule in line {line} matches nothing")).collect()
 }
 
-fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules, lock: &Lock) {
+fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
     let name = &package.package.name;
     if let Some(reason) = package.package.left_alone {
         let _ = writeln!(text, "{name}: left alone: {reason}\n");
@@ -64,12 +65,12 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules, l
             let what = match &change.what {
                 What::Span(path, by) => format!("span {path} ({})", rules.shown(*by)),
                 What::Main => "telemark::auto() in main".to_owned(),
-                What::Axum => "a span for each request of axum::serve".to_owned(),
-                What::Spawn => "the context for a spawned task".to_owned(),
-                What::Path(krate) => {
-                    *counts.entry(format!("paths of {krate} lead to Telemark's types")).or_default() += 1;
+                What::Call(edge) => rules.edge(*edge),
+                What::Path(edge) => {
+                    *counts.entry(rules.edge(*edge)).or_default() += 1;
                     continue;
                 }
+                What::Module => continue,
             };
             let _ = writeln!(text, "  {}:{}: {what}", file.shown, change.lines.start());
         }
@@ -95,7 +96,7 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules, l
     for (file, reason) in &package.left_alone {
         let _ = writeln!(text, "  {file}: left alone: {reason}");
     }
-    for line in package.package.unfit(lock) {
+    for line in &package.unmet {
         let _ = writeln!(text, "  {line}");
     }
     let _ = writeln!(text, "  functions that macros define are not seen\n");

@@ -1,6 +1,7 @@
 //! Rewrites a source file: inserts attributes and calls by byte offset, so that no line moves. A pure function of the source and the
 //! rules.
 
+mod calls;
 pub(crate) mod excluded;
 mod replaced;
 pub(crate) mod surroundings;
@@ -9,11 +10,12 @@ pub(crate) mod syntax;
 mod tests;
 mod visitor;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use self::syntax::parse;
 use self::visitor::Visitor;
+use super::rules::edges::Edge;
 use super::rules::{By, Rules};
 
 /// A file to rewrite.
@@ -26,7 +28,7 @@ pub(crate) struct Source<'a> {
     /// The modules that lead to the file; empty for the root of a crate.
     pub(crate) module: &'a [String],
     pub(crate) role: Role,
-    pub(crate) edges: &'a Edges,
+    pub(crate) edges: &'a Edges<'a>,
     /// The offsets of changes that do not compile.
     pub(crate) left_out: &'a BTreeSet<usize>,
 }
@@ -41,13 +43,13 @@ pub(crate) enum Role {
     Test,
 }
 
-/// The edges whose versions fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Edges {
-    pub(crate) axum: bool,
-    pub(crate) reqwest: bool,
-    /// The databases: `sqlite`, `postgres` and `mysql`.
-    pub(crate) sqlx: Vec<&'static str>,
+/// The rules about calls and paths that a package can have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edges<'a> {
+    /// The edges whose needs are met, each with its index among the rules.
+    pub(crate) active: Vec<(usize, &'a Edge)>,
+    /// The condition of `cfg` under which the package has a replaced crate, for those that it may lack.
+    pub(crate) conditions: BTreeMap<String, String>,
 }
 
 /// The result: what is inserted, and what became of each function.
@@ -83,12 +85,12 @@ pub(crate) enum What {
     Span(String, By),
     /// `telemark::auto()` in `main`.
     Main,
-    /// The layer around a router.
-    Axum,
-    /// The context for a task.
-    Spawn,
-    /// A path that leads to Telemark's crate instead: `reqwest` or `sqlx`.
-    Path(&'static str),
+    /// The text around a call, by the edge with this index.
+    Call(usize),
+    /// A path that leads elsewhere, by the edge with this index.
+    Path(usize),
+    /// The module to which paths lead.
+    Module,
 }
 
 /// A function that is left alone.
@@ -134,6 +136,14 @@ pub(crate) fn is_generated(text: &str) -> bool {
 }
 
 impl Rewritten {
+    /// Leaves out the module to which paths lead, for a crate without such paths.
+    pub(crate) fn drop_module(&mut self) {
+        if let Some(index) = self.changes.iter().position(|change| change.what == What::Module) {
+            let at = self.changes.remove(index).offset;
+            self.insertions.retain(|insertion| insertion.offset != at || !replaced::is_module(&insertion.text));
+        }
+    }
+
     /// Returns the new text.
     pub(crate) fn apply(&self, text: &str) -> String {
         let mut new = String::with_capacity(text.len() + 64 * self.insertions.len());

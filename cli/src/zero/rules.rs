@@ -1,5 +1,6 @@
-//! The rules of `telemark.toml`: which functions get a span, and which edges are instrumented.
+//! The rules of `telemark.toml`: which functions get a span, and what becomes of calls and paths.
 
+pub(crate) mod edges;
 mod pattern;
 mod reader;
 
@@ -8,8 +9,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use toml_edit::Document;
+use toml_edit::{Document, Value};
 
+use self::edges::Edge;
 use self::pattern::Pattern;
 use self::reader::{Reader, place};
 
@@ -18,6 +20,10 @@ use self::reader::{Reader, place};
 pub(crate) struct Rules {
     off: Condition,
     rules: Vec<Rule>,
+    /// The rules about calls and paths, with Telemark's own after those of the file.
+    pub(crate) edges: Vec<Edge>,
+    /// The crates that these rules refer to and a program does not have, as in a manifest.
+    pub(crate) crates: Vec<(String, Value)>,
     pub(crate) defaults: Defaults,
     pub(crate) audit: Audit,
 }
@@ -74,9 +80,9 @@ pub(crate) struct Function<'a> {
     pub(crate) returns: Option<String>,
 }
 
-/// The condition of a rule. Each list that is empty and each choice that is absent holds for every function.
+/// The condition of a rule, or that of a call: its crate and its file. Each list that is empty and each choice that is absent holds for every function.
 #[derive(Clone, Debug, Default)]
-struct Condition {
+pub(crate) struct Condition {
     paths: Vec<Pattern>,
     crates: Vec<String>,
     files: Vec<Pattern>,
@@ -128,7 +134,8 @@ pub(crate) enum By {
 impl Default for Rules {
     fn default() -> Self {
         let defaults = Defaults { main: true, axum: true, reqwest: true, sqlx: true, spawn: true, functions: true };
-        Rules { off: Condition::default(), rules: Vec::new(), defaults, audit: Audit::default() }
+        let (edges, audit) = (edges::defaults(defaults), Audit::default());
+        Rules { off: Condition::default(), rules: Vec::new(), edges, crates: Vec::new(), defaults, audit }
     }
 }
 
@@ -174,10 +181,32 @@ impl Rules {
         }
     }
 
-    /// Returns the line of each rule that decided about no function.
-    pub(crate) fn unused(&self, used: &BTreeSet<By>) -> Vec<usize> {
+    /// Returns true if an edge is meant for a crate.
+    pub(crate) fn is_for_crate(&self, edge: &Edge, krate: &str) -> bool {
+        !self.off.has_crate(krate) && (edge.condition.crates.is_empty() || edge.condition.has_crate(krate))
+    }
+
+    /// Returns true if an edge is meant for the calls in a file.
+    pub(crate) fn is_for_file(&self, edge: &Edge, file: &str) -> bool {
+        !self.off.has_file(file) && (edge.condition.files.is_empty() || edge.condition.has_file(file))
+    }
+
+    /// Returns the line of each rule that decided about no function, and of each that changed no call or path.
+    pub(crate) fn unused(&self, used: &BTreeSet<By>, edges: &BTreeSet<usize>) -> Vec<usize> {
         let unused = self.rules.iter().enumerate().filter(|(index, _)| !used.contains(&By::Rule(*index)));
-        unused.map(|(_, rule)| rule.line).collect()
+        let edges = self.edges.iter().enumerate().filter(|(index, _)| !edges.contains(index));
+        let mut lines: Vec<_> =
+            unused.map(|(_, rule)| rule.line).chain(edges.filter_map(|(_, edge)| edge.line)).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// Describes the effect of the edge with this index, and names its rule.
+    pub(crate) fn edge(&self, index: usize) -> String {
+        match self.edges.get(index) {
+            Some(Edge { line: Some(line), shown, .. }) => format!("{shown} (the rule in line {line} of telemark.toml)"),
+            edge => edge.map_or(String::new(), |edge| edge.shown.clone()),
+        }
     }
 
     /// Names the origin of a decision.
@@ -227,8 +256,8 @@ impl Audit {
 impl Condition {
     fn holds(&self, function: &Function<'_>) -> bool {
         let path = self.paths.is_empty() || self.has_path(function);
-        let krate = self.crates.is_empty() || self.has_crate(function);
-        let file = self.files.is_empty() || self.has_file(function);
+        let krate = self.crates.is_empty() || self.has_crate(function.krate);
+        let file = self.files.is_empty() || self.has_file(function.file);
         let is_one_of = |returned: &String| self.returns.contains(returned);
         let returns = self.returns.is_empty() || function.returns.as_ref().is_some_and(is_one_of);
         path && krate
@@ -241,19 +270,19 @@ impl Condition {
 
     /// Returns true if any list names the function, as in `[off]`.
     fn excludes(&self, function: &Function<'_>) -> bool {
-        self.has_path(function) || self.has_crate(function) || self.has_file(function)
+        self.has_path(function) || self.has_crate(function.krate) || self.has_file(function.file)
     }
 
     fn has_path(&self, function: &Function<'_>) -> bool {
         self.paths.iter().any(|pattern| pattern.matches(&function.path))
     }
 
-    fn has_crate(&self, function: &Function<'_>) -> bool {
-        self.crates.iter().any(|name| name.replace('-', "_") == function.krate.replace('-', "_"))
+    fn has_crate(&self, krate: &str) -> bool {
+        self.crates.iter().any(|name| name.replace('-', "_") == krate.replace('-', "_"))
     }
 
-    fn has_file(&self, function: &Function<'_>) -> bool {
-        self.files.iter().any(|pattern| pattern.matches(function.file))
+    fn has_file(&self, file: &str) -> bool {
+        self.files.iter().any(|pattern| pattern.matches(file))
     }
 }
 
@@ -335,9 +364,9 @@ mod tests {
         refuse(
             "[of]\n[[rule]]\npaht = 'a'\nspan = 'roots'\n  statements = -1\nfields = ['a)', \"b // c\\nd\"]\n",
             &[
-                "line 1, column 1: `of` is not known: expected `off`, `defaults`, `audit` or `rule`",
+                "line 1, column 1: `of` is not known: expected `off`, `defaults`, `audit`, `crates` or `rule`",
                 "line 3, column 8: `rule.paht` is not known: expected the conditions `path`, `crate`, `file`, `visibility`, `async`, \
-                 `statements` and `returns`, or `span`, `kind`, `level`, `fields` and `metrics`",
+                 `statements` and `returns`, or `span`, `kind`, `level`, `fields` and `metrics`; or `call` or `replace`",
                 "line 4, column 8: expected one of \"below\", \"always\", \"root\", \"off\"",
                 "line 5, column 16: expected a whole number of at least 0",
                 "line 6, column 10: \"a)\" is no field such as \"id\" or \"user.name = name\"",
@@ -353,10 +382,70 @@ mod tests {
     }
 
     #[test]
+    fn mistakes_about_calls_and_paths_have_a_place() {
+        refuse(
+            "[[rule]]\ncall = 'a::b'\n[[rule]]\nwith = 'a::b'\n[[rule]]\ncall = 'a b'\nwrap = 'observed'\nspan = 'root'\n",
+            &[
+                "line 1, column 1: expected both `call` and `wrap` in this rule",
+                "line 3, column 1: expected both `replace` and `with` in this rule",
+                "line 8, column 8: `rule.span` is not known: expected `call`, `wrap`, `needs`, `crate` and `file`",
+                "line 7, column 8: expected the path of an item, such as \"observers::observed\" or \"crate::observed\"",
+                "line 6, column 8: \"a b\" cannot be used: expected a pattern without white space",
+            ],
+        );
+        let replace = |path: &str, place_and_message: &str| {
+            refuse(&format!("[[rule]]\nreplace = '{path}'\nwith = 'x::Y'"), &[place_and_message]);
+        };
+        let no_path = "line 2, column 11: expected the path of an item in another crate, such as \"deadpool::Pool\"";
+        replace("Pool", no_path);
+        replace("deadpool::*", no_path);
+        replace("deadpool::crate::Pool", no_path);
+        replace(
+            "deadpool::Pool::new",
+            "line 2, column 11: `Pool` is a type, whose parts cannot be replaced: replace the type, or wrap the call",
+        );
+        replace(
+            "std::io::Error",
+            "line 2, column 11: expected a path that begins with the name of a crate in the manifest",
+        );
+        refuse(
+            "[crates]\nobservers = 7\n[[rule]]\nreplace = 'a::B'\nwith = 'c::B'\nfile = 'x'\nneeds = { a = '^1' }\n",
+            &[
+                "line 2, column 13: expected a dependency, such as { path = \"observers\" } or \"1.2\"",
+                "line 6, column 8: `rule.file` is not known: expected `replace`, `with`, `needs` and `crate`",
+                "line 7, column 15: expected the beginning of a version, such as \"0.12\"",
+            ],
+        );
+        refuse(
+            "[[rule]]\ncall = 'a::b'\nwrap = 'c::d'\nneeds = '1'",
+            &["line 4, column 9: expected packages and versions, such as { deadpool = \"0.12\" }"],
+        );
+    }
+
+    #[test]
+    fn edges_of_the_file_come_before_those_of_telemark() {
+        let text = "[defaults]\nsqlx = false\n[[rule]]\nreplace = 'a::B'\nwith = 'telemark::hyper::B'\n\n\
+                    [[rule]]\ncall = 'a::b'\nwrap = 'c::d'\n";
+        let rules = Rules::parse(text).unwrap();
+        let shown: Vec<_> = (0..rules.edges.len()).map(|index| rules.edge(index)).collect();
+        let expected = [
+            "paths lead to telemark::hyper::B in place of a::B (the rule in line 3 of telemark.toml)",
+            "c::d around the call (the rule in line 7 of telemark.toml)",
+            "a span for each request of axum::serve",
+            "the context for a spawned task",
+            "paths of reqwest lead to Telemark's types",
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(rules.edges[0].features, ["hyper"]);
+        assert_eq!(rules.edges[1].crates().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(rules.unused(&BTreeSet::new(), &BTreeSet::from([1])), [3]);
+    }
+
+    #[test]
     fn a_rule_that_decides_about_nothing_is_known() {
         let rules = Rules::parse("[[rule]]\npath = 'a'\n\n[[rule]]\npath = 'b'\n").unwrap();
         let Decision::Span(_, by) = rules.decide(&function("b")) else { panic!("a rule matches") };
-        assert_eq!(rules.unused(&BTreeSet::from([by])), [1]);
+        assert_eq!(rules.unused(&BTreeSet::from([by]), &BTreeSet::new()), [1]);
         assert_eq!(rules.shown(by), "the rule in line 4 of telemark.toml");
     }
 }

@@ -260,11 +260,10 @@ impl Session {
         left_out: &mut LeftOut,
         notes: &mut Vec<String>,
     ) {
-        for edge in ["reqwest", "sqlx"] {
-            let is_concerned = failure.text.contains(&format!("telemark_{edge}"))
-                || failure.text.contains(&format!("telemark::{edge}"));
-            if is_concerned && left_out.edges.insert(edge) {
-                notes.push(format!("{edge} is not instrumented: {}", failure.message));
+        let edges = rewrites.packages.iter().flat_map(|package| &package.edges.active);
+        for (krate, edge) in edges.filter_map(|(_, edge)| Some((edge.replaced()?, edge))) {
+            if edge.is_cause(&failure.text) && left_out.edges.insert(krate.to_owned()) {
+                notes.push(format!("{krate} is not instrumented: {}", failure.message));
                 return;
             }
         }

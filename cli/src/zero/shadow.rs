@@ -1,5 +1,6 @@
 //! The shadow workspace below the target folder: links to the user's files, rewritten sources and edited manifests.
 
+mod left_out;
 pub(crate) mod lock;
 pub(crate) mod manifest;
 pub(crate) mod workspace;
@@ -11,46 +12,41 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use toml_edit::Value;
+
+pub(super) use self::left_out::LeftOut;
 use self::lock::Lock;
 use self::manifest::{Edit, Telemark, edit};
 use self::workspace::{Package, Root, Workspace};
 use super::modules::Modules;
 use super::rewrite::{Edges, Rewritten, Role, Source, What, rewrite};
 use super::rules::Rules;
-
-/// The file of what does not compile with telemetry.
-const LEFT_OUT: &str = "left-out";
+use super::rules::edges::Edge;
 
 /// The features of `telemark` that every program gets.
 const FEATURES: [&str; 3] = ["console", "otlp", "termination"];
 
 /// What decides about the shadow, besides the user's files.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct Plan<'a, 'l> {
     pub(crate) rules: &'a Rules,
-    pub(crate) lock: &'a Lock,
-    pub(crate) left_out: &'a LeftOut,
-}
-
-/// What does not compile with telemetry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LeftOut {
-    /// The offsets of changes, by the path of the file and the hash of its text.
-    changes: BTreeMap<(String, u64), BTreeSet<usize>>,
-    /// `reqwest` or `sqlx`.
-    pub(crate) edges: BTreeSet<&'static str>,
+    pub(crate) lock: &'l Lock,
+    pub(crate) left_out: &'l LeftOut,
 }
 
 /// The rewritten packages.
 #[derive(Debug)]
 pub(crate) struct Rewrites<'a> {
+    rules: &'a Rules,
     pub(crate) packages: Vec<PackageRewrites<'a>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct PackageRewrites<'a> {
     pub(crate) package: &'a Package,
-    pub(crate) edges: Edges,
+    pub(crate) edges: Edges<'a>,
+    /// The needs of edges that are not met.
+    pub(crate) unmet: BTreeSet<String>,
     pub(crate) files: Vec<FileRewrites>,
     /// The files that are left alone, with the reason.
     pub(crate) left_alone: Vec<(String, String)>,
@@ -67,17 +63,15 @@ pub(crate) struct FileRewrites {
 }
 
 /// Rewrites the sources in memory.
-pub(crate) fn rewrites<'a>(workspace: &'a Workspace, plan: Plan<'_>) -> Rewrites<'a> {
-    Rewrites { packages: workspace.packages.iter().map(|package| package_rewrites(workspace, plan, package)).collect() }
+pub(crate) fn rewrites<'a>(workspace: &'a Workspace, plan: Plan<'a, '_>) -> Rewrites<'a> {
+    let packages = workspace.packages.iter().map(|package| package_rewrites(workspace, plan, package));
+    Rewrites { rules: plan.rules, packages: packages.collect() }
 }
 
-fn package_rewrites<'a>(workspace: &Workspace, plan: Plan<'_>, package: &'a Package) -> PackageRewrites<'a> {
-    let mut edges = package.edges(plan.lock);
-    edges.reqwest &= !plan.left_out.edges.contains("reqwest");
-    if plan.left_out.edges.contains("sqlx") {
-        edges.sqlx.clear();
-    }
-    let mut of_package = PackageRewrites { package, edges, files: Vec::new(), left_alone: Vec::new() };
+fn package_rewrites<'a>(workspace: &Workspace, plan: Plan<'a, '_>, package: &'a Package) -> PackageRewrites<'a> {
+    let (mut edges, unmet) = package.edges(plan.rules, plan.lock);
+    edges.active.retain(|(_, edge)| !edge.replaced().is_some_and(|krate| plan.left_out.edges.contains(krate)));
+    let mut of_package = PackageRewrites { package, edges, unmet, files: Vec::new(), left_alone: Vec::new() };
     if package.left_alone.is_some() {
         return of_package;
     }
@@ -89,16 +83,18 @@ fn package_rewrites<'a>(workspace: &Workspace, plan: Plan<'_>, package: &'a Pack
 }
 
 impl PackageRewrites<'_> {
-    fn add_crate(&mut self, workspace: &Workspace, plan: Plan<'_>, root: &Root, seen: &mut HashSet<PathBuf>) {
+    fn add_crate(&mut self, workspace: &Workspace, plan: Plan<'_, '_>, root: &Root, seen: &mut HashSet<PathBuf>) {
         let modules = Modules::of_root(&root.file);
         for (file, problem) in modules.problems {
             let shown = workspace.relative(&file).unwrap_or(&file).display().to_string();
             self.left_alone.push((shown, problem));
         }
+        let (mut files, mut has_paths) = (Vec::new(), false);
         for (path, module) in modules.files {
             // A file outside of the workspace, and one that is part of two crates.
             let Some(shown) = workspace.relative(&path).map(|path| path.display().to_string()) else { continue };
-            if !seen.insert(path.clone()) {
+            if seen.contains(&path) {
+                has_paths = true;
                 continue;
             }
             let hash = hash(&module.text);
@@ -118,13 +114,23 @@ impl PackageRewrites<'_> {
                 left_out: plan.left_out.changes.get(&(shown.clone(), hash)).unwrap_or(&none),
             };
             match rewrite(&source, plan.rules) {
-                Ok(rewritten) => {
-                    let text = module.text;
-                    self.files.push(FileRewrites { path, shown, hash, rewritten, text });
+                Ok(rewritten) => files.push(FileRewrites { path, shown, hash, rewritten, text: module.text }),
+                Err(reason) => {
+                    self.left_alone.push((shown, reason));
+                    if path == root.file {
+                        // Its modules would refer to what their root lacks.
+                        return;
+                    }
                 }
-                Err(reason) => self.left_alone.push((shown, reason)),
             }
         }
+        has_paths |=
+            files.iter().any(|file| file.rewritten.changes.iter().any(|change| matches!(change.what, What::Path(_))));
+        if !has_paths {
+            files.iter_mut().for_each(|file| file.rewritten.drop_module());
+        }
+        seen.extend(files.iter().map(|file| file.path.clone()));
+        self.files.extend(files);
     }
 
     /// Returns true if a file of the package refers to Telemark.
@@ -132,73 +138,44 @@ impl PackageRewrites<'_> {
         self.files.iter().any(|file| !file.rewritten.insertions.is_empty())
     }
 
+    /// Returns the edges that change a call or a path of the package.
+    pub(crate) fn changing(&self) -> BTreeSet<usize> {
+        let changes = self.files.iter().flat_map(|file| &file.rewritten.changes);
+        let edge = |what: &What| match what {
+            What::Call(edge) | What::Path(edge) => Some(*edge),
+            _ => None,
+        };
+        changes.filter_map(|change| edge(&change.what)).collect()
+    }
+
+    /// Returns the edges to whose crates the package refers.
+    fn used(&self) -> Vec<&Edge> {
+        let changing = self.changing();
+        // The module has the names of all replaced crates.
+        let has_module =
+            self.files.iter().flat_map(|file| &file.rewritten.changes).any(|change| change.what == What::Module);
+        let is_used = |index, edge: &Edge| changing.contains(index) || has_module && edge.replaced().is_some();
+        let used = self.edges.active.iter().filter(|(index, edge)| is_used(index, edge));
+        used.map(|(_, edge)| *edge).collect()
+    }
+
     /// Returns the features of `telemark` that the package needs.
     fn features(&self, more: &[String]) -> Vec<String> {
-        let uses =
-            |what: &What| self.files.iter().flat_map(|file| &file.rewritten.changes).any(|change| change.what == *what);
-        let mut features: Vec<_> = FEATURES.map(str::to_owned).to_vec();
-        features.extend(uses(&What::Axum).then(|| "axum".to_owned()));
-        features.extend(uses(&What::Path("reqwest")).then(|| "reqwest".to_owned()));
-        features.extend(self.edges.sqlx.iter().map(|database| format!("sqlx-{database}")));
-        features.extend(more.iter().cloned());
-        features
-    }
-}
-
-impl LeftOut {
-    /// Reads what an earlier run has left out.
-    pub(crate) fn read(folder: &Path) -> LeftOut {
-        let mut left_out = LeftOut::default();
-        for line in fs::read_to_string(folder.join(LEFT_OUT)).unwrap_or_default().lines() {
-            let parts: Vec<_> = line.split('\t').collect();
-            match parts.as_slice() {
-                ["reqwest"] => _ = left_out.edges.insert("reqwest"),
-                ["sqlx"] => _ = left_out.edges.insert("sqlx"),
-                [file, hash, offset] => {
-                    if let (Ok(hash), Ok(offset)) = (hash.parse(), offset.parse()) {
-                        left_out.changes.entry(((*file).to_owned(), hash)).or_default().insert(offset);
-                    }
-                }
-                _ => {}
-            }
-        }
-        left_out
-    }
-
-    /// Says which libraries are left out because of an earlier build, whatever has become of the reason since.
-    pub(crate) fn notes(&self, folder: &Path) -> Vec<String> {
-        let file = folder.join(LEFT_OUT);
-        let edges = self.edges.iter();
-        edges
-            .map(|edge| {
-                let file = file.display();
-                format!(
-                    "{edge} is not instrumented, because an earlier build failed with it: remove {file} to try again"
-                )
-            })
+        let of_edges: BTreeSet<_> = self.used().into_iter().flat_map(|edge| &edge.features).collect();
+        FEATURES
+            .map(str::to_owned)
+            .into_iter()
+            .chain(of_edges.into_iter().cloned())
+            .chain(more.iter().cloned())
             .collect()
     }
 
-    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut text: String = self.edges.iter().map(|edge| format!("{edge}\n")).collect();
-        for ((file, hash), offsets) in &self.changes {
-            text.extend(offsets.iter().map(|offset| format!("{file}\t{hash}\t{offset}\n")));
-        }
-        put(&folder.join(LEFT_OUT), &text)
-    }
-
-    /// Leaves out what may have caused an error in this line. Returns the number of changes that were not left out before.
-    pub(crate) fn leave_out(&mut self, rewrites: &Rewrites<'_>, file: &str, line: usize) -> usize {
-        let files = rewrites.packages.iter().flat_map(|package| &package.files);
-        let Some(of) = files.into_iter().find(|candidate| candidate.shown == file) else { return 0 };
-        let mut new = 0;
-        for change in of.rewritten.suspects(line) {
-            new += usize::from(match change.what {
-                What::Path(edge) => self.edges.insert(edge),
-                _ => self.changes.entry((of.shown.clone(), of.hash)).or_default().insert(change.offset),
-            });
-        }
-        new
+    /// Returns the crates of rules that the package needs and does not have.
+    fn crates(&self, rules: &Rules) -> Vec<(String, Value)> {
+        let used = self.used();
+        let named: BTreeSet<_> = used.iter().flat_map(|edge| edge.crates()).collect();
+        let is_needed = |name: &str| named.contains(&*name.replace('-', "_")) && !self.package.depends_on(name);
+        rules.crates.iter().filter(|(name, _)| is_needed(name)).cloned().collect()
     }
 }
 
@@ -232,14 +209,13 @@ impl Shadow {
                 files.insert(file.path.clone(), file.rewritten.apply(&file.text));
             }
         }
-        let mut manifests: BTreeMap<PathBuf, Option<Vec<String>>> = BTreeMap::new();
-        manifests.insert(workspace.root.join("Cargo.toml"), None);
+        let mut manifests = BTreeMap::from([(workspace.root.join("Cargo.toml"), (None, Vec::new()))]);
         for package in &rewrites.packages {
             let needed = package.needs_telemark().then(|| package.features(features));
-            manifests.insert(package.package.manifest.clone(), needed);
+            manifests.insert(package.package.manifest.clone(), (needed, package.crates(rewrites.rules)));
         }
         let mut hasher = DefaultHasher::new();
-        for (path, features) in manifests {
+        for (path, (features, crates)) in manifests {
             let shown = path.display();
             if workspace.relative(&path).is_none() {
                 return Err(format!("{shown} is outside of the folder of its workspace, which is not supported"));
@@ -249,6 +225,7 @@ impl Shadow {
                 folder: path.parent().unwrap_or(&workspace.root),
                 root: &workspace.root,
                 telemark: features.as_deref().map(|features| (telemark, features)),
+                crates: &crates,
             };
             let text = edit(&text, &change).map_err(|error| format!("{shown}: {error}"))?;
             text.hash(&mut hasher);
@@ -350,23 +327,4 @@ fn symlink(_: &Path, _: &Path) -> io::Result<()> {
 /// Removes a link, a file or a folder, without following links.
 fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_library_that_is_left_out_is_named_in_later_runs() {
-        let folder = std::env::temp_dir().join(format!("telemark-left-out-{}", std::process::id()));
-        let left_out = LeftOut { edges: BTreeSet::from(["reqwest"]), ..LeftOut::default() };
-        left_out.write(&folder).unwrap();
-        let read = LeftOut::read(&folder);
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(read, left_out);
-        let notes = read.notes(Path::new("/t"));
-        let expected =
-            "reqwest is not instrumented, because an earlier build failed with it: remove /t/left-out to try again";
-        assert_eq!(notes, [expected]);
-    }
 }

@@ -1,77 +1,142 @@
-//! Paths that lead to Telemark's crates in place of the program's: reqwest's client and sqlx's pools.
+//! Paths that lead elsewhere. The root of a crate gets a module that has the names of the replaced crates, with others in the places of
+//! some of them; paths that reach such a name begin with this module.
 
-use proc_macro2::Ident;
-use syn::{Expr, ExprMethodCall};
+use std::collections::BTreeMap;
 
-use super::Edges;
+use syn::{Expr, ExprMethodCall, UseTree};
+
 use super::syntax::bytes;
+use super::{Edges, Source};
 use crate::zero::rules::Rules;
+use crate::zero::rules::edges::{Act, Edge, Replaced};
 
-/// The module that each root gets, in which sqlx has Telemark's pools.
+/// The module of a root.
 pub(super) const MODULE: &str = "__telemark";
+/// The beginning of a path that is replaced.
+pub(super) const PREFIX: &str = "crate::__telemark::";
+const START: &str = " #[allow(unused_imports, unreachable_pub)] mod __telemark { ";
 
-/// Returns the replaced crate, and what comes before a path that begins with this name.
-pub(super) fn prefix(first: &Ident, edges: &Edges, rules: &Rules) -> Option<(&'static str, String)> {
-    if first == "reqwest" && edges.reqwest && rules.defaults.reqwest {
-        return Some(("reqwest", "::telemark::".to_owned()));
-    }
-    if first == "sqlx" && has_sqlx(edges, rules) {
-        return Some(("sqlx", format!("crate::{MODULE}::")));
-    }
-    None
+/// Returns true for the text of the module.
+pub(super) fn is_module(text: &str) -> bool {
+    text.starts_with(START)
 }
 
-fn has_sqlx(edges: &Edges, rules: &Rules) -> bool {
-    !edges.sqlx.is_empty() && rules.defaults.sqlx
+/// The paths that are replaced in a crate.
+pub(super) struct Paths<'a> {
+    /// The replaced paths, each with the index of its edge.
+    paths: Vec<(usize, &'a Replaced)>,
+    edges: &'a Edges<'a>,
 }
 
-/// Returns the module with sqlx's names, of which those of pools are Telemark's.
-pub(super) fn sqlx(edges: &Edges, rules: &Rules) -> Option<String> {
-    if !has_sqlx(edges, rules) {
-        return None;
+impl<'a> Paths<'a> {
+    pub(super) fn new(source: &Source<'a>, rules: &Rules) -> Paths<'a> {
+        let active = source.edges.active.iter();
+        let active: Vec<&(usize, &Edge)> = active.filter(|(_, edge)| rules.is_for_crate(edge, source.krate)).collect();
+        // A rule about a crate comes in place of Telemark's own: types of both would not fit.
+        let is_taken = |krate| active.iter().any(|(_, other)| other.line.is_some() && other.replaced() == Some(krate));
+        let mut paths = Vec::new();
+        for (index, edge) in &active {
+            if let Act::Paths(replaced) = &edge.act {
+                if edge.line.is_some() || !edge.replaced().is_some_and(is_taken) {
+                    paths.extend(replaced.iter().map(|replaced| (*index, replaced)));
+                }
+            }
+        }
+        Paths { paths, edges: source.edges }
     }
-    let mut all = vec!["Pool".to_owned(), "Transaction".to_owned()];
-    let mut modules = String::new();
-    for database in &edges.sqlx {
-        let prefix = match *database {
-            "sqlite" => "Sqlite",
-            "postgres" => "Pg",
-            _ => "MySql",
+
+    /// Returns the edge that a path reaches: it is a replaced name, leads into it, or on to it.
+    pub(super) fn reached(&self, path: &[String]) -> Option<usize> {
+        let reaches = |replaced: &Replaced| replaced.path.starts_with(path) || path.starts_with(&replaced.path);
+        self.paths.iter().find(|(_, replaced)| reaches(replaced)).map(|(index, _)| *index)
+    }
+
+    /// Returns the edge that an import reaches.
+    pub(super) fn imported(&self, tree: &UseTree, prefix: &[String]) -> Option<usize> {
+        let named = |name: &syn::Ident| [prefix, &[name.to_string()]].concat();
+        match tree {
+            UseTree::Path(path) => self.imported(&path.tree, &named(&path.ident)),
+            UseTree::Name(name) if name.ident == "self" => self.reached(prefix),
+            UseTree::Name(name) => self.reached(&named(&name.ident)),
+            UseTree::Rename(rename) if rename.ident == "self" => self.reached(prefix),
+            UseTree::Rename(rename) => self.reached(&named(&rename.ident)),
+            UseTree::Group(group) => group.items.iter().find_map(|tree| self.imported(tree, prefix)),
+            UseTree::Glob(_) if prefix.is_empty() => None,
+            UseTree::Glob(_) => self.reached(prefix),
+        }
+    }
+
+    /// Returns the module of the root.
+    pub(super) fn module(&self) -> Option<String> {
+        let mut crates = Names::default();
+        for (_, replaced) in &self.paths {
+            crates.add(&replaced.path, &replaced.with);
+        }
+        if crates.modules.is_empty() {
+            return None;
+        }
+        let mut text = START.to_owned();
+        for (name, names) in &crates.modules {
+            if let Some(condition) = self.edges.conditions.get(*name) {
+                text.push_str(&format!("#[cfg({condition})] "));
+            }
+            names.write(&format!("::{name}"), name, &mut text);
+        }
+        text.push('}');
+        Some(text)
+    }
+
+    /// Returns the edge and the offset of the pool in `migrator.run(&pool)`, if the migrator is made in the same expression: it takes
+    /// sqlx's own pool, to which Telemark's dereferences.
+    pub(super) fn migrated_pool(&self, call: &ExprMethodCall) -> Option<(usize, usize)> {
+        let is_migrator = match &*call.receiver {
+            Expr::Macro(of) => of.mac.path.segments.last().is_some_and(|last| last.ident == "migrate"),
+            _ => false,
         };
-        let named = |suffix: &str| format!("{prefix}{suffix}");
-        all.extend(["Pool", "Connection", "Transaction"].map(named));
-        let inside = ["Pool", "PoolOptions", "Connection", "Transaction"].map(named).join(", ");
-        modules.push_str(&module(database, &inside));
-    }
-    modules.push_str(&module("pool", "PoolOptions, PoolConnection"));
-    let all = all.join(", ");
-    Some(format!(
-        " #[allow(unused_imports)] mod {MODULE} {{ pub(crate) mod sqlx {{ pub(crate) use ::sqlx::*; \
-         pub(crate) use ::telemark::sqlx::{{{all}}}; {modules}}} }}"
-    ))
-}
-
-fn module(name: &str, names: &str) -> String {
-    format!(
-        "pub(crate) mod {name} {{ pub(crate) use ::sqlx::{name}::*; pub(crate) use ::telemark::sqlx::{{{names}}}; }} "
-    )
-}
-
-/// Returns the offset of the pool in `migrator.run(&pool)`, if the migrator is made in the same expression.
-pub(super) fn migrated_pool(call: &ExprMethodCall, edges: &Edges, rules: &Rules) -> Option<usize> {
-    let is_migrator = match &*call.receiver {
-        Expr::Macro(of) => of.mac.path.segments.last().is_some_and(|last| last.ident == "migrate"),
-        _ => false,
-    };
-    if !is_migrator || call.method != "run" || !has_sqlx(edges, rules) {
-        return None;
-    }
-    match call.args.first()? {
-        Expr::Reference(reference) if reference.mutability.is_none() => match &*reference.expr {
-            // With the star, it is rewritten already.
-            pool @ (Expr::Path(_) | Expr::Field(_)) => Some(bytes(pool).start),
+        if !is_migrator || call.method != "run" {
+            return None;
+        }
+        let is_pool = |replaced: &Replaced| replaced.with == "::telemark::sqlx::Pool";
+        let (edge, _) = self.paths.iter().find(|(_, replaced)| is_pool(replaced))?;
+        match call.args.first()? {
+            Expr::Reference(reference) if reference.mutability.is_none() => match &*reference.expr {
+                // With the star, it is rewritten already.
+                pool @ (Expr::Path(_) | Expr::Field(_)) => Some((*edge, bytes(pool).start)),
+                _ => None,
+            },
             _ => None,
-        },
-        _ => None,
+        }
+    }
+}
+
+/// The names in a module that lead elsewhere.
+#[derive(Default)]
+struct Names<'a> {
+    here: BTreeMap<&'a str, &'a str>,
+    modules: BTreeMap<&'a str, Names<'a>>,
+}
+
+impl<'a> Names<'a> {
+    /// Adds a path, unless there is one for this name.
+    fn add(&mut self, path: &'a [String], with: &'a str) {
+        match path {
+            [] => {}
+            [name] => _ = self.here.entry(name).or_insert(with),
+            [module, rest @ ..] => self.modules.entry(module).or_default().add(rest, with),
+        }
+    }
+
+    /// Writes the module with these names, in which all others are those of the original.
+    fn write(&self, original: &str, name: &str, text: &mut String) {
+        text.push_str(&format!("pub mod {name} {{ pub use {original}::*; "));
+        for (name, with) in &self.here {
+            let last = with.rsplit("::").next().unwrap_or_default();
+            let renamed = if last == *name { String::new() } else { format!(" as {name}") };
+            text.push_str(&format!("pub use {with}{renamed}; "));
+        }
+        for (name, names) in &self.modules {
+            names.write(&format!("{original}::{name}"), name, text);
+        }
+        text.push_str("} ");
     }
 }

@@ -8,11 +8,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn edges() -> Edges {
-    Edges { axum: true, reqwest: true, sqlx: vec!["sqlite"] }
+/// All edges but those of other databases, as if the program had all crates.
+fn edges(rules: &Rules) -> Edges<'_> {
+    let is_used = |edge: &Edge| edge.enabled.is_none_or(|enabled| enabled == "sqlite");
+    let active = rules.edges.iter().enumerate().filter(|(_, edge)| is_used(edge)).collect();
+    Edges { active, conditions: BTreeMap::new() }
 }
 
-fn source<'a>(text: &'a str, role: Role, edges: &'a Edges, left_out: &'a BTreeSet<usize>) -> Source<'a> {
+fn source<'a>(text: &'a str, role: Role, edges: &'a Edges<'a>, left_out: &'a BTreeSet<usize>) -> Source<'a> {
     static INSIDE: OnceLock<Vec<String>> = OnceLock::new();
     let inside = INSIDE.get_or_init(|| vec!["inside".to_owned()]);
     let module = if matches!(role, Role::Binary | Role::Library) { &[] } else { inside.as_slice() };
@@ -20,8 +23,9 @@ fn source<'a>(text: &'a str, role: Role, edges: &'a Edges, left_out: &'a BTreeSe
 }
 
 fn rewritten(text: &str, role: Role, rules: &str) -> Rewritten {
-    let (edges, none) = (edges(), BTreeSet::new());
-    rewrite(&source(text, role, &edges, &none), &Rules::parse(rules).unwrap()).unwrap()
+    let rules = Rules::parse(rules).unwrap();
+    let (edges, none) = (edges(&rules), BTreeSet::new());
+    rewrite(&source(text, role, &edges, &none), &rules).unwrap()
 }
 
 /// Rewrites a module, of which sqlx needs no part.
@@ -41,8 +45,8 @@ fn check_with(rules: &str, text: &str, expected: &str) {
 /// Checks the properties that hold for every source.
 #[track_caller]
 fn holds(text: &str, role: Role, rules: &str) {
-    let (edges, none) = (edges(), BTreeSet::new());
     let rules = Rules::parse(rules).unwrap();
+    let (edges, none) = (edges(&rules), BTreeSet::new());
     let Ok(rewritten) = rewrite(&source(text, role, &edges, &none), &rules) else { return };
     let new = rewritten.apply(text);
     assert_eq!(new.matches('\n').count(), text.matches('\n').count(), "the number of lines stays");
@@ -127,7 +131,7 @@ fn rules_see_paths_and_signatures() {
 #[track_caller]
 fn check_root(text: &str, expected: &str) {
     let text = &format!("{text}\n");
-    let without = "[defaults]\nsqlx = false\n";
+    let without = "[defaults]\nsqlx = false\nreqwest = false\n";
     let new = rewritten(text, Role::Binary, without).apply(text);
     assert_eq!(new.trim_end(), expected);
     holds(text, Role::Binary, without);
@@ -200,14 +204,15 @@ fn tasks_of_functions_with_spans_get_the_context() {
 fn paths_of_clients_and_pools_lead_to_telemark() {
     check(
         "use reqwest::{Client, Url};\nfn f(c: &reqwest::Client, p: sqlx::SqlitePool) { reqwest::get(u); ::reqwest::get(u); a::reqwest::b() }",
-        "use ::telemark::reqwest::{Client, Url};\nfn f(c: &::telemark::reqwest::Client, p: crate::__telemark::sqlx::SqlitePool) \
-         { ::telemark::reqwest::get(u); ::reqwest::get(u); a::reqwest::b() }",
+        "use crate::__telemark::reqwest::{Client, Url};\n\
+         fn f(c: &crate::__telemark::reqwest::Client, p: crate::__telemark::sqlx::SqlitePool) \
+         { crate::__telemark::reqwest::get(u); crate::__telemark::reqwest::get(u); a::reqwest::b() }",
     );
     let tests = "#[cfg(test)] mod tests { fn f() -> reqwest::Client { reqwest::Client::new() } }";
-    check(tests, &tests.replace("reqwest::", "::telemark::reqwest::"));
+    check(tests, &tests.replace("reqwest::", "crate::__telemark::reqwest::"));
     let text = "async fn f() { reqwest::get(u); axum::serve(l, r) }";
     let new = rewritten(text, Role::Test, "").apply(text);
-    assert_eq!(new, text.replace("reqwest", "::telemark::reqwest"), "a file of tests");
+    assert_eq!(new, text.replace("reqwest", "crate::__telemark::reqwest"), "a file of tests");
     check("use {sqlx, std::io};", "use {crate::__telemark::sqlx, std::io};");
     check(
         "fn f() { sqlx::migrate!().run(&self.pool).await; sqlx::query!(\"x\"); m.run(&pool) }",
@@ -215,15 +220,100 @@ fn paths_of_clients_and_pools_lead_to_telemark() {
     );
     let text = "fn f() {} // end";
     let new = rewritten(text, Role::Library, "").apply(text);
-    assert!(new.starts_with("fn f() {} #[allow(unused_imports)] mod __telemark { pub(crate) mod sqlx {"), "{new}");
+    let module = "fn f() {} #[allow(unused_imports, unreachable_pub)] mod __telemark { pub mod reqwest { pub use ::reqwest::*; \
+                  pub use ::telemark::reqwest::Client; ";
+    assert!(new.starts_with(module), "{new}");
+    assert!(
+        new.contains("pub mod sqlite { pub use ::sqlx::sqlite::*; pub use ::telemark::sqlx::SqliteConnection; "),
+        "{new}"
+    );
     assert!(new.ends_with(" // end"), "{new}");
     syn::parse_file(&new).unwrap();
 }
 
 #[test]
+fn calls_get_a_wrapper() {
+    let rules = "[defaults]\nfunctions = false\n[[rule]]\ncall = ['deadpool::*::new', 'shop::inside::cart::*']\nwrap = 'observers::seen'\n";
+    check_with(
+        rules,
+        "use deadpool as d;\nuse d::Other;\nfn f() { d::Pool::<T>::new(deadpool::x::new(1)?)\n.await; Other::new(); x.new(); m!(d::Pool::new()) }",
+        "use deadpool as d;\nuse d::Other;\nfn f() { ::observers::seen(d::Pool::<T>::new(::observers::seen(deadpool::x::new(1))?))\n.await; \
+         Other::new(); x.new(); m!(d::Pool::new()) }",
+    );
+    check_with(
+        rules,
+        "mod cart { impl Cart { fn add() { Self::sum(1); sum(2); super::cart::sum(3); Cart::x(4); <A as B>::sum(5) } } } \
+         fn g() { cart::sum(6); crate::inside::cart::sum(7); other::cart::sum(8) }",
+        "mod cart { impl Cart { fn add() { Self::sum(1); ::observers::seen(sum(2)); ::observers::seen(super::cart::sum(3)); \
+         Cart::x(4); <A as B>::sum(5) } } } fn g() { ::observers::seen(cart::sum(6)); ::observers::seen(crate::inside::cart::sum(7)); \
+         other::cart::sum(8) }",
+    );
+    let tests = "#[cfg(test)] mod tests { fn f() { deadpool::Pool::new() } }";
+    check_with(rules, tests, tests);
+    let elsewhere = "[[rule]]\ncall = 'a::b'\nwrap = 'crate::c'\n";
+    check_with(elsewhere, "fn f() { a::b() }", "fn f() { crate::c(a::b()) }");
+    for condition in ["crate = 'other'", "file = 'src/lib.rs'"] {
+        check_with(&format!("{elsewhere}{condition}"), "fn f() { a::b() }", "fn f() { a::b() }");
+    }
+    for off in ["crate = 'shop'", "file = 'src/*'"] {
+        check_with(&format!("[off]\n{off}\n{elsewhere}"), "fn f() { a::b() }", "fn f() { a::b() }");
+    }
+    // The first rule that matches decides, also before those of Telemark.
+    let of_spawn = "[[rule]]\ncall = 'tokio::spawn'\nwrap = 'a::b'\n[[rule]]\ncall = 'tokio::*'\nwrap = 'c::d'\n";
+    check_with(
+        of_spawn,
+        "async fn f() { tokio::spawn(g()); tokio::join() }",
+        "#[traced(below)] async fn f() { ::a::b(tokio::spawn(g())); ::c::d(tokio::join()) }",
+    );
+}
+
+#[test]
+fn paths_are_replaced_by_a_module_of_the_root() {
+    let rules = "[defaults]\nsqlx = false\nreqwest = false\n[[rule]]\nreplace = 'deadpool::managed::Pool'\nwith = 'observers::Deadpool'\n\
+                 [[rule]]\nreplace = 'deadpool::managed::Pool'\nwith = 'never::Pool'\n\
+                 [[rule]]\nreplace = 'deadpool::connect'\nwith = 'crate::pools::connect'\n";
+    check_with(
+        rules,
+        "use deadpool::{Runtime, managed::{self, Object}};\nuse deadpool::{Runtime, Status};\nuse deadpool::managed::*; use deadpool::other::*;\n\
+         fn f(p: managed::Pool<T>, o: deadpool::managed::Object) { deadpool::connect(); ::deadpool::managed::Pool::<T>::new(); deadpool::other() }",
+        "use crate::__telemark::deadpool::{Runtime, managed::{self, Object}};\nuse deadpool::{Runtime, Status};\n\
+         use crate::__telemark::deadpool::managed::*; use deadpool::other::*;\n\
+         fn f(p: managed::Pool<T>, o: deadpool::managed::Object) { crate::__telemark::deadpool::connect(); \
+         crate::__telemark::deadpool::managed::Pool::<T>::new(); deadpool::other() }",
+    );
+    let local = "mod deadpool { fn connect() {} } fn f() { deadpool::connect() }";
+    check_with(rules, local, local);
+    let imported = "use a::deadpool; fn f() { deadpool::connect() }";
+    check_with(rules, imported, imported);
+    let of_other_crate = format!("{rules}crate = 'other'\n");
+    check_with(&of_other_crate, "fn f() { deadpool::connect() }", "fn f() { deadpool::connect() }");
+    let module = "mod a; #[allow(unused_imports, unreachable_pub)] mod __telemark { pub mod deadpool { pub use ::deadpool::*; \
+                  pub use crate::pools::connect; pub mod managed { pub use ::deadpool::managed::*; pub use ::observers::Deadpool as Pool; } } }";
+    assert_eq!(rewritten("mod a;", Role::Library, rules).apply("mod a;"), module);
+    let mut without = rewritten("mod a;", Role::Library, rules);
+    without.drop_module();
+    assert_eq!((without.apply("mod a;"), without.changes), ("mod a;".to_owned(), Vec::new()));
+    // A rule about a crate comes in place of Telemark's own.
+    let rules = "[[rule]]\nreplace = 'reqwest::Client'\nwith = 'observers::Client'\n";
+    check_with(rules, "fn f() { reqwest::get() }", "fn f() { reqwest::get() }");
+}
+
+#[test]
+fn a_crate_that_may_be_absent_is_replaced_under_its_condition() {
+    let rules = Rules::parse("[defaults]\nsqlx = false\n").unwrap();
+    let mut edges = edges(&rules);
+    edges.conditions.insert("reqwest".to_owned(), "feature = \"client\"".to_owned());
+    let none = BTreeSet::new();
+    let new = rewrite(&source("mod a;", Role::Library, &edges, &none), &rules).unwrap().apply("mod a;");
+    assert!(new.contains("mod __telemark { #[cfg(feature = \"client\")] pub mod reqwest {"), "{new}");
+    syn::parse_file(&new).unwrap();
+}
+
+#[test]
 fn files_that_are_left_alone_have_a_reason() {
-    let (edges, none) = (edges(), BTreeSet::new());
-    let reason = |text, role| rewrite(&source(text, role, &edges, &none), &Rules::default()).unwrap_err();
+    let rules = Rules::default();
+    let (edges, none) = (edges(&rules), BTreeSet::new());
+    let reason = |text, role| rewrite(&source(text, role, &edges, &none), &rules).unwrap_err();
     assert_eq!(reason("// @generated\n", Role::Module), "generated");
     assert_eq!(reason("#![no_std]\n", Role::Library), "no_std");
     assert!(reason("fn f( {", Role::Module).starts_with("line 1: "));
@@ -234,12 +324,20 @@ fn the_smallest_change_around_an_error_is_the_suspect() {
     let text = "async fn f() {\n    tokio::spawn(a());\n    b()\n}\n";
     let rewritten = rewritten(text, Role::Module, "");
     let suspects = |line| rewritten.suspects(line).iter().map(|change| change.what.clone()).collect::<Vec<_>>();
-    assert_eq!(suspects(2), [What::Spawn]);
+    assert!(matches!(&*suspects(2), [What::Call(_)]));
     assert!(matches!(&*suspects(3), [What::Span(path, _)] if path == "shop::inside::f"));
     assert_eq!(suspects(5), []);
 }
 
-const PIECES: [&str; 36] = [
+const RULES: [&str; 5] = [
+    "",
+    "[[rule]]\nspan = 'root'\nfields = ['a = \"é\"']",
+    "[defaults]\nsqlx = false",
+    "[[rule]]\ncall = '**'\nwrap = 'a::é'\n[[rule]]\nreplace = 'tokio::task'\nwith = 'crate::task'",
+    "[[rule]]\ncall = ['**::spawn', '**::serve']\nwrap = 'crate::x'\n[[rule]]\nreplace = 'x::y::Z'\nwith = 'telemark::Z'",
+];
+
+const PIECES: [&str; 39] = [
     "async fn f() { a(); b() }",
     "pub(crate) async unsafe fn f<'a, T: X>(self: &'a Self) -> impl Y + use<'a> where T: Z { a(); b() }",
     "fn f() -> Result { struct Result; a(); b(); Result }",
@@ -262,6 +360,9 @@ const PIECES: [&str; 36] = [
     "#[path = \"x.rs\"] mod f; ",
     "use tokio::{spawn, task::{self as t}}; ",
     "use reqwest::Client; ",
+    "use ::x::y::{self, Z as W}; use x::*; ",
+    "mod x { fn f() -> ::x::y::Z { ::x::y::Z::new(x::y::Z(1), <A as x::y::Z>::f())(2) } } ",
+    "const T: U = x::y::Z::new(#[a] b(c), |d| e(d)?.f(g()), match h() { _ => i!(j()) }); ",
     "use sqlx; ",
     "async fn g() { tokio::spawn(async move { tokio::spawn(x) }); loop { l.accept(); spawn(y) } }",
     "fn h(p: sqlx::SqlitePool, c: reqwest::Client) { sqlx::migrate!(\"x\").run(&p) }",
@@ -286,7 +387,7 @@ proptest! {
         head in prop::sample::select(&["", "\u{feff}", "#!/bin/x\n", "\u{feff}#!x\r\n", "#![a]\n"][..]),
         pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..10),
         role in prop::sample::select(&[Role::Binary, Role::Library, Role::Module, Role::Test][..]),
-        rules in prop::sample::select(&["", "[[rule]]\nspan = 'root'\nfields = ['a = \"é\"']", "[defaults]\nsqlx = false"][..]),
+        rules in prop::sample::select(&RULES[..]),
     ) {
         let mut text = format!("{head}{}", pieces.concat());
         // Blocks that are open end somewhere.

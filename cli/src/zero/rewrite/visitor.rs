@@ -1,6 +1,5 @@
 //! Walks through a syntax tree and collects what to insert.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use proc_macro2::Ident;
@@ -8,27 +7,26 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    AttrStyle, Attribute, Block, Expr, ExprCall, ExprForLoop, ExprLoop, ExprMethodCall, ExprWhile, File, ImplItemFn,
-    Item, ItemFn, ItemImpl, ItemMod, ItemTrait, ItemUse, Macro, Path, TraitItemFn, UseTree,
+    AttrStyle, Attribute, Block, ExprCall, ExprForLoop, ExprLoop, ExprMethodCall, ExprWhile, File, ImplItemFn, Item,
+    ItemFn, ItemImpl, ItemMod, ItemTrait, ItemUse, Macro, Path, Token, TraitItemFn, UseTree,
 };
 
+use super::calls::Calls;
 use super::excluded::{self, Place};
-use super::replaced;
-use super::surroundings::{accepts, accepts_in, collect, is_public, owner};
+use super::replaced::{self, PREFIX, Paths};
+use super::surroundings::{Names, accepts, accepts_in, is_public, owner};
 use super::syntax::{Lines, bytes, is_test, names, returned, statements};
 use super::{Change, Insertion, Left, Rewritten, Role, Source, What, Why};
 use crate::zero::rules::{Decision, Function, Rules};
 
-/// The attribute and the prefix of what the visitor inserts.
-const PROPAGATE: &str = "::telemark::propagate(";
 /// The depth of types that traced futures in futures need.
 const RECURSION_LIMIT: &str = "#![recursion_limit = \"256\"] ";
 
 pub(super) struct Visitor<'a> {
-    source: &'a Source<'a>,
+    pub(super) source: &'a Source<'a>,
     rules: &'a Rules,
     /// The offset of the text that was parsed.
-    start: usize,
+    pub(super) start: usize,
     lines: Lines,
     pub(super) rewritten: Rewritten,
     /// The modules around the current item, within the file.
@@ -37,14 +35,15 @@ pub(super) struct Visitor<'a> {
     owner: Option<String>,
     /// True within the trait implementation or the block of another macro that excludes its methods.
     excluded: Option<&'static str>,
-    in_test: bool,
+    pub(super) in_test: bool,
     /// The number of functions around the current item.
     depth: usize,
     /// True within a function that has a span.
-    in_span: bool,
-    in_accept_loop: bool,
-    /// The full paths of imported names.
-    imports: HashMap<String, Vec<String>>,
+    pub(super) in_span: bool,
+    pub(super) in_accept_loop: bool,
+    names: Names,
+    paths: Paths<'a>,
+    pub(super) calls: Calls<'a>,
 }
 
 impl<'a> Visitor<'a> {
@@ -62,16 +61,14 @@ impl<'a> Visitor<'a> {
             depth: 0,
             in_span: false,
             in_accept_loop: false,
-            imports: HashMap::new(),
+            names: Names::default(),
+            paths: Paths::new(source, rules),
+            calls: Calls::new(source, rules),
         }
     }
 
     pub(super) fn file(&mut self, file: &File) {
-        for item in &file.items {
-            if let Item::Use(import) = item {
-                collect(&import.tree, &[], &mut self.imports);
-            }
-        }
+        self.names.add(&file.items);
         file.items.iter().for_each(|item| self.visit_item(item));
         if self.source.module.is_empty() {
             self.root(file);
@@ -82,9 +79,12 @@ impl<'a> Visitor<'a> {
     fn root(&mut self, file: &File) {
         let has_module = |item: &Item| matches!(item, Item::Mod(module) if module.ident == replaced::MODULE);
         if let (Some(module), Some(last), false) =
-            (replaced::sqlx(self.source.edges, self.rules), file.items.last(), file.items.iter().any(has_module))
+            (self.paths.module(), file.items.last(), file.items.iter().any(has_module))
         {
-            self.insert(bytes(last).end, module, true);
+            let at = bytes(last).end;
+            if self.change(What::Module, at, last) {
+                self.insert(at, module, true);
+            }
         }
         let has_limit = file.attrs.iter().any(|attribute| attribute.path().is_ident("recursion_limit"));
         let first = file.attrs.first().map(bytes).or_else(|| file.items.first().map(bytes));
@@ -98,12 +98,12 @@ impl<'a> Visitor<'a> {
     }
 
     /// Inserts a text at an offset of the tree.
-    fn insert(&mut self, at: usize, text: String, is_end: bool) {
+    pub(super) fn insert(&mut self, at: usize, text: String, is_end: bool) {
         self.rewritten.insertions.push(Insertion { offset: self.start + at, text, is_end });
     }
 
     /// Notes a change, unless it is known not to compile. Returns true if it is to be made.
-    fn change(&mut self, what: What, at: usize, node: &impl Spanned) -> bool {
+    pub(super) fn change(&mut self, what: What, at: usize, node: &impl Spanned) -> bool {
         let offset = self.start + at;
         if self.source.left_out.contains(&offset) {
             return false;
@@ -123,10 +123,9 @@ impl<'a> Visitor<'a> {
     fn function(&mut self, place: &Place<'_>, node: &impl Spanned, is_public: bool) -> bool {
         let Place { signature, body, .. } = *place;
         let name = signature.ident.unraw().to_string();
-        let segments = [self.source.krate].into_iter().chain(self.source.module.iter().map(String::as_str));
-        let inner = self.modules.iter().map(String::as_str).chain(self.owner.as_deref()).chain([name.as_str()]);
+        let path: Vec<_> = self.here().into_iter().chain(self.owner.clone()).chain([name]).collect();
         let function = Function {
-            path: segments.chain(inner).collect::<Vec<_>>().join("::"),
+            path: path.join("::"),
             krate: self.source.krate,
             file: self.source.file,
             is_public,
@@ -187,61 +186,28 @@ impl<'a> Visitor<'a> {
         self.in_accept_loop = outer;
     }
 
-    /// Wraps an expression.
-    fn wrap(&mut self, node: &impl Spanned, before: &str, after: &str) {
-        let range = bytes(node);
-        self.insert(range.start, before.to_owned(), false);
-        // The end of an inner expression comes before that of an outer one, which is visited first.
-        let at = self.start + range.end;
-        let first = self.rewritten.insertions.iter().position(|other| other.is_end && other.offset == at);
-        let insertion = Insertion { offset: at, text: after.to_owned(), is_end: true };
-        let position = first.unwrap_or(self.rewritten.insertions.len());
-        self.rewritten.insertions.insert(position, insertion);
-    }
-
-    fn serve(&mut self, call: &ExprCall) {
-        let Some(mut router) = call.args.iter().nth(1) else { return };
-        while let Expr::MethodCall(ExprMethodCall { receiver, method, .. }) = router {
-            if !method.to_string().starts_with("into_make_service") {
-                break;
-            }
-            router = receiver;
-        }
-        let text = &self.source.text[self.start..][bytes(router)];
-        if text.contains("::telemark::axum::layer()") {
-            return;
-        }
-        if self.change(What::Axum, bytes(call).start, call) {
-            self.wrap(router, "(", ").layer(::telemark::axum::layer())");
+    /// Lets a path lead to the module of the root, if it begins with a replaced crate.
+    fn replace(&mut self, first: &Ident, colons: Option<&Token![::]>, reached: Option<usize>) {
+        let Some(edge) = reached.filter(|_| colons.is_some() || !self.names.hides(first)) else { return };
+        let (at, prefix) = match colons {
+            Some(colons) => (bytes(colons).start, PREFIX.trim_end_matches("::")),
+            None => (bytes(first).start, PREFIX),
+        };
+        if self.change(What::Path(edge), at, first) {
+            self.insert(at, prefix.to_owned(), false);
         }
     }
 
-    fn spawn(&mut self, call: &ExprCall) {
-        let Some(task) = call.args.first().filter(|_| call.args.len() == 1) else { return };
-        let text = &self.source.text[self.start..][bytes(task)];
-        if text.starts_with(PROPAGATE) || text.contains("telemark::propagate") {
-            return;
-        }
-        if self.change(What::Spawn, bytes(call).start, call) {
-            self.wrap(task, PROPAGATE, ")");
-        }
+    /// Returns the path of the module around the current item.
+    fn here(&self) -> Vec<String> {
+        let outer = std::iter::once(self.source.krate).chain(self.source.module.iter().map(String::as_str));
+        outer.map(str::to_owned).chain(self.modules.iter().cloned()).collect()
     }
 
-    /// Lets a path that begins with this name lead to Telemark's crate.
-    fn replace(&mut self, first: &Ident) {
-        let Some((krate, prefix)) = replaced::prefix(first, self.source.edges, self.rules) else { return };
-        let at = bytes(first).start;
-        if self.change(What::Path(krate), at, first) {
-            self.insert(at, prefix, false);
-        }
-    }
-
-    fn full_path(&self, path: &Path) -> Vec<String> {
+    /// Returns the path of a function or a method from its crate on.
+    pub(super) fn full_path(&self, path: &Path) -> Vec<String> {
         let names = names(path);
-        match names.first().and_then(|first| self.imports.get(first)) {
-            Some(full) if path.leading_colon.is_none() => [full, &names[1..]].concat(),
-            _ => names,
-        }
+        if path.leading_colon.is_some() { names } else { self.names.full(names, &self.here(), self.owner.as_deref()) }
     }
 }
 
@@ -253,25 +219,32 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
     fn visit_macro(&mut self, _: &'ast Macro) {}
 
     fn visit_item_use(&mut self, import: &'ast ItemUse) {
-        collect(&import.tree, &[], &mut self.imports);
-        if import.leading_colon.is_some() {
-            return;
-        }
+        self.names.import(&import.tree);
         let mut trees = vec![&import.tree];
         while let Some(tree) = trees.pop() {
-            match tree {
-                UseTree::Path(path) => self.replace(&path.ident),
-                UseTree::Name(name) => self.replace(&name.ident),
-                UseTree::Rename(rename) => self.replace(&rename.ident),
-                UseTree::Group(group) => trees.extend(&group.items),
-                UseTree::Glob(_) => {}
+            let first = match tree {
+                UseTree::Path(path) => &path.ident,
+                UseTree::Name(name) => &name.ident,
+                UseTree::Rename(rename) => &rename.ident,
+                UseTree::Group(group) => {
+                    trees.extend(&group.items);
+                    continue;
+                }
+                UseTree::Glob(_) => continue,
+            };
+            // In a group behind colons, there is no place for a prefix.
+            let is_grouped = !std::ptr::eq(tree, &raw const import.tree);
+            if import.leading_colon.is_none() || !is_grouped {
+                let reached = self.paths.imported(tree, &[]);
+                self.replace(first, import.leading_colon.as_ref(), reached);
             }
         }
     }
 
     fn visit_path(&mut self, path: &'ast Path) {
-        if let (None, Some(first), 2..) = (&path.leading_colon, path.segments.first(), path.segments.len()) {
-            self.replace(&first.ident);
+        if let (Some(first), 2..) = (path.segments.first(), path.segments.len()) {
+            let reached = self.paths.reached(&names(path));
+            self.replace(&first.ident, path.leading_colon.as_ref(), reached);
         }
         visit::visit_path(self, path);
     }
@@ -280,6 +253,7 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
         if module.ident == replaced::MODULE {
             return;
         }
+        self.names.add(module.content.iter().flat_map(|(_, items)| items));
         let outer = self.in_test;
         self.in_test |= is_test(&module.attrs);
         self.modules.push(module.ident.unraw().to_string());
@@ -363,28 +337,13 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
     }
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        if let (Expr::Path(function), false) = (&*call.func, self.in_test) {
-            let full = self.full_path(&function.path);
-            let full: Vec<_> = full.iter().map(String::as_str).collect();
-            match full.as_slice() {
-                ["axum", "serve"] if self.source.edges.axum && self.rules.defaults.axum && call.args.len() == 2 => {
-                    self.serve(call);
-                }
-                ["tokio", "spawn"] | ["tokio", "task", "spawn"]
-                    if self.rules.defaults.spawn && self.in_span && !self.in_accept_loop =>
-                {
-                    self.spawn(call);
-                }
-                _ => {}
-            }
-        }
+        self.call(call);
         visit::visit_expr_call(self, call);
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
-        // `sqlx::migrate!().run(&pool)` takes sqlx's own pool.
-        if let Some(at) = replaced::migrated_pool(call, self.source.edges, self.rules) {
-            if self.change(What::Path("sqlx"), at, call) {
+        if let Some((edge, at)) = self.paths.migrated_pool(call) {
+            if self.change(What::Path(edge), at, call) {
                 self.insert(at, "*".to_owned(), false);
             }
         }

@@ -4,7 +4,11 @@ use std::str::FromStr;
 
 /// A pattern of a function's path, whose segments end at `::`, or of a file's, whose segments end at `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(Vec<Part>);
+pub(crate) struct Pattern {
+    parts: Vec<Part>,
+    /// The pattern, if it has no star: most calls and paths are compared with such ones.
+    literal: Option<String>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -32,20 +36,26 @@ impl FromStr for Pattern {
                 (char, _) => parts.push(Part::Char(char)),
             }
         }
-        if parts.is_empty() { Err("expected a pattern such as `shop::cart::*`") } else { Ok(Pattern(parts)) }
+        if parts.is_empty() {
+            return Err("expected a pattern such as `shop::cart::*`");
+        }
+        Ok(Pattern { parts, literal: (!text.contains('*')).then(|| text.to_owned()) })
     }
 }
 
 impl Pattern {
     /// Returns true if the pattern describes the whole text. Takes time in proportion to the product of both lengths at most.
     pub(crate) fn matches(&self, text: &str) -> bool {
+        if let Some(literal) = &self.literal {
+            return literal == text;
+        }
         // The positions in the pattern that the text so far can lead to.
-        let mut reached = vec![false; self.0.len() + 1];
+        let mut reached = vec![false; self.parts.len() + 1];
         reached[0] = true;
         self.skip_empty(&mut reached);
         for char in text.chars() {
-            let mut next = vec![false; self.0.len() + 1];
-            for (at, part) in self.0.iter().enumerate().filter(|(at, _)| reached[*at]) {
+            let mut next = vec![false; self.parts.len() + 1];
+            for (at, part) in self.parts.iter().enumerate().filter(|(at, _)| reached[*at]) {
                 match part {
                     Part::Char(expected) if *expected == char => next[at + 1] = true,
                     Part::Segment if !matches!(char, ':' | '/') => next[at] = true,
@@ -61,7 +71,7 @@ impl Pattern {
 
     /// Lets each star stand for no text.
     fn skip_empty(&self, reached: &mut [bool]) {
-        for (at, part) in self.0.iter().enumerate() {
+        for (at, part) in self.parts.iter().enumerate() {
             if reached[at] && !matches!(part, Part::Char(_)) {
                 reached[at + 1] = true;
             }

@@ -1,12 +1,14 @@
 //! Reads the tables of `telemark.toml`, and finds all mistakes in them.
 
+mod calls;
+
 use std::ops::Range;
 
 use proc_macro2::TokenStream;
 use toml_edit::{Item, TableLike, Value};
 
 use super::pattern::Pattern;
-use super::{Audit, Condition, Defaults, Origin, Rule, Rules, Span};
+use super::{Audit, Condition, Defaults, Origin, Rule, Rules, Span, edges};
 use crate::audit::CHECKS;
 
 /// The kinds of spans, levels and choices that rules may name.
@@ -38,7 +40,7 @@ impl<'a> Reader<'a> {
     }
 
     fn rules(&mut self, root: &dyn TableLike) -> Rules {
-        let mut rules = Rules::default();
+        let mut rules = Rules { edges: Vec::new(), ..Rules::default() };
         for (key, item) in root.iter() {
             match (key, item) {
                 ("off", item) => {
@@ -59,14 +61,21 @@ impl<'a> Reader<'a> {
                 }
                 ("rule", Item::ArrayOfTables(tables)) => {
                     for table in tables {
-                        let rule = self.rule(table, table.span());
-                        rules.rules.push(rule);
+                        match calls::KEYS.iter().any(|key| table.contains_key(key)) {
+                            true => rules.edges.extend(self.edge(table, table.span())),
+                            false => rules.rules.push(self.rule(table, table.span())),
+                        }
                     }
                 }
+                ("crates", item) => {
+                    let Some(table) = self.table(key, item) else { continue };
+                    rules.crates.extend(table.iter().filter_map(|(key, item)| self.krate(key, item)));
+                }
                 ("rule", item) => self.problem(item.span(), "expected tables `[[rule]]`"),
-                (key, item) => self.unknown(item, key, "`off`, `defaults`, `audit` or `rule`"),
+                (key, item) => self.unknown(item, key, "`off`, `defaults`, `audit`, `crates` or `rule`"),
             }
         }
+        rules.edges.extend(edges::defaults(rules.defaults));
         rules
     }
 
@@ -126,12 +135,12 @@ impl<'a> Reader<'a> {
                 "metrics" => span_of_rule.metrics = self.boolean(item).unwrap_or_default(),
                 key => {
                     let accepted = "the conditions `path`, `crate`, `file`, `visibility`, `async`, `statements` and \
-                                    `returns`, or `span`, `kind`, `level`, `fields` and `metrics`";
+                                    `returns`, or `span`, `kind`, `level`, `fields` and `metrics`; or `call` or `replace`";
                     self.unknown(item, &format!("rule.{key}"), accepted);
                 }
             }
         }
-        let line = span.map_or(0, |span| line_and_column(self.text, span.start).0);
+        let line = self.line(span);
         Rule { line, condition, action: action.then_some(span_of_rule) }
     }
 
@@ -237,6 +246,10 @@ impl<'a> Reader<'a> {
     fn word(&mut self, item: &Item, accepted: &[&str]) -> Option<String> {
         let named: Vec<_> = accepted.iter().map(|word| (*word, (*word).to_owned())).collect();
         self.one_of(item, &named)
+    }
+
+    fn line(&self, span: Option<Range<usize>>) -> usize {
+        span.map_or(0, |span| line_and_column(self.text, span.start).0)
     }
 
     fn unknown(&mut self, item: &Item, key: &str, accepted: &str) {

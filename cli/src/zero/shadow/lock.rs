@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use toml_edit::Document;
 
-/// The versions of each package, by its name.
+/// The versions of each package, by its name, and what each of them depends on.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lock(BTreeMap<String, BTreeSet<String>>);
+pub(crate) struct Lock(BTreeMap<String, BTreeMap<String, Vec<String>>>);
 
 /// A package that has other versions in the second lock file.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,34 +20,45 @@ pub(crate) struct Moved {
 impl Lock {
     /// Parses a lock file. One that cannot be parsed has no packages; cargo says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Lock {
-        let mut versions = BTreeMap::<String, BTreeSet<String>>::new();
+        let mut lock = Lock::default();
         let parsed = Document::parse(text).ok();
         let packages = parsed.as_ref().and_then(|document| document.get("package")?.as_array_of_tables());
         for package in packages.into_iter().flatten() {
             let text = |key| package.get(key).and_then(|value| value.as_str()).map(str::to_owned);
             if let (Some(name), Some(version)) = (text("name"), text("version")) {
-                versions.entry(name).or_default().insert(version);
+                let dependencies = package.get("dependencies").and_then(|value| value.as_array()).into_iter().flatten();
+                let dependencies = dependencies.filter_map(|value| value.as_str().map(str::to_owned)).collect();
+                lock.0.entry(name).or_default().insert(version, dependencies);
             }
         }
-        Lock(versions)
+        lock
     }
 
-    /// Returns true if all versions of a package begin with this text, and there is one.
-    pub(crate) fn has_only(&self, name: &str, prefix: &str) -> bool {
-        let versions = self.0.get(name).into_iter().flatten();
-        versions.clone().next().is_some() && versions.clone().all(|version| version.starts_with(prefix))
+    /// Returns true if all versions of a package begin with this one, and there is one.
+    pub(crate) fn has_only(&self, name: &str, version: &str) -> bool {
+        let versions = self.versions(name);
+        !versions.is_empty() && versions.iter().all(|other| begins(other, version))
     }
 
-    /// Returns the other versions of a package that must exist once.
+    /// Returns the versions of a package that another one has: the one on which it depends, or else all.
+    pub(crate) fn used(&self, (package, version): (&str, &str), name: &str) -> Vec<&str> {
+        let dependencies = self.0.get(package).and_then(|versions| versions.get(version)).into_iter().flatten();
+        // The entry has a version only if there is more than one.
+        let mut words = dependencies.map(|entry| entry.split(' '));
+        let named = words.find_map(|mut words| (words.next() == Some(name)).then(|| words.next()).flatten());
+        named.map_or_else(|| self.versions(name), |version| vec![version])
+    }
+
+    /// Returns all versions of a package.
     pub(crate) fn versions(&self, name: &str) -> Vec<&str> {
-        self.0.get(name).into_iter().flatten().map(String::as_str).collect()
+        self.0.get(name).into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
 
     /// Returns the packages of which a version is missing in `new`, where another one is.
     pub(crate) fn moved(&self, new: &Lock) -> Vec<Moved> {
         let moved = self.0.iter().filter_map(|(name, old)| {
-            let new = new.0.get(name)?;
-            let (lost, come) = (old.difference(new), new.difference(old));
+            let (old, new) = (keys(old), keys(new.0.get(name)?));
+            let (lost, come) = (old.difference(&new), new.difference(&old));
             let (from, to) = (list(lost), list(come));
             (!from.is_empty() && !to.is_empty()).then(|| Moved { name: name.clone(), from, to })
         });
@@ -56,14 +67,21 @@ impl Lock {
 
     /// Returns the number of packages and versions that only `new` has.
     pub(crate) fn added(&self, new: &Lock) -> usize {
-        let count = |(name, versions): (&String, &BTreeSet<String>)| {
-            versions.iter().filter(|version| !self.0.get(name).is_some_and(|old| old.contains(*version))).count()
-        };
-        new.0.iter().map(count).sum()
+        let is_new = |name, version| !self.0.get(name).is_some_and(|old: &BTreeMap<_, _>| old.contains_key(version));
+        new.0.iter().map(|(name, versions)| versions.keys().filter(|version| is_new(name, *version)).count()).sum()
     }
 }
 
-fn list<'a>(versions: impl Iterator<Item = &'a String>) -> String {
+fn keys(versions: &BTreeMap<String, Vec<String>>) -> BTreeSet<&str> {
+    versions.keys().map(String::as_str).collect()
+}
+
+/// Returns true if a version begins with this one.
+pub(crate) fn begins(version: &str, with: &str) -> bool {
+    version.strip_prefix(with).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn list<'a>(versions: impl Iterator<Item = &'a &'a str>) -> String {
     let mut list = String::new();
     for version in versions {
         let separator = if list.is_empty() { "" } else { ", " };
@@ -96,12 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn all_versions_must_fit() {
-        let lock = lock(&[("axum", "0.8.4"), ("http", "0.2.1"), ("http", "1.3.0")]);
-        assert!(lock.has_only("axum", "0.8."));
-        assert!(!lock.has_only("http", "1."));
-        assert!(!lock.has_only("hyper", "1."));
-        assert_eq!(lock.versions("http"), ["0.2.1", "1.3.0"]);
+    fn a_package_has_the_version_on_which_it_depends() {
+        let text = "[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\ndependencies = [\"http 1.3.0\", \"axum\"]\n";
+        let others = [("axum", "0.8.4"), ("http", "0.2.1"), ("http", "1.3.0"), ("shop", "2.0.0")];
+        let others = others.map(|(name, version)| format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n"));
+        let lock = Lock::parse(&format!("{text}{}", others.concat()));
+        assert_eq!(lock.used(("shop", "1.0.0"), "http"), ["1.3.0"]);
+        assert_eq!(lock.used(("shop", "1.0.0"), "axum"), ["0.8.4"]);
+        assert_eq!(lock.used(("shop", "2.0.0"), "http"), ["0.2.1", "1.3.0"]);
+        assert!(lock.used(("shop", "1.0.0"), "hyper").is_empty());
         assert_eq!(Lock::parse("[[package"), Lock::default());
+        assert!(begins("0.13.2", "0.13") && begins("0.13.2", "0.13.2") && !begins("0.130.0", "0.13"));
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Edit<'a> {
     pub(crate) root: &'a Path,
     /// The dependency to add, with its features.
     pub(crate) telemark: Option<(&'a Telemark, &'a [String])>,
+    /// More dependencies, whose paths are relative to the folder of the workspace.
+    pub(crate) crates: &'a [(String, Value)],
 }
 
 /// The tables with dependencies, also below `target.'..'` and `workspace`.
@@ -58,6 +60,11 @@ pub(crate) fn edit(text: &str, edit: &Edit<'_>) -> Result<String, String> {
         let dependencies = table.entry("dependencies").or_insert_with(|| Item::Table(Table::new()));
         if let Some(dependencies) = dependencies.as_table_like_mut() {
             dependencies.insert("telemark", Item::Value(dependency(telemark, features)));
+            for (name, value) in edit.crates {
+                let mut item = Item::Value(value.clone());
+                from_root(&mut item, edit);
+                dependencies.insert(name, item);
+            }
         }
     }
     if edit.folder == edit.root && !table.contains_key("workspace") {
@@ -97,6 +104,19 @@ fn absolute(dependency: &mut Item, edit: &Edit<'_>) {
     }
 }
 
+/// Makes the path of a dependency, which is relative to the workspace, relative to the folder of the manifest.
+fn from_root(dependency: &mut Item, edit: &Edit<'_>) {
+    let Some(path) = dependency.as_table_like_mut().and_then(|table| table.get_mut("path")) else { return };
+    let Some(given) = path.as_str() else { return };
+    let full = normalized(&edit.root.join(given));
+    let depth = edit.folder.strip_prefix(edit.root).map_or(0, |inside| inside.components().count());
+    let path_in_shadow = match full.strip_prefix(edit.root) {
+        Ok(inside) => std::iter::repeat_n("..", depth).collect::<PathBuf>().join(inside),
+        Err(_) => full,
+    };
+    *path = Item::Value(path_in_shadow.to_string_lossy().as_ref().into());
+}
+
 /// Resolves `..` in a path, as cargo does, without following links.
 pub(crate) fn normalized(path: &Path) -> PathBuf {
     let mut normalized = PathBuf::new();
@@ -119,7 +139,12 @@ mod tests {
     #[track_caller]
     fn check(folder: &str, text: &str, expected: &str) {
         let (telemark, features) = (Telemark::Path("/telemark".into()), ["axum".to_owned()]);
-        let change = Edit { folder: Path::new(folder), root: Path::new("/ws"), telemark: Some((&telemark, &features)) };
+        let change = Edit {
+            folder: Path::new(folder),
+            root: Path::new("/ws"),
+            telemark: Some((&telemark, &features)),
+            crates: &[],
+        };
         assert_eq!(edit(text, &change).unwrap(), expected);
     }
 
@@ -160,9 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn crates_of_rules_are_found_from_every_manifest() {
+        let crates: Vec<(String, Value)> =
+            [("a", "{ path = \"x/a\" }"), ("b", "{ path = \"../b\", features = [\"f\"] }"), ("c", "\"1\"")]
+                .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+                .into();
+        let change = |folder| Edit {
+            folder: Path::new(folder),
+            root: Path::new("/ws"),
+            telemark: Some((&Telemark::Registry, &[])),
+            crates: &crates,
+        };
+        let added = edit("", &change("/ws/m/n")).unwrap();
+        let expected = "a = { path = \"../../x/a\" }\nb = { path = \"/b\", features = [\"f\"] }\nc = \"1\"\n";
+        assert!(added.ends_with(expected), "{added}");
+    }
+
+    #[test]
     fn the_registry_has_the_version_of_this_command() {
-        let change =
-            Edit { folder: Path::new("/ws/m"), root: Path::new("/ws"), telemark: Some((&Telemark::Registry, &[])) };
+        let change = Edit {
+            folder: Path::new("/ws/m"),
+            root: Path::new("/ws"),
+            telemark: Some((&Telemark::Registry, &[])),
+            crates: &[],
+        };
         let expected = format!(
             "[dependencies]\ntelemark = {{ version = \"={}\", default-features = false, features = [] }}\n",
             env!("CARGO_PKG_VERSION")

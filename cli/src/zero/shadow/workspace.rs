@@ -1,18 +1,16 @@
 //! The user's workspace, as cargo describes it: packages, targets and dependencies.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::lock::Lock;
+use super::lock::{Lock, begins};
 use crate::zero::rewrite::{Edges, Role};
-
-/// The versions of the libraries whose edges Telemark instruments.
-pub(crate) const AXUM: &str = "0.8.";
-pub(crate) const REQWEST: &str = "0.13.";
-pub(crate) const SQLX: &str = "0.9.";
+use crate::zero::rules::Rules;
+use crate::zero::rules::edges::Edge;
 
 /// A workspace.
 #[derive(Debug)]
@@ -25,6 +23,7 @@ pub(crate) struct Workspace {
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    version: String,
     pub(crate) manifest: PathBuf,
     /// The roots of the crates that may be instrumented.
     pub(crate) roots: Vec<Root>,
@@ -46,6 +45,8 @@ pub(crate) struct Root {
 struct Dependency {
     name: String,
     features: Vec<String>,
+    /// The condition of `cfg` under which the package has it; `None` if it always does.
+    condition: Option<String>,
 }
 
 /// The cargo that runs this command, in the user's folder and with the user's variables.
@@ -93,8 +94,10 @@ impl Package {
         let text = |key: &str| Some(package.get(key)?.as_str()?.to_owned());
         let name = text("name")?;
         let targets: Vec<_> = package.get("targets")?.as_array()?.iter().filter_map(Target::parse).collect();
+        let features = package.get("features");
+        let dependencies = package.get("dependencies")?.as_array()?.iter();
         let dependencies: Vec<_> =
-            package.get("dependencies")?.as_array()?.iter().filter_map(Dependency::parse).collect();
+            dependencies.filter_map(|dependency| Dependency::parse(dependency, features)).collect();
         let left_alone = if targets.iter().any(|target| target.kinds.iter().any(|kind| kind == "proc-macro")) {
             Some("a proc-macro crate")
         } else if dependencies.iter().any(|dependency| dependency.name == "telemark") || name.starts_with("telemark") {
@@ -105,40 +108,64 @@ impl Package {
             None
         };
         let roots = targets.into_iter().filter_map(Target::root).collect();
-        Some(Package { name, manifest: PathBuf::from(text("manifest_path")?), roots, left_alone, dependencies })
+        let (version, manifest) = (text("version")?, PathBuf::from(text("manifest_path")?));
+        Some(Package { name, version, manifest, roots, left_alone, dependencies })
     }
 
-    /// Returns the edges of libraries that the package itself uses, in versions that fit.
-    pub(crate) fn edges(&self, lock: &Lock) -> Edges {
-        let uses = |name: &str, version| self.dependency(name).filter(|_| lock.has_only(name, version));
-        let databases = [("sqlite", "sqlite"), ("postgres", "postgres"), ("mysql", "mysql")];
-        let sqlx = uses("sqlx", SQLX).map_or(Vec::new(), |sqlx| {
-            let has = |prefix: &str| sqlx.features.iter().any(|feature| feature.starts_with(prefix));
-            databases.into_iter().filter(|(prefix, _)| has(prefix)).map(|(_, name)| name).collect()
-        });
-        Edges { axum: uses("axum", AXUM).is_some(), reqwest: uses("reqwest", REQWEST).is_some(), sqlx }
+    /// Returns the rules about calls and paths that the package can have, and notes about those that it cannot.
+    pub(crate) fn edges<'r>(&self, rules: &'r Rules, lock: &Lock) -> (Edges<'r>, BTreeSet<String>) {
+        let (mut edges, mut notes) = (Edges::default(), BTreeSet::new());
+        for (index, edge) in rules.edges.iter().enumerate() {
+            if let Some(krate) = edge.replaced() {
+                let has = |dependency: &Dependency, enabled: &str| {
+                    dependency.features.iter().any(|feature| feature.starts_with(enabled))
+                };
+                let of_crate = self.dependencies(krate);
+                let of_crate: Vec<_> = of_crate
+                    .filter(|dependency| edge.enabled.is_none_or(|enabled| has(dependency, enabled)))
+                    .map(|dependency| dependency.condition.as_deref())
+                    .collect();
+                if of_crate.is_empty() {
+                    continue;
+                }
+                if let Some(conditions) = of_crate.into_iter().collect::<Option<Vec<_>>>() {
+                    edges.conditions.insert(krate.to_owned(), format!("any({})", conditions.join(", ")));
+                }
+            }
+            match self.unmet(edge, lock) {
+                Some(note) => notes.extend(note),
+                None => edges.active.push((index, edge)),
+            }
+        }
+        (edges, notes)
     }
 
-    /// Returns the libraries whose edges Telemark knows, in versions that do not fit.
-    pub(crate) fn unfit(&self, lock: &Lock) -> Vec<String> {
-        let known = [("axum", AXUM), ("reqwest", REQWEST), ("sqlx", SQLX)];
-        let unfit =
-            known.iter().filter(|(name, version)| self.dependency(name).is_some() && !lock.has_only(name, version));
-        unfit
-            .map(|(name, version)| {
-                let versions = lock.versions(name).join(", ");
-                format!("{name} {versions} is not instrumented: Telemark knows {name} {version}*")
+    /// Returns a need of an edge that is not met, as a note if it is of interest.
+    fn unmet(&self, edge: &Edge, lock: &Lock) -> Option<Option<String>> {
+        edge.needs.iter().find_map(|(name, needed)| {
+            let versions = lock.used((&self.name, &self.version), name);
+            if !versions.is_empty() && versions.iter().all(|version| begins(version, needed)) {
+                return None;
+            }
+            let has = if versions.is_empty() { "no version".to_owned() } else { versions.join(", ") };
+            Some(match edge.line {
+                Some(line) => Some(format!(
+                    "the rule in line {line} of telemark.toml needs {name} {needed}: Cargo.lock has {has}"
+                )),
+                None => self.depends_on(name).then(|| {
+                    format!("{name} is not instrumented: Telemark knows {name} {needed}.*, and Cargo.lock has {has}")
+                }),
             })
-            .collect()
+        })
     }
 
     /// Returns true if the program itself uses this package under its own name.
     pub(crate) fn depends_on(&self, name: &str) -> bool {
-        self.dependency(name).is_some()
+        self.dependencies(name).next().is_some()
     }
 
-    fn dependency(&self, name: &str) -> Option<&Dependency> {
-        self.dependencies.iter().find(|dependency| dependency.name == name)
+    fn dependencies(&self, name: &str) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.iter().filter(move |dependency| dependency.name.replace('-', "_") == name.replace('-', "_"))
     }
 }
 
@@ -180,13 +207,97 @@ impl Target {
 }
 
 impl Dependency {
-    /// Parses a dependency of the program itself, under its own name.
-    fn parse(dependency: &Value) -> Option<Dependency> {
+    /// Parses a dependency of the program itself, under its own name. `of_package` are the features of the package.
+    fn parse(dependency: &Value, of_package: Option<&Value>) -> Option<Dependency> {
         let is_normal = dependency.get("kind").is_none_or(Value::is_null);
         let is_renamed = dependency.get("rename").is_some_and(|rename| !rename.is_null());
         let features = dependency.get("features").and_then(Value::as_array).into_iter().flatten();
         let features = features.filter_map(|feature| Some(feature.as_str()?.to_owned())).collect();
         let name = dependency.get("name")?.as_str()?.to_owned();
-        (is_normal && !is_renamed).then_some(Dependency { name, features })
+        let mut conditions = Vec::new();
+        if let Some(target) = dependency.get("target").and_then(Value::as_str) {
+            // The name of a target is no condition.
+            conditions.push(target.strip_prefix("cfg(")?.strip_suffix(')')?.to_owned());
+        }
+        if dependency.get("optional").is_some_and(|optional| optional == true) {
+            conditions.push(enabling(of_package, &name));
+        }
+        let condition = (!conditions.is_empty()).then(|| format!("all({})", conditions.join(", ")));
+        (is_normal && !is_renamed).then_some(Dependency { name, features, condition })
+    }
+}
+
+/// Returns the condition of the features that enable an optional dependency.
+fn enabling(features: Option<&Value>, dependency: &str) -> String {
+    let enables = |value: &Value| {
+        let value = value.as_str().unwrap_or_default();
+        let value = value.strip_prefix("dep:").unwrap_or(value);
+        value.split('/').next() == Some(dependency)
+    };
+    let features = features.and_then(Value::as_object).into_iter().flatten();
+    let enabling = features.filter(|(_, values)| values.as_array().is_some_and(|values| values.iter().any(enables)));
+    let enabling: Vec<_> = enabling.map(|(feature, _)| format!("feature = {feature:?}")).collect();
+    format!("any({})", enabling.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METADATA: &str = r#"{"workspace_root": "/ws", "target_directory": "/ws/target", "packages": [{"name": "shop", "version": "1.0.0",
+        "manifest_path": "/ws/Cargo.toml", "features": {"client": ["dep:reqwest"], "reqwest": ["dep:reqwest"], "tls": ["reqwest/tls"],
+        "weak": ["reqwest?/x"], "other": []}, "targets": [{"name": "shop", "kind": ["lib"], "src_path": "/ws/src/lib.rs", "edition": "2021"}],
+        "dependencies": [
+            {"name": "axum", "kind": null, "features": []},
+            {"name": "reqwest", "kind": null, "features": [], "optional": true},
+            {"name": "dead-pool", "kind": null, "features": [], "target": "cfg(unix)"},
+            {"name": "sqlx", "kind": null, "features": ["sqlite-bundled"]},
+            {"name": "on-target", "kind": null, "features": [], "target": "x86_64-pc-windows-msvc"},
+            {"name": "renamed", "kind": null, "features": [], "rename": "other"},
+            {"name": "of-tests", "kind": "dev", "features": []}
+        ]}]}"#;
+
+    fn lock(versions: &[(&str, &str)]) -> Lock {
+        let package =
+            |(name, version): &(&str, &str)| format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n");
+        Lock::parse(&versions.iter().map(package).collect::<String>())
+    }
+
+    #[test]
+    fn edges_need_their_crates_in_the_right_versions() {
+        let replace = |krate: &str, more: &str| format!("[[rule]]\nreplace = '{krate}::A'\nwith = 'x::A'\n{more}\n");
+        let rules = [
+            replace("dead_pool", ""),
+            replace("on_target", ""),
+            replace("other", ""),
+            replace("of_tests", ""),
+            "[[rule]]\ncall = 'a::b'\nwrap = 'c::d'\nneeds = { tokio = '1.40' }".to_owned(),
+        ];
+        let rules = Rules::parse(&rules.concat()).unwrap();
+        let workspace = Workspace::parse(METADATA.as_bytes()).unwrap();
+        let check = |versions: &[(&str, &str)], active: &[&str], notes: &[&str]| {
+            let (edges, unmet) = workspace.packages[0].edges(&rules, &lock(versions));
+            let shown = |(index, edge): &(usize, &Edge)| edge.replaced().map_or(rules.edge(*index), str::to_owned);
+            assert_eq!(edges.active.iter().map(shown).collect::<Vec<_>>(), active);
+            assert_eq!(unmet.into_iter().collect::<Vec<_>>(), notes);
+            edges.conditions
+        };
+        let versions = [("axum", "0.8.4"), ("reqwest", "0.13.1"), ("sqlx", "0.9.0"), ("tokio", "1.40.0")];
+        let wrap = "c::d around the call (the rule in line 17 of telemark.toml)";
+        let (axum, spawn) = ("a span for each request of axum::serve", "the context for a spawned task");
+        let conditions = check(&versions, &["dead_pool", wrap, axum, spawn, "reqwest", "sqlx"], &[]);
+        let expected = [
+            ("dead_pool", "any(all(unix))"),
+            ("reqwest", "any(all(any(feature = \"client\", feature = \"reqwest\", feature = \"tls\")))"),
+        ];
+        let expected = expected.map(|(krate, condition)| (krate.to_owned(), condition.to_owned()));
+        assert_eq!(conditions.into_iter().collect::<Vec<_>>(), expected);
+        let versions = [("axum", "0.7.1"), ("axum", "0.8.1"), ("reqwest", "0.13.1"), ("tokio", "1.4.0")];
+        let notes = [
+            "axum is not instrumented: Telemark knows axum 0.8.*, and Cargo.lock has 0.7.1, 0.8.1",
+            "sqlx is not instrumented: Telemark knows sqlx 0.9.*, and Cargo.lock has no version",
+            "the rule in line 17 of telemark.toml needs tokio 1.40: Cargo.lock has 1.4.0",
+        ];
+        check(&versions, &["dead_pool", spawn, "reqwest"], &notes);
     }
 }
