@@ -5,7 +5,7 @@ use std::ops::Range;
 use proc_macro2::extra::invalidate_current_thread_spans;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Block, File, Item, Meta, PathSegment, ReturnType, Stmt, Token, Type};
+use syn::{Attribute, Block, Expr, File, Item, Macro, Meta, PathSegment, ReturnType, Stmt, Token, Type};
 
 /// Parses a source file. Returns the offset of the parsed text, which follows a byte order mark and a `#!` line.
 ///
@@ -102,6 +102,36 @@ pub(crate) fn returned(output: &ReturnType) -> Option<String> {
         Type::Path(path) => path.path.segments.last().map(|PathSegment { ident, .. }| ident.to_string()),
         _ => None,
     }
+}
+
+/// Macros that evaluate their arguments, and do not show their text, as `assert!` does.
+const EVALUATING: [&str; 16] = [
+    "assert_eq",
+    "assert_ne",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "join",
+    "panic",
+    "print",
+    "println",
+    "try_join",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+];
+
+/// Returns the arguments of a macro that evaluates them, and none of any other.
+pub(crate) fn arguments(of: &Macro) -> Vec<Expr> {
+    let is_evaluating = of.path.segments.last().is_some_and(|last| EVALUATING.iter().any(|name| last.ident == name));
+    if !is_evaluating {
+        return Vec::new();
+    }
+    let arguments = of.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+    arguments.map(|arguments| arguments.into_iter().collect()).unwrap_or_default()
 }
 
 /// The lines of a text, by the offsets at which they end: finding one does not read the text again.

@@ -250,6 +250,12 @@ fn calls_get_a_wrapper() {
     );
     let tests = "#[cfg(test)] mod tests { fn f() { deadpool::Pool::new() } }";
     check_with(rules, tests, tests);
+    check_with(
+        rules,
+        "fn f() { println!(\"{} {a}\", deadpool::x::new(), a = vec![deadpool::x::new()]); assert!(deadpool::x::new()); vec![deadpool::x::new(); 2]; }",
+        "fn f() { println!(\"{} {a}\", ::observers::seen(deadpool::x::new()), a = vec![::observers::seen(deadpool::x::new())]); \
+         assert!(deadpool::x::new()); vec![deadpool::x::new(); 2]; }",
+    );
     let elsewhere = "[[rule]]\ncall = 'a::b'\nwrap = 'crate::c'\n";
     check_with(elsewhere, "fn f() { a::b() }", "fn f() { crate::c(a::b()) }");
     for condition in ["crate = 'other'", "file = 'src/lib.rs'"] {
@@ -337,7 +343,7 @@ const RULES: [&str; 5] = [
     "[[rule]]\ncall = ['**::spawn', '**::serve']\nwrap = 'crate::x'\n[[rule]]\nreplace = 'x::y::Z'\nwith = 'telemark::Z'",
 ];
 
-const PIECES: [&str; 39] = [
+const PIECES: [&str; 40] = [
     "async fn f() { a(); b() }",
     "pub(crate) async unsafe fn f<'a, T: X>(self: &'a Self) -> impl Y + use<'a> where T: Z { a(); b() }",
     "fn f() -> Result { struct Result; a(); b(); Result }",
@@ -375,6 +381,7 @@ const PIECES: [&str; 39] = [
     "fn r#async() -> char { '\\'' } ",
     "#[async_trait::async_trait] impl M for N { async fn o(&self) { a(); b() } }",
     "enum P { Q = { fn q() {} 1 } } ",
+    "fn u() { write!(f, \"é {}\", x::y::Z::new(spawn(1)),).and(vec![a::b(), vec![c()]]); format!(\"{a}\", a = d()) } ",
     "#![deny(warnings)] ",
     "default async fn s() { a(); b() }",
 ];

@@ -15,7 +15,7 @@ use super::calls::Calls;
 use super::excluded::{self, Place};
 use super::replaced::{self, PREFIX, Paths};
 use super::surroundings::{Names, accepts, accepts_in, is_public, owner};
-use super::syntax::{Lines, bytes, is_test, names, returned, statements};
+use super::syntax::{Lines, arguments, bytes, is_test, names, returned, statements};
 use super::{Change, Insertion, Left, Rewritten, Role, Source, What, Why};
 use crate::zero::rules::{Decision, Function, Rules};
 
@@ -215,8 +215,10 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
     /// Attributes belong to other macros, or to the compiler.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
 
-    /// Macros may do anything with their tokens.
-    fn visit_macro(&mut self, _: &'ast Macro) {}
+    /// Macros may do anything with their tokens, except those of the standard library that are known.
+    fn visit_macro(&mut self, of: &'ast Macro) {
+        arguments(of).iter().for_each(|argument| self.visit_expr(argument));
+    }
 
     fn visit_item_use(&mut self, import: &'ast ItemUse) {
         self.names.import(&import.tree);
