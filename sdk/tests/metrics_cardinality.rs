@@ -66,7 +66,7 @@ fn a_full_metric_is_reported_once_with_the_attribute_that_has_the_most_values() 
         .iter()
         .map(|message| {
             let about = message.split_once("about ").map(|(_, rest)| rest.split_once(',').unwrap().0);
-            let text = about.map_or(message.clone(), |about| message.replace(about, "N"));
+            let text = about.map_or(message.clone(), |about| message.replace(&format!("about {about}"), "about N"));
             (about.map(|about| about.parse::<u64>().unwrap()), text)
         })
         .unzip();

@@ -184,6 +184,58 @@ fn a_series_that_an_idle_thread_holds_loses_nothing() {
     check(&telemetry, "c{k=a} sum 2");
 }
 
+/// Each thread records once and then waits, as those of a pool do, so that it never lets go of its series.
+#[test]
+fn series_that_idle_threads_hold_leave_their_places_to_others() {
+    let telemetry = expiring([View::of_all().with_cardinality_limit(3)]);
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    std::thread::scope(|scope| {
+        let counter = &counter;
+        let parked = |values: [&'static str; 3]| {
+            let (go, gone) = mpsc::channel::<()>();
+            let (done, is_done) = mpsc::channel();
+            let thread = scope.spawn(move || {
+                values.iter().for_each(|value| counter.add(1, &kv(value)));
+                done.send(()).unwrap();
+                gone.recv().unwrap();
+                values.iter().for_each(|value| counter.add(1, &kv(value)));
+                done.send(()).unwrap();
+            });
+            is_done.recv().unwrap();
+            (thread, go, is_done)
+        };
+        let expire = || {
+            telemetry.collect();
+            telemetry.clock.advance(10 * MINUTE);
+            check(&telemetry, "");
+        };
+        let (first, go, is_done) = parked(["a", "b", "c"]);
+        expire();
+        // The places of the first three are free.
+        let second = parked(["d", "e", "f"]);
+        check(&telemetry, "c{k=d} sum 1\nc{k=e} sum 1\nc{k=f} sum 1");
+        expire();
+        // Twice the limit is in memory, so that further series share that of the overflow.
+        counter.add(1, &kv("g"));
+        check(&telemetry, "c{otel.metric.overflow=true} sum 1");
+        // Nothing of what is held is lost.
+        go.send(()).unwrap();
+        is_done.recv().unwrap();
+        check(&telemetry, "c{k=a} sum 2\nc{k=b} sum 2\nc{k=c} sum 2\nc{otel.metric.overflow=true} sum 1");
+        let (second, go, _is_done) = second;
+        go.send(()).unwrap();
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+    // The threads have ended, so that what has expired can be given up.
+    for _ in 0..2 {
+        telemetry.clock.advance(10 * MINUTE);
+        telemetry.collect();
+    }
+    counter.add(1, &kv("g"));
+    check(&telemetry, "c{k=g} sum 1");
+}
+
 #[test]
 fn the_overflow_expires_and_readers_and_views_have_their_own_time() {
     let views = [View::of("kept").with_series_expiry(Duration::MAX), View::of("c").with_cardinality_limit(1)];

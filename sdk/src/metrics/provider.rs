@@ -116,6 +116,10 @@ impl SdkMeterProvider {
     ///
     /// What was measured and not exported is gone as well. The next measurement begins a new series, with a start time of its own.
     /// Stays: the series to which an instrument is bound, and what callbacks observe.
+    ///
+    /// With [redaction](crate::redaction), the attributes are redacted before they are compared, because series have only what is left. If
+    /// the attributes of several series become equal, they are one series, which is removed for all of them; if one of the given
+    /// attributes is deleted, nothing is removed.
     pub fn remove_series(&self, name: &str, attributes: &[KeyValue]) -> usize {
         let of_name = self.streams().filter(|stream| stream.config.name.eq_ignore_ascii_case(name));
         of_name.map(|stream| stream.remove(attributes)).sum()
@@ -296,9 +300,10 @@ impl MeterProviderBuilder {
     ///
     /// Collections notice what is recorded, so a series expires in a collection at least this time after the one that contained its
     /// last measurement. From then on it is not exported, and [counted](SdkMeterProvider::expired_series). Its next measurement begins a
-    /// new series, with a start time of its own. While a bound instrument or a thread that uses the instrument holds the series, it takes up
-    /// its place in the cardinality limit, and its next measurement continues it, with its total and its start time. A thread lets go when
-    /// it records into another series of the instrument.
+    /// new series, with a start time of its own. While a bound instrument or a thread that uses the instrument holds the series, its next
+    /// measurement continues it, with its total and its start time. A thread lets go when it records into another series of the instrument.
+    /// Such a series leaves its place in the cardinality limit to another one, so that there are at most twice as many series in memory, and
+    /// in a collection only if they are measured again.
     ///
     /// Has no effect on deltas, which contain only what was recorded, or on observed totals and values, which are exported
     /// whenever a callback reports them.

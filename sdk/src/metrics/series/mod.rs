@@ -6,6 +6,7 @@
 //! | `store` | all series of a stream, limited in number |
 //! | `local`, `table` | the series that each thread has recorded into, for lookup without a lock |
 //! | `known_lists` | the attribute lists that each thread passes repeatedly, to skip computing their fingerprints |
+//! | `maps` | the tables of a store, and the room in them |
 //! | `idle` | which series nothing records into any more |
 //! | `one`, `striped` | one series and its cells, one per recording thread |
 //! | `observed` | the totals reported by callbacks |
@@ -14,6 +15,7 @@
 mod idle;
 mod known_lists;
 pub(crate) mod local;
+mod maps;
 mod observed;
 mod one;
 pub(crate) mod points;

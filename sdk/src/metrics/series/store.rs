@@ -13,11 +13,11 @@ use opentelemetry::KeyValue;
 use super::idle::{Idle, Look};
 use super::local;
 use super::local::Slot;
+use super::maps::{Held, Maps};
 use super::one::Series;
 use super::striped::Owner;
-use super::table::Table;
 use crate::metrics::config::StreamConfig;
-use crate::metrics::data::{Attributes, Fingerprint, bytes, is_same_set, is_same_value};
+use crate::metrics::data::{Attributes, Fingerprint, is_same_set, is_same_value};
 use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
@@ -26,14 +26,6 @@ use crate::time::Timestamp;
 /// because saving memory matters more in such a large stream, and two threads rarely record into the same series at
 /// the same time.
 const WITH_OWN_CELLS: usize = 1024;
-
-/// Number of bytes that the attributes of a series may take on average. The attributes themselves have no limits, and peers may
-/// choose their values, so a stream is full if all of its series together exceed this.
-///
-/// spec: common/README.md#exempt-entities
-const BYTES_OF_A_SERIES: usize = 4096;
-/// Number of bytes that the attributes of a stream may take in any case.
-const MIN_BYTES: usize = 1 << 20;
 
 /// The epoch of a series that was removed. A collection may still hold it.
 const REMOVED: u64 = u64::MAX;
@@ -50,20 +42,6 @@ pub(crate) struct Store {
     home: Generation,
 }
 
-struct Maps {
-    /// Series of the current epoch.
-    current: Table,
-    /// Number of bytes of the attributes of these series.
-    bytes: usize,
-    /// Series of the previous epoch, revived when a thread looks them up. Used only by delta streams.
-    previous: Table,
-    /// Evicted series that a thread may still hold.
-    retired: Vec<Arc<Series>>,
-    overflow: Option<Arc<Series>>,
-    /// Time of the last collection or, before the first collection, of the stream's creation.
-    since: Timestamp,
-}
-
 /// The series that a collection reads.
 pub(crate) struct Harvest {
     pub(crate) series: Vec<Arc<Series>>,
@@ -76,14 +54,7 @@ impl Store {
         Store {
             slot: Slot::new(),
             epoch: AtomicU64::new(local::next_epoch()),
-            maps: Mutex::new(Maps {
-                current: Table::default(),
-                bytes: 0,
-                previous: Table::default(),
-                retired: Vec::new(),
-                overflow: None,
-                since: created,
-            }),
+            maps: Mutex::new(Maps::new(created)),
             idle: Mutex::new(Idle::default()),
             expired: AtomicU64::new(0),
             home: Generation::current(),
@@ -226,22 +197,26 @@ impl Store {
     pub(crate) fn give_up_expired(&self, config: &StreamConfig, expiry: Duration, now: Timestamp) {
         let mut idle = lock(&self.idle);
         if !idle.has_expired() {
+            lock(&self.maps).held = Held::default();
             return;
         }
-        let mut is_held = false;
+        let mut held = Held::default();
         let gone = {
             let mut maps = lock(&self.maps);
             let gone = maps.current.extract(|series| {
                 if !idle.is_expired(series, config, now) {
                     return false;
                 }
-                // Whoever held the series cannot record into it any more, so the look that follows is the last one.
-                let is_free = Arc::get_mut(series).is_some();
-                is_held |= !is_free;
-                is_free && idle.is_expired(series, config, now)
+                if Arc::get_mut(series).is_none() {
+                    held.add(series);
+                    return false;
+                }
+                // Whoever held the series cannot record into it any more, so this look is the last one.
+                idle.is_expired(series, config, now)
             });
             maps.give_back(&gone);
-            if is_held && idle.is_turn_due(expiry, now) {
+            maps.held = held;
+            if held.is_any() && idle.is_turn_due(expiry, now) {
                 self.forget_known(&mut maps);
             }
             gone
@@ -267,6 +242,8 @@ impl Store {
             let mut maps = lock(&self.maps);
             let mut gone = maps.current.extract(is_given);
             maps.give_back(&gone);
+            // Some of them may have gone. The next collection counts again.
+            maps.held = Held::default();
             // A series of this epoch may also be in the table of the previous one.
             let older = maps.previous.extract(is_given);
             let known: HashSet<_> = gone.iter().map(Arc::as_ptr).collect();
@@ -337,46 +314,6 @@ impl Store {
             harvest.push(series);
         }
         harvest
-    }
-}
-
-/// Returns the number of bytes that the attributes of all series together may take.
-pub(super) fn max_bytes(config: &StreamConfig) -> usize {
-    config.limit.saturating_mul(BYTES_OF_A_SERIES).max(MIN_BYTES)
-}
-
-impl Maps {
-    fn is_full(&self, config: &StreamConfig) -> bool {
-        self.current.len() >= config.limit || self.bytes >= max_bytes(config)
-    }
-
-    /// Makes room for as many bytes as the attributes of these series take.
-    fn give_back(&mut self, gone: &[Arc<Series>]) {
-        self.bytes = gone.iter().fold(self.bytes, |left, series| left.saturating_sub(bytes(&series.attributes)));
-    }
-
-    fn insert(&mut self, place: u64, series: Arc<Series>) {
-        self.bytes = self.bytes.saturating_add(bytes(&series.attributes));
-        self.current.insert(place, series);
-    }
-
-    fn find(
-        &mut self,
-        config: &StreamConfig,
-        epoch: u64,
-        fingerprint: Fingerprint,
-        is_it: impl Fn(&Series) -> bool,
-    ) -> Option<Arc<Series>> {
-        if let Some(found) = self.current.find(fingerprint.place, &is_it) {
-            return Some(found.clone());
-        }
-        if self.is_full(config) {
-            return None;
-        }
-        let again = self.previous.find(fingerprint.place, &is_it)?.clone();
-        again.epoch.store(epoch, Ordering::Relaxed);
-        self.insert(fingerprint.place, again.clone());
-        Some(again)
     }
 }
 

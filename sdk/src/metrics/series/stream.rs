@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use opentelemetry::{Key, KeyValue};
 
 use super::local;
+use super::maps::max_bytes;
 use super::observed::ObservedTotals;
 use super::one::Series;
 use super::points;
-use super::store::{Store, max_bytes};
+use super::store::Store;
 use crate::diag::{Level, is_shown, log_always};
 use crate::metrics::aggregation::{Aggregate, Any, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
