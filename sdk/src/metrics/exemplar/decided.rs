@@ -33,24 +33,26 @@ pub(crate) enum Places {
 /// Keeps one measurement for each place, chosen uniformly from those whose traces were kept.
 ///
 /// A trace is decided after its measurements were made, so some of them wait for the decision. A measurement whose trace was dropped, or
-/// has been forgotten, makes room for another one, and so does one whose trace is still undecided after two minutes. What waits in a series that is given up, such as one without new deltas, goes with it.
+/// has been forgotten, makes room for another one, and so does one whose trace is still undecided after two minutes. What waits in a series
+/// that is given up, such as one without new deltas, goes with it.
 #[derive(Debug)]
 pub(crate) struct AfterDecision {
     decided: Arc<Decided>,
     places: Places,
-    waiting: Vec<(usize, Exemplar)>,
-    /// In the order of the places.
-    kept: Vec<Kept>,
-    patience: u32,
+    /// The places that had a measurement, in their order.
+    used: Vec<Place>,
     random: Random,
 }
 
 #[derive(Debug)]
-struct Kept {
-    place: usize,
-    exemplar: Exemplar,
-    /// Number of measurements since the last collection of which this one was chosen.
+struct Place {
+    number: usize,
+    waiting: [Option<Exemplar>; MAX_WAITING],
+    kept: Option<Exemplar>,
+    /// Number of measurements of kept traces since the last collection, of which one was chosen.
     seen: u64,
+    /// Number of measurements to pass over.
+    patience: u32,
 }
 
 /// Returns what is known about the trace of an exemplar. Measurements outside of spans lead to no trace, so nothing is to be waited for.
@@ -60,55 +62,57 @@ fn fate(decided: &Decided, trace: TraceId) -> Fate {
 
 impl AfterDecision {
     pub(crate) fn new(decided: Arc<Decided>, places: Places) -> Self {
-        AfterDecision { decided, places, waiting: Vec::new(), kept: Vec::new(), patience: 0, random: Random::new() }
+        AfterDecision { decided, places, used: Vec::new(), random: Random::new() }
     }
 
-    fn place(&mut self, value: f64) -> usize {
+    fn number(&mut self, value: f64) -> usize {
         match &self.places {
             Places::Buckets(bounds) => bucket_of(bounds, value),
             Places::Any(0 | 1) => 0,
             Places::Any(places) => self.random.below(*places as u64) as usize,
         }
     }
+}
 
-    fn number_waiting(&self, place: usize) -> usize {
-        self.waiting.iter().filter(|(waiting, _)| *waiting == place).count()
+impl Place {
+    fn new(number: usize) -> Self {
+        Place { number, waiting: Default::default(), kept: None, seen: 0, patience: 0 }
     }
 
-    /// Drops a measurement in a place that has waited for too long. Returns true if there was one.
-    fn gives_up(&mut self, place: usize, now: Timestamp) -> bool {
-        let is_old = |(waiting, exemplar): &(usize, Exemplar)| *waiting == place && now.since(exemplar.time) > MAX_AGE;
-        let old = self.waiting.iter().position(is_old);
-        old.map(|at| self.waiting.swap_remove(at)).is_some()
-    }
-
-    /// Moves what has been decided out of the waiting measurements, in one place or in all.
-    fn settle(&mut self, only: Option<usize>) {
-        let mut at = 0;
-        while let Some((place, exemplar)) = self.waiting.get(at) {
-            let fate = match only {
-                Some(only) if only != *place => Fate::Pending,
-                _ => fate(&self.decided, exemplar.trace_id),
-            };
-            match fate {
-                Fate::Pending => at += 1,
-                Fate::Dropped => drop(self.waiting.swap_remove(at)),
-                Fate::Kept(_) => {
-                    let (place, exemplar) = self.waiting.swap_remove(at);
-                    self.keep(place, exemplar);
+    /// Returns room for another measurement, if a decision or the age of a measurement gives some.
+    fn make_room(&mut self, decided: &Decided, random: &mut Random, now: Timestamp) -> Option<&mut Option<Exemplar>> {
+        if self.waiting.iter().all(Option::is_some) {
+            if self.patience > 0 {
+                self.patience -= 1;
+                return None;
+            }
+            self.settle(decided, random);
+            if self.waiting.iter().all(Option::is_some) {
+                let old = self
+                    .waiting
+                    .iter_mut()
+                    .find(|waiting| waiting.as_ref().is_some_and(|at| now.since(at.time) > MAX_AGE));
+                match old {
+                    Some(old) => *old = None,
+                    None => self.patience = PATIENCE,
                 }
             }
         }
+        self.waiting.iter_mut().find(|waiting| waiting.is_none())
     }
 
-    fn keep(&mut self, place: usize, exemplar: Exemplar) {
-        match self.kept.binary_search_by_key(&place, |kept| kept.place) {
-            Err(at) => self.kept.insert(at, Kept { place, exemplar, seen: 1 }),
-            Ok(at) => {
-                let kept = &mut self.kept[at];
-                kept.seen += 1;
-                if self.random.below(kept.seen) == 0 {
-                    kept.exemplar = exemplar;
+    /// Keeps or drops what waits and has been decided.
+    fn settle(&mut self, decided: &Decided, random: &mut Random) {
+        for waiting in &mut self.waiting {
+            let Some(exemplar) = waiting.take() else { continue };
+            match fate(decided, exemplar.trace_id) {
+                Fate::Pending => *waiting = Some(exemplar),
+                Fate::Dropped => {}
+                Fate::Kept(_) => {
+                    self.seen += 1;
+                    if self.seen == 1 || random.below(self.seen) == 0 {
+                        self.kept = Some(exemplar);
+                    }
                 }
             }
         }
@@ -117,30 +121,29 @@ impl AfterDecision {
 
 impl ExemplarReservoir for AfterDecision {
     fn offer(&mut self, offer: &Offer<'_>) {
-        let place = self.place(offer.value().as_f64());
-        if self.number_waiting(place) >= MAX_WAITING {
-            if self.patience > 0 {
-                self.patience -= 1;
-                return;
-            }
-            self.settle(Some(place));
-            if self.number_waiting(place) >= MAX_WAITING && !self.gives_up(place, offer.time()) {
-                self.patience = PATIENCE;
-                return;
-            }
+        let number = self.number(offer.value().as_f64());
+        let at = self.used.binary_search_by_key(&number, |place| place.number).unwrap_or_else(|at| {
+            self.used.insert(at, Place::new(number));
+            at
+        });
+        let Some(place) = self.used.get_mut(at) else { return };
+        if let Some(room) = place.make_room(&self.decided, &mut self.random, offer.time()) {
+            *room = Some(offer.exemplar());
         }
-        self.waiting.push((place, offer.exemplar()));
     }
 
     /// A measurement whose trace is undecided waits for a later collection.
     fn collect(&mut self, is_delta: bool) -> Vec<Exemplar> {
-        self.settle(None);
-        self.patience = 0;
-        if is_delta {
-            return std::mem::take(&mut self.kept).into_iter().map(|kept| kept.exemplar).collect();
+        let mut collected = Vec::new();
+        for place in &mut self.used {
+            place.settle(&self.decided, &mut self.random);
+            (place.seen, place.patience) = (0, 0);
+            collected.extend(if is_delta { place.kept.take() } else { place.kept.clone() });
         }
-        self.kept.iter_mut().for_each(|kept| kept.seen = 0);
-        self.kept.iter().map(|kept| kept.exemplar.clone()).collect()
+        if is_delta {
+            self.used.retain(|place| place.waiting.iter().any(Option::is_some));
+        }
+        collected
     }
 }
 
@@ -247,7 +250,7 @@ mod tests {
         for trace in 1..=1000 {
             start(&decided, trace);
             offer(&mut reservoir, trace, trace as f64 % 20.0);
-            assert!(reservoir.waiting.len() <= 2 * MAX_WAITING);
+            assert_eq!(reservoir.used.len(), 1 + usize::from(trace > 10));
         }
         for trace in 1..=1000 {
             decide(&decided, trace, false);
@@ -259,7 +262,21 @@ mod tests {
             offer(&mut reservoir, trace, 5.0);
         }
         assert_eq!(collect(&mut reservoir, true), [5.0]);
-        assert!(reservoir.waiting.is_empty());
+        assert!(reservoir.used.is_empty());
+    }
+
+    #[test]
+    fn a_place_that_waits_costs_the_others_nothing() {
+        let (decided, mut reservoir) = reservoir(Places::Buckets([10.0].into()));
+        for (trace, value) in [(1, 1.0), (2, 2.0), (3, 30.0), (4, 40.0)] {
+            start(&decided, trace);
+            offer(&mut reservoir, trace, value);
+        }
+        decide(&decided, 5, true);
+        offer(&mut reservoir, 5, 5.0);
+        (3..=4).for_each(|trace| decide(&decided, trace, false));
+        offer(&mut reservoir, 5, 50.0);
+        assert_eq!(collect(&mut reservoir, true), [50.0]);
     }
 
     #[test]
