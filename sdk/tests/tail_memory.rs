@@ -86,6 +86,24 @@ fn fifty_thousand_waiting_traces_take_less_than_64_mb() {
 }
 
 #[test]
+fn the_durations_of_many_names_take_less_than_640_kb() {
+    let Service { telemetry: _telemetry, tracer, exporter, clock, runtime } =
+        service(TailSampling::new().keep(Policy::slowest(0.99)).with_max_traces(2000));
+    let answers = |names: u32| {
+        for number in 0..1000 {
+            let name = format!("GET /{}/{}", number % names, "x".repeat(240));
+            answer(&tracer, &name, false, true);
+        }
+        clock.advance(Duration::from_secs(1));
+        (0..2).for_each(|_| runtime.run_timers());
+        exporter.clear();
+    };
+    (0..10).for_each(|_| answers(1));
+    let memory = allocation_counter::measure(|| (0..3).for_each(|_| answers(1000)));
+    assert!((500_000..640_000).contains(&memory.bytes_current), "{memory:?}");
+}
+
+#[test]
 fn nothing_grows_in_an_hour() {
     let tail = TailSampling::new()
         .keep(Policy::errors())

@@ -4,6 +4,9 @@
 //! The policies that come first are served first, and what they leave is for the others. A trace is compared with the threshold like
 //! with any other, so its weight is known. Only if more traces come than estimated, a limit refuses some of them, and then the weights
 //! of the others are unknown for a while.
+//!
+//! The limit is the number of two seconds. A sudden rise uses it up before the first trace is refused, so at most that many traces of the
+//! rise have known weights: right for themselves, but those that are refused afterwards are in the weight of no trace. They are counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +31,9 @@ use crate::time::Timestamp;
 /// ```
 ///
 /// The number is kept on average. In any period, it is exceeded by at most a quarter and twice the number of a second, for the case
-/// that traffic rises suddenly.
+/// that traffic rises suddenly. The traces that are refused then are counted in
+/// [`TailHealth::over_budget`](crate::diag::TailHealth::over_budget) and are in no weight. Kept traces have no weight for two seconds after
+/// a refusal; before the first one, up to twice the number of a second are kept with weights that do not know of it.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<f64>);
 
@@ -214,8 +219,11 @@ mod tests {
         spending.add_member();
         let randomness = Randomness::for_trace(&TraceState::NONE, TraceId::from(u128::MAX));
         let mut take = |now| spending.limit(0, Chance::ALWAYS, randomness, true, now);
-        let kept = (0..1000).filter(|_| take(at(0.1)).0.keeps(randomness)).count();
-        assert_eq!(kept, 20);
+        let rise: Vec<_> = (0..1000).map(|_| take(at(0.1))).collect();
+        // The number of two seconds has known weights, and the rest is refused and counted.
+        let (before, refused) =
+            (vec![(Chance::ALWAYS, false); 20], vec![(Chance::Unknown { keeps: false }, true); 980]);
+        assert_eq!(rise, [before, refused].concat());
         assert_eq!(take(at(0.2)), (Chance::Unknown { keeps: false }, true));
         spending.roll(at(1.0));
         let mut later = |now| spending.limit(0, Chance::ALWAYS, randomness, true, now).0;

@@ -13,6 +13,11 @@ use crate::logs::SdkLogRecord;
 use crate::signal::{Chunk, Logs};
 use crate::time::{Clock, SteadyClock, Timestamp};
 
+/// The time between two looks at all held traces. Runs are more frequent under load, when there are also more traces.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The number of bytes of a trace beside its records: its group, and its places in the table and in the list.
+const OVERHEAD: usize = size_of::<HeldGroup<Logs>>() + 96;
+
 /// Holds the records of traces that are not decided.
 pub(super) struct LogsStage {
     decided: Arc<Decided>,
@@ -25,6 +30,7 @@ pub(super) struct LogsStage {
     patience: Duration,
     clock: SteadyClock,
     now: Timestamp,
+    looked: Timestamp,
 }
 
 impl LogsStage {
@@ -40,6 +46,7 @@ impl LogsStage {
             patience,
             clock,
             now,
+            looked: Timestamp::default(),
         }
     }
 }
@@ -67,6 +74,7 @@ impl Stage<Logs> for LogsStage {
         let Some(trace) = record.trace_context().map(|context| key(context.trace_id)) else { return };
         let group = self.held.entry(trace).or_insert_with(|| {
             self.order.push_back((trace, self.now));
+            self.bytes += OVERHEAD;
             HeldGroup::in_memory_of(Default::default())
         });
         let before = group.bytes();
@@ -76,6 +84,10 @@ impl Stage<Logs> for LogsStage {
 
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<Logs>)) {
         self.now = self.clock.now();
+        if !ends && self.bytes <= self.max_bytes && self.now.since(self.looked) < INTERVAL {
+            return;
+        }
+        self.looked = self.now;
         for _ in 0..self.order.len() {
             let Some((trace, since)) = self.order.pop_front() else { return };
             let fate = self.decided.fate(TraceId::from(trace));
@@ -85,7 +97,7 @@ impl Stage<Logs> for LogsStage {
                 continue;
             }
             let Some(mut group) = self.held.remove(&trace) else { continue };
-            self.bytes = self.bytes.saturating_sub(group.bytes());
+            self.bytes = self.bytes.saturating_sub(group.bytes() + OVERHEAD);
             if fate == Some(Fate::Dropped) {
                 group.clear().clear();
             } else {

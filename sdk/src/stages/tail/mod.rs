@@ -62,7 +62,7 @@
 //!
 //! Held traces are bounded in number, in spans and in bytes. Beyond a limit, the oldest trace is dropped whole and counted. Decisions
 //! are remembered for about twice as many traces as can be held, and at least 2048: the oldest are forgotten first, but those with running
-//! local roots last. [`TailHealth`](crate::diag::TailHealth) counts all decisions.
+//! local roots last. Beside the limits, there are the histograms of [`Policy::slowest`]. [`TailHealth`](crate::diag::TailHealth) counts all decisions.
 //!
 //! | file | owns |
 //! |---|---|

@@ -69,7 +69,8 @@ impl Policy {
     /// Keeps traces with a local root that takes longer than this fraction of the local roots with the same name, such as 0.99.
     ///
     /// The durations of each name are counted in an exponential histogram, in which they lose half of their weight every ten minutes. No
-    /// trace is slow before 100 durations of its name are known. Up to 256 names are told apart.
+    /// trace is slow before 100 durations of its name are known. Up to 256 names are told apart, in at most 640 KB for each such policy,
+    /// which count in no limit.
     pub fn slowest(quantile: f64) -> Self {
         Policy::new(Rule::Slowest(quantile))
     }
