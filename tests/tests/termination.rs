@@ -283,6 +283,22 @@ fn a_child_of_a_program_with_a_viewer_has_none_and_waits_for_nothing() {
 }
 
 #[test]
+fn a_child_of_a_program_that_holds_traces_exports_none_and_waits_for_nothing() {
+    let end = Running::start("children of a program that holds traces", &[]).end();
+    // Each span of the parent once, and none of a child.
+    let expected = "exit 0\nchildren that ended well: 100\n> held\n> of the parent\n> (shut down)\n";
+    assert!(end.starts_with(expected), "{end}");
+}
+
+#[test]
+fn a_signal_decides_about_held_traces() {
+    let running = Running::start("signal while traces are held", &[]);
+    running.await_line("ready");
+    running.send("-TERM");
+    assert_eq!(running.end(), "signal 15\nready\n> work\n> (shut down)\n");
+}
+
+#[test]
 fn a_child_of_a_process_that_changes_its_telemetry_waits_for_nothing() {
     let end = Running::start("children during changes", &[]).end();
     assert!(end.starts_with("exit 0\nchildren that ended well: 200\n"), "{end}");

@@ -2,11 +2,13 @@
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 #![allow(unsafe_code, reason = "std has neither forks nor alarms")]
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use opentelemetry::Context;
 use opentelemetry::logs::Logger;
-use opentelemetry::trace::Tracer;
+use opentelemetry::trace::{TraceContextExt, Tracer};
 use telemark::Configurator;
 use telemark::logs::LoggerConfig;
 use telemark::metrics::MeterConfig;
@@ -19,6 +21,7 @@ use telemark_sdk::time::Deadline;
 use super::ends::work;
 use super::exporters::Nowhere;
 use super::forks::{fork, ids};
+use super::termination::with_tail_sampling;
 
 /// Defines an error with many variants, and a function that returns one of them.
 macro_rules! failure {
@@ -139,6 +142,42 @@ pub(crate) fn child_without_a_viewer() {
         println!("children that ended well: {}", ended_well.count());
         stop.store(true, Ordering::Relaxed);
     });
+    drop(telemetry);
+}
+
+/// Forks while the parent holds a trace, whose local root is running, and other threads start and end local roots. The telemetry is
+/// not installed, and so is not switched off in the children.
+pub(crate) fn child_without_held_traces(file: &Path) {
+    let telemetry = with_tail_sampling(file).build().expect("a telemetry");
+    let tracer = telemetry.tracer("scenario");
+    let root = Context::new().with_span(tracer.start_with_context("of the parent", &Context::new()));
+    drop(tracer.start_with_context("held", &root));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    drop(tracer.start_with_context("noise", &Context::new()));
+                }
+            });
+        }
+        let ended_well = (0..100).take_while(|_| {
+            let status = fork(|| {
+                // SAFETY: ends a child that waits forever.
+                unsafe { libc::alarm(10) };
+                (0..200).for_each(|_| drop(tracer.start_with_context("of the child", &Context::new())));
+                root.span().end();
+                drop(telemetry.tracer_provider().force_flush(Deadline::NEVER));
+                drop(telemetry.tracer_provider().shutdown(Deadline::NEVER));
+            });
+            status == 0
+        });
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
+    // The noise may have filled the queue.
+    drop(telemetry.force_flush(Deadline::NEVER));
+    root.span().end();
     drop(telemetry);
 }
 

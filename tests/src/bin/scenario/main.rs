@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         "program that starts a program" => ends::starts_a_program(&file),
         "forgotten guard" => ends::forgotten_guard(&file),
         "signal" => ends::signal(&file),
+        "signal while traces are held" => termination::signal_with_held_traces(&file),
         "signal while the receiver hangs" => ends::signal_with_hanging_receiver(),
         "process exit" => termination::process_exit(&file),
         "leaked guard" => termination::leaked_guard(&file),
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         "children that fail" => children::child_that_fails(),
         "children of a program with a viewer" => children::child_without_a_viewer(),
         "children during changes" => children::child_during_changes(),
+        "children of a program that holds traces" => children::child_without_held_traces(&file),
         "init after the fork" => forks::init_after(&file),
         "signal to a child" => forks::signal_to_a_child(&file),
 

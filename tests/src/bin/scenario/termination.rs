@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use telemark::Counter;
 use telemark_sdk::config::Env;
-use telemark_sdk::install::Telemetry;
+use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::Traces;
+use telemark_sdk::stages::tail::{Policy, TailSampling};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
@@ -36,6 +37,21 @@ pub(crate) fn guard_dropped_at_once(file: &Path) {
     work();
     work();
     telemark::span("by hand").in_scope(work);
+}
+
+/// Returns a telemetry that keeps all traces but `noise`, once their local roots have ended.
+pub(super) fn with_tail_sampling(file: &Path) -> TelemetryBuilder {
+    let tail = TailSampling::new().keep(Policy::root_name(["noise"]).not()).with_deadline(Duration::from_secs(3600));
+    telemark::builder().with_span_exporter(Lines::new(file)).with_tail_sampling(tail)
+}
+
+/// Waits for a signal while a trace is held, whose local root is running.
+pub(crate) fn signal_with_held_traces(file: &Path) {
+    let _telemetry = with_tail_sampling(file).init().expect("the first init of the process");
+    telemark::span("running").in_scope(|| {
+        work();
+        wait_for_signal();
+    });
 }
 
 /// Exports only metrics, over OTLP to the endpoint from the environment.
