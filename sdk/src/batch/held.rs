@@ -1,7 +1,7 @@
 //! Items that a stage holds until it reaches a verdict: one by one, or together in less memory.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 use super::outlets::Home;
@@ -105,9 +105,9 @@ impl<S: Signal> HeldChunk<S> {
         self.items.bytes()
     }
 
-    /// Returns the items.
-    pub(crate) fn views(&self) -> impl Iterator<Item = S::View<'_>> + Clone {
-        self.items.views(0..self.items.len())
+    /// Returns the items with these indices.
+    pub(crate) fn views(&self, indices: Range<usize>) -> impl Iterator<Item = S::View<'_>> + Clone {
+        self.items.views(indices)
     }
 
     /// Returns an item.
@@ -122,10 +122,10 @@ impl<S: Signal> HeldChunk<S> {
         Some(Held { item: Some(item), bytes: 0, stage: 0, home: self.home.clone() })
     }
 
-    /// Gives up an item.
-    pub(crate) fn give_up(&mut self) {
-        self.left = self.left.saturating_sub(1);
-        self.given_up += 1;
+    /// Gives up this number of items.
+    pub(crate) fn give_up(&mut self, items: usize) {
+        self.left = self.left.saturating_sub(items);
+        self.given_up += items;
     }
 
     /// Returns true if nothing is left.

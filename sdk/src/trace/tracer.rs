@@ -174,7 +174,9 @@ impl SdkTracer {
             return Err(context);
         }
         if let Some(tail) = tail {
-            tail.starts(parent, parent_context, &context);
+            // A generator of the program may repeat itself.
+            let is_new = !parent_context.is_valid() && self.provider.ids.is_none();
+            tail.starts(parent, parent_context, &context, is_new);
         }
         let mut data = SpanData::blank();
         let record = &mut *data;

@@ -1,29 +1,36 @@
 //! The traces that wait for a decision, within limits.
 
+mod chunks;
+
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 use opentelemetry::trace::TraceId;
 
+pub(super) use self::chunks::Chunks;
+use self::chunks::{Run, Runs};
 use super::rules::Head;
 use crate::batch::{Held, HeldChunk, HeldGroup};
 use crate::decided::{Fate, Keys};
 use crate::sampling::Randomness;
 use crate::signal::Traces;
 use crate::time::Timestamp;
-use crate::trace::{SpanChunk, SpanData, SpanView};
+use crate::trace::{SpanChunk, SpanData};
 
 /// The number of empty chunks that are kept for traces to come.
 const MAX_SPARES: usize = 64;
 /// Chunks larger than this, in bytes, are not kept.
 const MAX_SPARE: usize = 16 << 10;
+/// The number of [`Waiting`] that are kept for traces to come, about as many as end between two runs.
+const MAX_SPARE_TRACES: usize = 256;
 
 /// A trace that waits for a decision.
 pub(super) struct Waiting {
     pub(super) trace: TraceId,
     /// Spans that have been moved out of their chunks.
     pub(super) spans: HeldGroup<Traces>,
-    /// Spans that are still in their chunks, by chunk and index. They are younger than the others.
-    pub(super) places: VecDeque<(u32, u32)>,
+    /// Spans that are still in their chunks. They are younger than the others.
+    pub(super) runs: Runs,
     /// The conditions that its spans have met.
     pub(super) met: u64,
     pub(super) randomness: Randomness,
@@ -43,82 +50,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn span_count(&self) -> usize {
-        self.spans.len() + self.places.len()
-    }
-}
-
-/// Chunks of spans as they came out of the queue. Most traces are decided soon, so most spans that are dropped are never moved.
-#[derive(Default)]
-pub(super) struct Chunks {
-    places: Vec<Option<Chunk>>,
-    free: Vec<u32>,
-    /// All chunks, oldest first, by place and serial number. A chunk that is gone may have been replaced by a younger one.
-    by_age: VecDeque<(u32, u64)>,
-    next_serial: u64,
-    bytes: usize,
-}
-
-struct Chunk {
-    spans: HeldChunk<Traces>,
-    bytes: usize,
-    since: Timestamp,
-    serial: u64,
-}
-
-impl Chunks {
-    /// Returns the place of the next chunk to be added.
-    fn next_place(&self) -> u32 {
-        self.free.last().copied().unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
-    }
-
-    fn add(&mut self, spans: HeldChunk<Traces>, now: Timestamp) {
-        let bytes = spans.bytes();
-        self.bytes += bytes;
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        let chunk = Some(Chunk { spans, bytes, since: now, serial });
-        let place = self.next_place();
-        match self.free.pop().and_then(|place| self.places.get_mut(place as usize)) {
-            Some(free) => *free = chunk,
-            None => self.places.push(chunk),
-        }
-        self.by_age.push_back((place, serial));
-    }
-
-    pub(super) fn view(&self, (chunk, index): (u32, u32)) -> Option<SpanView<'_>> {
-        self.places.get(chunk as usize)?.as_ref()?.spans.view(index as usize)
-    }
-
-    /// Changes a chunk, and gives it back to the queue if nothing is left of it.
-    fn with<T>(&mut self, place: u32, change: impl FnOnce(&mut HeldChunk<Traces>) -> T) -> Option<T> {
-        let slot = self.places.get_mut(place as usize)?;
-        let chunk = slot.as_mut()?;
-        let result = change(&mut chunk.spans);
-        if chunk.spans.is_done() {
-            self.bytes -= chunk.bytes;
-            *slot = None;
-            self.free.push(place);
-        }
-        Some(result)
-    }
-
-    /// Takes the oldest chunk if it arrived before `before`.
-    fn take_older(&mut self, before: Timestamp) -> Option<(u32, HeldChunk<Traces>)> {
-        loop {
-            let (place, serial) = *self.by_age.front()?;
-            let slot = self.places.get_mut(place as usize)?;
-            // Several chunks arrive at the same time, so the time does not tell them apart.
-            if let Some(chunk) = slot.take_if(|chunk| chunk.serial == serial && chunk.since <= before) {
-                self.by_age.pop_front();
-                self.free.push(place);
-                self.bytes -= chunk.bytes;
-                return Some((place, chunk.spans));
-            }
-            if slot.as_ref().is_some_and(|chunk| chunk.serial == serial) {
-                return None;
-            }
-            self.by_age.pop_front();
-        }
+        self.spans.len() + self.runs.span_count()
     }
 }
 
@@ -140,6 +72,8 @@ pub(super) struct Buffer {
     complete: VecDeque<(u32, u64, Timestamp)>,
     pub(super) chunks: Chunks,
     spares: Vec<SpanChunk>,
+    #[allow(clippy::vec_box, reason = "traces are held by the box")]
+    spare_traces: Vec<Box<Waiting>>,
     /// The place of the span before, because spans of a trace often arrive together.
     last: Option<(u128, u32)>,
     next_serial: u64,
@@ -164,6 +98,7 @@ impl Buffer {
             complete: VecDeque::new(),
             chunks: Chunks::default(),
             spares: Vec::new(),
+            spare_traces: Vec::new(),
             last: None,
             next_serial: 0,
             spans: 0,
@@ -204,7 +139,7 @@ impl Buffer {
         let waiting = Waiting {
             trace,
             spans: HeldGroup::in_memory_of(SpanChunk::default()),
-            places: VecDeque::new(),
+            runs: Runs::default(),
             met: 0,
             randomness,
             head,
@@ -217,6 +152,13 @@ impl Buffer {
             bytes: OVERHEAD,
         };
         self.bytes += OVERHEAD;
+        let waiting = match self.spare_traces.pop() {
+            Some(mut spare) => {
+                *spare = waiting;
+                spare
+            }
+            None => Box::new(waiting),
+        };
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
@@ -229,7 +171,7 @@ impl Buffer {
         self.skip_gone();
         self.by_age.push_back((place, serial));
         let free = self.places.get_mut(place as usize)?;
-        Some(&mut **free.insert(Box::new(waiting)))
+        Some(&mut **free.insert(waiting))
     }
 
     /// Adds a span to its trace, which must have begun.
@@ -247,27 +189,27 @@ impl Buffer {
         self.spans += 1;
     }
 
-    /// Adds a span of the next chunk to its trace, which must have begun.
-    #[inline]
-    pub(super) fn add_place(&mut self, trace: TraceId, index: usize) {
+    /// Adds spans of the next chunk to their trace, which must have begun.
+    pub(super) fn add_run(&mut self, trace: TraceId, indices: &Range<usize>) {
         let chunk = self.chunks.next_place();
         let Some(place) = self.place(trace) else { return };
         let Some(Some(waiting)) = self.places.get_mut(place as usize) else { return };
-        let before = waiting.places.capacity();
-        waiting.places.push_back((chunk, u32::try_from(index).unwrap_or(u32::MAX)));
-        let grown = (waiting.places.capacity() - before) * size_of::<(u32, u32)>();
+        let index = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let before = waiting.runs.bytes();
+        waiting.runs.push(Run { chunk, first: index(indices.start), len: index(indices.len()) });
+        let grown = waiting.runs.bytes() - before;
         waiting.bytes += grown;
         self.bytes += grown;
-        self.spans += 1;
+        self.spans += indices.len();
     }
 
-    /// Adds the chunk of the spans that were added by their place.
+    /// Adds the chunk of the runs that were added.
     pub(super) fn add_chunk(&mut self, chunk: HeldChunk<Traces>, now: Timestamp) {
         if !chunk.is_done() {
             self.chunks.add(chunk, now);
         }
         // Moved spans take less memory, because a chunk has room for more than it holds.
-        while self.chunks.bytes > self.limits[2] / 2 && self.empty_oldest_chunk(Timestamp::from_nanos(u64::MAX)) {}
+        while self.chunks.bytes() > self.limits[2] / 2 && self.empty_oldest_chunk(Timestamp::from_nanos(u64::MAX)) {}
     }
 
     /// Moves the spans out of chunks that arrived before `before`, so that few spans do not keep the memory of many.
@@ -278,23 +220,24 @@ impl Buffer {
     /// Returns false if there is no chunk that arrived before `before`.
     fn empty_oldest_chunk(&mut self, before: Timestamp) -> bool {
         let Some((place, mut chunk)) = self.chunks.take_older(before) else { return false };
-        for index in 0..chunk.len() {
-            let Some(trace) = chunk.view(index).map(|view| view.trace_id()) else { continue };
-            // Older chunks are empty, so a span that still waits is the first one of its trace.
+        let mut next = 0;
+        while let Some(trace) = chunk.view(next).map(|view| view.trace_id()) {
+            let index = next;
+            next += 1;
+            // Older chunks are empty, so a run that still waits is the first one of its trace.
             let Some(waiting) = self.find(trace) else { continue };
-            if waiting.places.front() != Some(&(place, u32::try_from(index).unwrap_or(u32::MAX))) {
-                continue;
-            }
-            waiting.places.pop_front();
-            if waiting.places.is_empty() {
-                let freed = waiting.places.capacity() * size_of::<(u32, u32)>();
-                waiting.places = VecDeque::new();
-                waiting.bytes -= freed;
-                self.bytes -= freed;
-            }
-            self.spans -= 1;
-            if let Some(held) = chunk.take(index) {
-                self.add(held);
+            let before = waiting.runs.bytes();
+            let is_here = |run: &Run| run.chunk == place && run.first as usize == index;
+            let Some(run) = waiting.runs.pop_if(is_here) else { continue };
+            next = run.indices().end;
+            let freed = before - waiting.runs.bytes();
+            waiting.bytes -= freed;
+            self.bytes -= freed;
+            self.spans -= run.indices().len();
+            for index in run.indices() {
+                if let Some(held) = chunk.take(index) {
+                    self.add(held);
+                }
             }
         }
         true
@@ -308,11 +251,13 @@ impl Buffer {
         pass_on: &mut dyn FnMut(Held<Traces>),
     ) {
         waiting.spans.pass_on(&mut edit, pass_on);
-        for (place, index) in waiting.places.drain(..) {
-            if let Some(mut held) = self.chunks.with(place, |chunk| chunk.take(index as usize)).flatten() {
-                edit(&mut held);
-                pass_on(held);
-            }
+        for run in waiting.runs.take() {
+            self.chunks.with(run.chunk, |chunk| {
+                for mut held in run.indices().filter_map(|index| chunk.take(index)) {
+                    edit(&mut held);
+                    pass_on(held);
+                }
+            });
         }
     }
 
@@ -368,7 +313,7 @@ impl Buffer {
     /// Takes the oldest trace if there is more than the limits allow.
     pub(super) fn take_surplus(&mut self) -> Option<Box<Waiting>> {
         let [traces, spans, bytes] = self.limits;
-        if self.by_trace.len() <= traces && self.spans <= spans && self.bytes + self.chunks.bytes <= bytes {
+        if self.by_trace.len() <= traces && self.spans <= spans && self.bytes + self.chunks.bytes() <= bytes {
             return None;
         }
         self.take_older(Timestamp::from_nanos(u64::MAX)).inspect(|_| self.evicted += 1)
@@ -376,20 +321,23 @@ impl Buffer {
 
     /// Returns the numbers of traces, spans and bytes.
     pub(super) fn held(&self) -> [usize; 3] {
-        [self.by_trace.len(), self.spans, self.bytes + self.chunks.bytes]
+        [self.by_trace.len(), self.spans, self.bytes + self.chunks.bytes()]
     }
 
-    /// Drops the spans of a trace, and keeps the memory of their list.
-    pub(super) fn recycle(&mut self, waiting: Waiting) {
-        for (place, _) in waiting.places {
-            self.chunks.with(place, HeldChunk::give_up);
+    /// Drops the spans of a trace that was taken, and keeps its memory.
+    pub(super) fn recycle(&mut self, mut waiting: Box<Waiting>) {
+        for run in waiting.runs.take() {
+            self.chunks.with(run.chunk, |chunk| chunk.give_up(run.indices().len()));
         }
-        if waiting.spans.len() == 0 && waiting.spans.bytes() == 0 {
-            return;
+        if waiting.spans.bytes() > 0 {
+            let empty = HeldGroup::in_memory_of(SpanChunk::default());
+            let chunk = std::mem::replace(&mut waiting.spans, empty).clear();
+            if self.spares.len() < MAX_SPARES && crate::signal::Chunk::bytes(&chunk) <= MAX_SPARE {
+                self.spares.push(chunk);
+            }
         }
-        let chunk = waiting.spans.clear();
-        if self.spares.len() < MAX_SPARES && crate::signal::Chunk::bytes(&chunk) <= MAX_SPARE {
-            self.spares.push(chunk);
+        if self.spare_traces.len() < MAX_SPARE_TRACES {
+            self.spare_traces.push(waiting);
         }
     }
 

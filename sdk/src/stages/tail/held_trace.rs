@@ -28,8 +28,7 @@ impl<'a> HeldTrace<'a> {
 
     /// Returns the spans, in the order in which they ended.
     pub fn spans(&self) -> impl Iterator<Item = SpanView<'_>> {
-        let places = self.trace.places.iter();
-        self.trace.spans.views().chain(places.filter_map(|place| self.chunks.view(*place)))
+        self.trace.spans.views().chain(self.trace.runs.iter().flat_map(|run| self.chunks.views(run)))
     }
 
     /// Returns the number of spans.

@@ -22,6 +22,8 @@ pub(super) const ERROR: u64 = 1;
 /// The policies of one sampler.
 pub(super) struct Rules {
     conditions: Vec<(u64, Condition)>,
+    /// True if a condition looks at spans that are not local roots.
+    looks_at_all: bool,
     policies: Vec<Expression>,
     spendings: Vec<Spending>,
     baggage: Vec<Values>,
@@ -82,8 +84,13 @@ impl Rules {
     /// # Errors
     /// Returns an error if a policy has an argument that it does not accept, or if there are more conditions than a trace can note.
     pub(super) fn new(policies: &[Policy], now: Timestamp) -> Result<Self, ConfigError> {
-        let mut rules =
-            Rules { conditions: Vec::new(), policies: Vec::new(), spendings: Vec::new(), baggage: Vec::new() };
+        let mut rules = Rules {
+            conditions: Vec::new(),
+            looks_at_all: false,
+            policies: Vec::new(),
+            spendings: Vec::new(),
+            baggage: Vec::new(),
+        };
         for policy in policies {
             let expression = rules.expression(policy, now)?;
             rules.policies.push(expression);
@@ -146,6 +153,7 @@ impl Rules {
         let Some(bit) = 1_u64.checked_shl(self.conditions.len() as u32 + 1) else {
             return Err(ConfigError::state(SETTING, "has more than 63 policies that look at spans"));
         };
+        self.looks_at_all |= matches!(condition, Condition::Attribute(_));
         self.conditions.push((bit, condition));
         Ok(Expression::Met(bit))
     }
@@ -160,6 +168,12 @@ impl Rules {
             let yes = questions.iter().enumerate().filter(|(_, values)| values.are_in_baggage(context));
             yes.fold(0, |bits, (index, _)| bits | 1 << index)
         }))
+    }
+
+    /// Returns true if a span that is not a local root meets none of the conditions, whatever they are.
+    #[inline]
+    pub(super) fn ignores(&self, span: &impl Arrival) -> bool {
+        !self.looks_at_all && !span.has_failed()
     }
 
     /// Returns the bits of the conditions that a span meets.

@@ -1,5 +1,6 @@
 //! The stage that holds the spans of each trace until the trace is decided.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,7 +160,7 @@ impl TailStage {
             self.counts.give_up(Unkept::Decided, is_error);
             self.decided.decide(waiting.trace, Fate::Dropped);
         }
-        self.buffer.recycle(*waiting);
+        self.buffer.recycle(waiting);
     }
 
     /// Decides about traces of which a local root is still running.
@@ -183,13 +184,19 @@ impl TailStage {
         }
     }
 
+    fn add_run(&mut self, run: Option<(TraceId, Range<usize>)>) {
+        if let Some((trace, indices)) = run {
+            self.buffer.add_run(trace, &indices);
+        }
+    }
+
     fn evict(&mut self) {
         while let Some(waiting) = self.buffer.take_surplus() {
             self.counts.give_up(Unkept::Evicted, waiting.met & ERROR != 0);
             // What was kept of the trace before has been exported, so the trace stays kept.
             let fate = if let Fate::Kept(_) = waiting.earlier { waiting.earlier } else { Fate::Dropped };
             self.decided.decide(waiting.trace, fate);
-            self.buffer.recycle(*waiting);
+            self.buffer.recycle(waiting);
         }
     }
 }
@@ -197,25 +204,40 @@ impl TailStage {
 impl Stage<Traces> for TailStage {
     fn take(&mut self, mut chunk: HeldChunk<Traces>) -> Option<HeldChunk<Traces>> {
         let mut late = Vec::new();
-        for (index, span) in chunk.views().enumerate() {
+        // Spans one after the other that wait in the same trace, as most do.
+        let mut run: Option<(TraceId, Range<usize>)> = None;
+        for (index, span) in chunk.views(0..chunk.len()).enumerate() {
+            let trace = span.trace_id();
+            let same = run.as_mut().filter(|(of, _)| *of == trace);
+            if same.is_some() && !span.is_local_root() && self.rules.ignores(&span) {
+                same.into_iter().for_each(|(_, indices)| indices.end = index + 1);
+                continue;
+            }
             match self.arrives(&span) {
                 Arrived::Waits { completes } => {
-                    self.buffer.add_place(span.trace_id(), index);
+                    match same {
+                        Some((_, indices)) => indices.end = index + 1,
+                        None => self.add_run(run.replace((trace, index..index + 1))),
+                    }
                     if completes {
-                        self.buffer.complete(span.trace_id(), self.now);
+                        self.buffer.complete(trace, self.now);
                     }
                 }
                 Arrived::LateKept(mark) => late.push((index, Some(mark))),
                 Arrived::LateDropped => late.push((index, None)),
             }
+            if late.last().is_some_and(|(last, _)| *last == index) {
+                self.add_run(run.take());
+            }
         }
+        self.add_run(run);
         for (index, mark) in late {
             match mark {
                 Some(mark) => self.late.extend(chunk.take(index).map(|mut span| {
                     mark.write(&mut span, None, false);
                     span
                 })),
-                None => chunk.give_up(),
+                None => chunk.give_up(1),
             }
         }
         self.buffer.add_chunk(chunk, self.now);

@@ -24,10 +24,21 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Notes that a span starts, if it is a local root.
-    pub(in crate::trace) fn starts(&self, parent: &Context, parent_span: &SpanContext, span: &SpanContext) {
+    /// Notes that a span starts, if it is a local root. `is_new` is true if the id of its trace has just been made up.
+    pub(in crate::trace) fn starts(
+        &self,
+        parent: &Context,
+        parent_span: &SpanContext,
+        span: &SpanContext,
+        is_new: bool,
+    ) {
         if !parent_span.is_valid() || parent_span.is_remote() {
-            self.decided.open(span.trace_id(), self.asks.as_ref().map_or(0, |asks| asks(parent)));
+            let asked = self.asks.as_ref().map_or(0, |asks| asks(parent));
+            if is_new {
+                self.decided.open_first(span.trace_id(), asked);
+            } else {
+                self.decided.open(span.trace_id(), asked);
+            }
         }
     }
 
