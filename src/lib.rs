@@ -106,8 +106,9 @@
 //! # Features
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `otlp` | yes | export over OTLP: `http/protobuf`, `http/json`, gzip |
+//! | `otlp` | yes | export over OTLP: `http/protobuf` and `http/json`, with a client on the standard library as long as neither `grpc` nor `tls` is on |
 //! | `grpc` | yes | OTLP over gRPC; adds about 1 MB to a program |
+//! | `gzip` | yes | `OTEL_EXPORTER_OTLP_COMPRESSION=gzip` |
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |

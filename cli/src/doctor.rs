@@ -135,8 +135,10 @@ fn examine(
     let detects = |name: &str| configuration::detectors(tree).any(|detector| detector == name);
     let redacts = tree.root().get("distribution").and_then(|of| of.get("telemark")?.get("redaction")).is_some();
     let tls = targets.iter().any(|(_, target)| target.uses_tls());
+    let gzip = targets.iter().any(|(_, target)| target.compresses());
     for (is_used, feature, reason, package, dependency) in [
         (tls, "tls", "an https endpoint", "telemark-otlp", "rustls"),
+        (gzip, "gzip", "compression", "telemark-otlp", "flate2"),
         (configuration.file.is_some(), "config-file", "OTEL_CONFIG_FILE", "telemark", "telemark-config"),
         (uses("console"), "console", "the exporter console", "telemark", "telemark-console"),
         (uses("prometheus"), "prometheus", "the exporter prometheus", "telemark", "telemark-prometheus"),

@@ -505,6 +505,10 @@ fn features_that_are_off() {
         "an https endpoint needs the feature `tls` of telemark, which is off in Cargo.lock\n   Enable it: cargo add telemark --features tls",
     );
     check_variables(
+        &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
+        "compression needs the feature `gzip` of telemark, which is off in Cargo.lock\n   Enable it: cargo add telemark --features gzip",
+    );
+    check_variables(
         &[("OTEL_TRACES_EXPORTER", "viewer"), ("OTEL_PROPAGATORS", "xray")],
         "the exporter viewer needs the feature `viewer` of telemark, which is off in Cargo.lock\n   \
          Enable it: cargo add telemark --features viewer\n\n\

@@ -90,6 +90,13 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
+    /// Sends with the client on the sockets of the standard library, even if the features enable the one on hyper. It needs a single
+    /// descriptor and supports HTTP without TLS: [`Self::build`] fails for gRPC and for `https` endpoints.
+    pub fn with_std_client(mut self) -> Self {
+        self.code.std_client = true;
+        self
+    }
+
     /// Adds a header to every request. Its value is never shown. [`Self::build`] reports an invalid header.
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = self.code.headers.set("header", name, value) {

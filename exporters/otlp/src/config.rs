@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) max_request_size: Option<usize>,
     pub(crate) max_response_size: Option<usize>,
     pub(crate) retry: Option<RetryConfig>,
+    // Set only in code.
+    pub(crate) std_client: bool,
 }
 
 /// The checked configuration. The values of `headers` are marked as sensitive, which hides them in `Debug`.
@@ -70,10 +72,14 @@ pub(crate) struct Config {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) compression: Compression,
     pub(crate) timeout: Duration,
+    #[cfg_attr(not(feature = "hyper-client"), allow(dead_code, reason = "there is no client with TLS"))]
     pub(crate) tls: Option<Tls>,
     pub(crate) max_request_size: usize,
     pub(crate) max_response_size: usize,
     pub(crate) retry: RetryConfig,
+    /// True to use the client on the standard library even though another one is compiled in.
+    #[cfg_attr(not(feature = "hyper-client"), allow(dead_code, reason = "there is no other client"))]
+    pub(crate) std_client: bool,
     /// Settings that have no effect because of other settings.
     pub(crate) unused: Vec<ConfigError>,
 }
@@ -91,6 +97,9 @@ impl Config {
     pub(crate) fn new(code: Settings, environment: Settings, signal: SignalNames) -> Result<Self, ConfigError> {
         let protocol = protocol(code.protocol.or(environment.protocol))?;
         let endpoint = endpoint(code.endpoint.or(environment.endpoint), protocol, signal, environment.insecure)?;
+        if code.std_client {
+            needs_no_other_client(&endpoint.value, protocol)?;
+        }
         let mut unused = Vec::new();
         if protocol == Protocol::Grpc && endpoint.value.has_unused_path {
             unused.push(ConfigError::state(endpoint.name.clone(), "its path and query have no effect over grpc"));
@@ -136,6 +145,7 @@ impl Config {
             },
             max_response_size: code.max_response_size.or(environment.max_response_size).unwrap_or(4 << 20),
             retry: code.retry.unwrap_or_default(),
+            std_client: code.std_client,
         })
     }
 }
@@ -195,6 +205,17 @@ impl Settings {
 /// Reads the variable for the signal, or else the one for all signals.
 fn either<T>(own: &str, all: &str, read: impl Fn(&str) -> Option<T>) -> Option<Named<T>> {
     [own, all].into_iter().find_map(|name| Some(Named { value: read(name)?, name: name.to_owned().into() }))
+}
+
+fn needs_no_other_client(endpoint: &Endpoint, protocol: Protocol) -> Result<(), ConfigError> {
+    let problem = if protocol == Protocol::Grpc {
+        "cannot send over grpc, expected http/protobuf or http/json".to_owned()
+    } else if endpoint.tls && cfg!(feature = "tls") {
+        format!("cannot send to {}, expected an http:// URL", endpoint.as_set())
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::state("std_client", problem))
 }
 
 fn protocol(setting: Option<Named<Protocol>>) -> Result<Protocol, ConfigError> {

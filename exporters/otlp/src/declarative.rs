@@ -141,6 +141,7 @@ mod tests {
         check("", Protocol::HttpProtobuf, "http://localhost:4318/v1/traces HttpProtobuf None 10s 67108864 4194304 []");
     }
 
+    #[cfg(feature = "gzip")]
     #[test]
     fn every_setting_of_http() {
         check(

@@ -91,7 +91,6 @@ impl Endpoint {
     }
 
     /// Returns the URL as the setting has it, without the appended path.
-    #[cfg_attr(feature = "tls", allow(dead_code, reason = "the errors of other builds"))]
     pub(crate) fn as_set(&self) -> String {
         let url = self.to_string();
         match url.split_once('?') {

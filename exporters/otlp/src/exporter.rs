@@ -1,9 +1,9 @@
 //! The exporter, which encodes a batch in parts, compresses them, and passes them to delivery.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Deadline;
@@ -52,7 +52,7 @@ pub struct OtlpExporter<S: Encode> {
 
 /// A request that is ready to be sent.
 struct Request<P> {
-    body: Bytes,
+    body: Arc<Vec<u8>>,
     size: Size,
     items: usize,
     /// The place of the first item in the next request.
@@ -161,16 +161,14 @@ impl<S: Encode> OtlpExporter<S> {
         }
         self.delivery.frame(&mut message);
         let size = Size { plain, sent: message.len() - headroom };
-        Ok(Request { body: Bytes::from(message), size, items: written.items, next: written.next })
+        Ok(Request { body: Arc::new(message), size, items: written.items, next: written.next })
     }
 
     /// Reclaims a request's memory for the next request, unless a closing connection still holds it.
-    fn reclaim(&mut self, body: Bytes) {
-        if !body.is_unique() {
-            return;
-        }
+    fn reclaim(&mut self, body: Arc<Vec<u8>>) {
+        let Ok(body) = Arc::try_unwrap(body) else { return };
         let slot = if self.config.compression == Compression::Gzip { &mut self.compressed } else { &mut self.message };
-        *slot = Vec::from(body);
+        *slot = body;
     }
 
     /// Frees buffers that have grown far beyond the usual size.

@@ -39,6 +39,10 @@
 //! - **Transport** keeps one connection alive. The first export opens it, and the calling thread drives it. It works with any
 //!   async runtime or without one. If threads or file descriptors run out, the current export fails.
 //!
+//! Transport has two clients. The one on hyper speaks all protocols, with TLS and through tunnels. The one on the sockets of the standard
+//! library sends to `http` endpoints, needs no other crate for that, and is used if the features do not enable hyper, or on request:
+//! [`OtlpBuilder::with_std_client`]. Retries, limits, credentials and messages are the same.
+//!
 //! The size of a response is limited, before and after decompression. Messages quote text from a receiver in shortened form,
 //! with control characters escaped. They never contain the query of an endpoint or the value of a header.
 //!
@@ -71,9 +75,10 @@
 //!
 //! # Features
 //!
-//! - `grpc` (default): the protocol `grpc`.
+//! - `grpc` (default): the protocol `grpc`. Enables `hyper-client`.
 //! - `gzip` (default): the compression `gzip`, and compressed responses.
-//! - `tls`: `https` endpoints, with rustls.
+//! - `tls`: `https` endpoints, with rustls. Enables `hyper-client`.
+//! - `hyper-client`: the client on hyper. Without it, the crate depends on neither hyper nor tokio nor mio.
 //!
 //! # Credentials
 //!

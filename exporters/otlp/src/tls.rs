@@ -16,7 +16,9 @@ pub(crate) struct TlsSettings {
 
 #[cfg(not(feature = "tls"))]
 mod imp {
+    #[cfg(feature = "hyper-client")]
     use std::error::Error;
+    #[cfg(feature = "hyper-client")]
     use std::io;
 
     use telemark_sdk::ConfigError;
@@ -34,7 +36,10 @@ mod imp {
             let accepted = "an http:// URL, or the feature `tls` of telemark or telemark-otlp";
             Err(ConfigError::invalid(endpoint.name.clone(), endpoint.value.as_set(), accepted))
         }
+    }
 
+    #[cfg(feature = "hyper-client")]
+    impl Tls {
         pub(crate) async fn connect<T>(&mut self, _: T) -> io::Result<T> {
             match *self {}
         }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::http::{Request, Server, Step};
-use support::{export, outcome, quick_retries};
-use telemark_otlp::{OtlpBuilder, OtlpExporter};
+use support::{export, outcome, over_http, quick_retries};
+use telemark_otlp::OtlpBuilder;
 use telemark_sdk::Exporter;
 use telemark_sdk::config::Env;
 use telemark_sdk::signal::Traces;
@@ -23,7 +23,7 @@ fn unauthorized() -> Step {
 }
 
 fn builder(url: &str) -> OtlpBuilder<Traces> {
-    OtlpExporter::<Traces>::builder().with_base_endpoint(url).with_retry(quick_retries().with_max_retries(2))
+    over_http().with_base_endpoint(url).with_retry(quick_retries().with_max_retries(2))
 }
 
 fn tokens(requests: &[Request]) -> Vec<&str> {
@@ -93,7 +93,7 @@ fn a_second_refusal_and_an_unchanged_token_are_failures() {
 #[test]
 fn over_grpc() {
     use support::grpc::{Server, Step};
-    use telemark_otlp::Protocol;
+    use telemark_otlp::{OtlpExporter, Protocol};
 
     let file = Temporary::new("grpc");
     file.write("authorization=Bearer%20s3cret-1");

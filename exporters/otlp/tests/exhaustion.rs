@@ -11,7 +11,7 @@ use std::fs::File;
 use std::process::{Command, Output};
 
 use support::http::{Server, Step};
-use support::{export, outcome, quick_retries};
+use support::{export, outcome, over_http, quick_retries};
 use telemark_otlp::{OtlpExporter, Protocol};
 use telemark_sdk::signal::Traces;
 
@@ -32,8 +32,10 @@ fn target() -> Option<String> {
 
 /// Runs this test again as a child that sends to `target`, after the shell has run `limits`.
 fn run(test: &str, target: &str, limits: &str, environment: &[(&str, &str)]) -> Output {
+    // Empty unless another test binary contains this file.
+    let module = module_path!().split_once("::").map_or(String::new(), |(_, module)| format!("{module}::"));
     Command::new("sh")
-        .args(["-c", &format!("{limits} exec \"$0\" --exact {test} --nocapture")])
+        .args(["-c", &format!("{limits} exec \"$0\" --exact {module}{test} --nocapture")])
         .arg(std::env::current_exe().unwrap())
         .env(TARGET, target)
         .envs(environment.iter().copied())
@@ -42,7 +44,8 @@ fn run(test: &str, target: &str, limits: &str, environment: &[(&str, &str)]) -> 
 }
 
 fn exporter(target: &str, protocol: Protocol) -> OtlpExporter<Traces> {
-    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(target).with_protocol(protocol);
+    let builder = if protocol == Protocol::Grpc { OtlpExporter::builder() } else { over_http() };
+    let builder = builder.with_base_endpoint(target).with_protocol(protocol);
     builder.with_retry(quick_retries().with_max_retries(0)).build().unwrap()
 }
 

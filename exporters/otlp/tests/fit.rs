@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use support::http::{Server, Step};
 use support::limited::{Limited, Refuses};
-use support::{PATIENCE, export_all, numbered, numbers, outcome, quick_retries};
+use support::{PATIENCE, export_all, numbered, numbers, outcome, over_http, quick_retries};
 use telemark_otlp::{OtlpBuilder, OtlpExporter};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SpanChunk;
 
 fn exporter(url: String, configure: impl FnOnce(OtlpBuilder<Traces>) -> OtlpBuilder<Traces>) -> OtlpExporter<Traces> {
-    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(url).with_retry(quick_retries());
+    let builder = over_http().with_base_endpoint(url).with_retry(quick_retries());
     configure(builder).build().unwrap()
 }
 
@@ -78,7 +78,7 @@ fn what_is_refused_as_too_large_is_halved_until_it_passes() {
 /// The refusal arrives while most of the request is still unsent.
 #[test]
 fn a_refusal_before_the_end_of_a_large_request_is_heard() {
-    for refuses in [Refuses::Politely, Refuses::AtOnce] {
+    for refuses in [Refuses::Politely, Refuses::AtOnce, Refuses::WithoutReading] {
         let server = Limited::start(1 << 20, refuses, b"");
         let mut exporter = exporter(server.url(), |builder| builder);
         assert_eq!(send(&mut exporter, &numbered([500_000; 20])), "taken, 0 rejected, 0 retries", "{refuses:?}");

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use support::http::{Request, Server, Step, response};
-use support::{PATIENCE, export, export_by, names, outcome, quick_retries};
+use support::{PATIENCE, export, export_by, names, outcome, over_http, quick_retries};
 use telemark_otlp::{Compression, OtlpBuilder, OtlpExporter, Protocol, RetryConfig};
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
@@ -16,7 +16,7 @@ fn exporter(
     server: &Server,
     configure: impl FnOnce(OtlpBuilder<Traces>) -> OtlpBuilder<Traces>,
 ) -> OtlpExporter<Traces> {
-    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
+    let builder = over_http().with_base_endpoint(server.url()).with_retry(quick_retries());
     configure(builder).build().unwrap()
 }
 
@@ -143,7 +143,7 @@ fn the_error_of_an_unknown_path_names_the_likely_mistake() {
     let check = |set: fn(OtlpBuilder<Traces>, String) -> OtlpBuilder<Traces>, path: &str, expected: &str| {
         let server = Server::start([Step::reply("404 Not Found", "", b"")]);
         let url = server.url();
-        let mut exporter = set(OtlpExporter::<Traces>::builder(), format!("{url}{path}")).build().unwrap();
+        let mut exporter = set(over_http(), format!("{url}{path}")).build().unwrap();
         let error = export(&mut exporter, "a").unwrap_err().to_string();
         assert_eq!(error.replace(&url, "URL"), expected);
     };
@@ -305,6 +305,79 @@ fn a_response_beyond_the_limit_is_a_failure() {
     assert_eq!(script(Step::ReplyAndClose(endless)), "too_large, 0 retries");
 }
 
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+#[test]
+fn a_response_in_chunks() {
+    let body = "4\r\n\x0a\x0d\x08\x03\r\n3;x=y\r\n\x12\x09t\r\n8\r\noo large\r\n0\r\na: b\r\n\r\n";
+    let partial = Step::Reply(format!("{CHUNKED}{body}").into_bytes());
+    let server = Server::start([partial, Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 1 rejected, 0 retries (too large)");
+    assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");
+    assert_eq!(server.finish().iter().map(|request| request.connection).collect::<Vec<_>>(), [0, 0]);
+}
+
+#[test]
+fn a_response_without_an_end_costs_no_more_than_the_timeout_and_the_limits() {
+    let script = |step: Step| {
+        let server = Server::start([step, Step::ok()]);
+        let configure = |builder: OtlpBuilder<Traces>| {
+            builder.with_max_response_size(1000).with_timeout(Duration::from_millis(300))
+        };
+        let mut exporter = exporter(&server, configure);
+        let first = outcome(&export(&mut exporter, "a"));
+        // Nothing of this response is taken for the next one.
+        let mut exporter = self::exporter(&server, |builder| builder);
+        assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries", "{first}");
+        assert_eq!(server.finish().iter().map(|request| request.connection).collect::<Vec<_>>(), [0, 1]);
+        first
+    };
+    const HEAD: &str = "HTTP/1.1 200 OK\r\n";
+    const LENGTH: &str = "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n";
+    for (start, repeated) in [(HEAD, "a: b\r\n"), (HEAD, "a"), (LENGTH, "b"), (CHUNKED, "1\r\na\r\n"), (CHUNKED, "0")] {
+        assert_eq!(script(Step::Drip(start, repeated)), "timeout, 0 retries", "{start:?}, {repeated:?}");
+    }
+    for (start, repeated) in [(HEAD, "a: b\r\n"), (HEAD, "a: \r\n"), ("HTTP/1.1 200 OK\r\na: ", "b")] {
+        assert_eq!(script(Step::Flood(start, repeated)), "too_large, 0 retries", "{start:?}, {repeated:?}");
+    }
+    for (start, repeated) in [("HTTP/1.1 200 OK\r\n\r\n", "b"), (CHUNKED, "1\r\na\r\n")] {
+        assert_eq!(script(Step::Flood(start, repeated)), "too_large, 0 retries", "{start:?}, {repeated:?}");
+    }
+    // What surrounds the chunks is limited as well.
+    for (start, repeated) in
+        [("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;", "a"), (CHUNKED, "0\r\na: b\r\n")]
+    {
+        let shown = script(Step::Flood(start, repeated));
+        assert!(shown.starts_with("taken, 0 rejected, 0 retries (accepted, but the response is incomplete"), "{shown}");
+    }
+}
+
+#[test]
+fn interim_responses_are_skipped() {
+    let reply =
+        [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\na: b\r\n\r\n", &response("200 OK", "", b"")[..]].concat();
+    check(&[Step::Reply(reply)], "taken, 0 rejected, 0 retries");
+}
+
+#[test]
+fn a_response_with_an_unusable_length_is_not_http() {
+    for length in ["-1", "x", "1\r\ncontent-length: 2"] {
+        let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\nab").into_bytes();
+        check(&[Step::Reply(reply)], "_OTHER, 0 retries");
+    }
+}
+
+#[test]
+fn what_follows_a_response_is_not_taken_for_the_next_one() {
+    let two = [response("200 OK", "", b""), response("400 Bad Request", "", b"")].concat();
+    let server = Server::start([Step::Reply(two), Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 0 rejected, 0 retries");
+    assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");
+    assert_eq!(server.finish().iter().map(|request| request.connection).collect::<Vec<_>>(), [0, 1]);
+}
+
 #[test]
 fn a_request_beyond_the_limit_is_not_sent() {
     let server = Server::start([Step::ok()]);
@@ -343,7 +416,7 @@ fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
 #[test]
 fn a_receiver_that_is_down_at_first() {
     let address = Server::start([]).address;
-    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(format!("http://{address}"));
+    let builder = over_http().with_base_endpoint(format!("http://{address}"));
     let mut exporter = builder.with_retry(quick_retries().with_max_retries(2)).build().unwrap();
     let error = export(&mut exporter, "a").unwrap_err();
     assert_eq!(outcome(&Err(error)), "unavailable, 2 retries");
@@ -450,7 +523,7 @@ fn gzip() {
 #[cfg(not(feature = "gzip"))]
 #[test]
 fn gzip_without_its_feature_is_a_configuration_error() {
-    assert!(OtlpExporter::<Traces>::builder().with_compression(Compression::Gzip).build().is_err());
+    assert!(over_http().with_compression(Compression::Gzip).build().is_err());
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use support::http::Server;
 use support::proxy::{Proxy, Step};
-use support::{export, outcome, quick_retries};
-use telemark_otlp::{OtlpBuilder, OtlpExporter};
+use support::{export, outcome, over_http, quick_retries};
+use telemark_otlp::OtlpBuilder;
 use telemark_sdk::Exporter;
 use telemark_sdk::config::Env;
 use telemark_sdk::signal::Traces;
@@ -16,7 +16,7 @@ use telemark_sdk::signal::Traces;
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
 
 fn builder() -> OtlpBuilder<Traces> {
-    OtlpExporter::<Traces>::builder().with_retry(quick_retries().with_max_retries(1))
+    over_http().with_retry(quick_retries().with_max_retries(1))
 }
 
 #[test]
@@ -143,12 +143,15 @@ fn an_unusable_proxy_is_an_error_only_in_our_own_settings() {
 mod tunnels {
     use support::grpc::{Server, Step as Call};
     use support::proxy::ESTABLISHED;
-    use telemark_otlp::Protocol;
+    use telemark_otlp::{OtlpExporter, Protocol};
 
     use super::*;
 
     fn grpc(endpoint: impl Into<String>) -> OtlpBuilder<Traces> {
-        builder().with_protocol(Protocol::Grpc).with_endpoint(endpoint)
+        OtlpExporter::<Traces>::builder()
+            .with_retry(quick_retries().with_max_retries(1))
+            .with_protocol(Protocol::Grpc)
+            .with_endpoint(endpoint)
     }
 
     #[test]

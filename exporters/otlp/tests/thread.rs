@@ -28,6 +28,7 @@ async fn beside_a_current_thread_runtime() {
     assert_eq!(server.finish().len(), 2);
 }
 
+#[cfg(feature = "hyper-client")]
 #[tokio::test]
 async fn on_a_thread_of_a_runtime_it_refuses_instead_of_panicking() {
     let server = Server::start([Step::ok()]);

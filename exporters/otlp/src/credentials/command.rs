@@ -76,13 +76,15 @@ impl fmt::Debug for Command {
 
 #[cfg(unix)]
 mod unix {
+    use std::fs::File;
     use std::io::{self, ErrorKind, Read};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;
     use std::process::{self, Child, Stdio};
     use std::thread;
     use std::time::Duration;
 
-    use mio::unix::pipe::Receiver;
     use telemark_sdk::runtime::kill_group;
     use telemark_sdk::time::Deadline;
 
@@ -124,8 +126,7 @@ mod unix {
     /// pipe is not awaited.
     fn output(child: &mut Child, deadline: Deadline) -> Result<Vec<u8>, String> {
         let unreadable = |error: io::Error| format!("has an output that cannot be read ({error})");
-        let mut pipe = Receiver::from(child.stdout.take().ok_or("has no output")?);
-        pipe.set_nonblocking(true).map_err(unreadable)?;
+        let mut pipe = nonblocking(child.stdout.take().ok_or("has no output")?.into()).map_err(unreadable)?;
         let mut output = Vec::new();
         let mut wait = Duration::from_millis(1);
         loop {
@@ -145,8 +146,16 @@ mod unix {
         }
     }
 
+    /// Makes reads return at once. The standard library has a safe call for this only on sockets, which on every system is one that
+    /// descriptors of any kind accept.
+    fn nonblocking(pipe: OwnedFd) -> io::Result<File> {
+        let as_socket = UnixStream::from(pipe);
+        as_socket.set_nonblocking(true)?;
+        Ok(File::from(OwnedFd::from(as_socket)))
+    }
+
     /// Reads what is there, up to one byte more than is allowed.
-    fn read(pipe: &mut Receiver, output: &mut Vec<u8>) -> io::Result<()> {
+    fn read(pipe: &mut File, output: &mut Vec<u8>) -> io::Result<()> {
         let mut bytes = [0; 4096];
         while output.len() <= MAX_SIZE {
             match pipe.read(&mut bytes) {

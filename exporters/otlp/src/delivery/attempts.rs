@@ -2,10 +2,10 @@
 //!
 //! The interface between encoding and transport, which handles bytes and deadlines and does not depend on the signal.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport, id};
@@ -53,7 +53,12 @@ impl Delivery {
     /// length before or after compression, whichever is larger.
     ///
     /// spec: protocol/exporter.md — the timeout covers all attempts and the waits between them
-    pub(crate) fn deliver(&mut self, message: &Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Refusal> {
+    pub(crate) fn deliver(
+        &mut self,
+        message: &Arc<Vec<u8>>,
+        len: usize,
+        deadline: Deadline,
+    ) -> Result<ExportReport, Refusal> {
         self.wait_for_pause(deadline).map_err(Refusal::Failed)?;
         let mut retry = Retry::new(self.retry);
         let mut last = None;

@@ -2,12 +2,11 @@
 //!
 //! spec: opentelemetry-proto docs/specification.md#otlpgrpc, gRPC over HTTP2
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use http_body_util::Full;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
@@ -66,9 +65,9 @@ impl Grpc {
     }
 
     /// Sends a call. `len` is the message's length before or after compression, whichever is larger.
-    pub(super) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
+    pub(super) fn send(&mut self, body: Arc<Vec<u8>>, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
         let headers = self.headers.current(&mut self.connection, deadline)?.clone();
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
@@ -78,21 +77,21 @@ impl Grpc {
         }
         let response = self.connection.exchange(request, GRPC_PREFIX, deadline)?;
         // The status is at the end, so an incomplete response is useless.
-        let body = response.body.map_err(|error| self.connection.lost(error))?;
-        let head = response.head;
+        let body = response.body.map_err(|error| self.connection.peer.lost(error))?;
+        let headers = response.headers;
         // A call that fails immediately has no trailers, and its status is in the headers.
         let trailers = response.trailers.as_ref().filter(|trailers| trailers.contains_key("grpc-status"));
-        let call = call_status(head.status, trailers.unwrap_or(&head.headers), self.connection.secrets());
+        let call = call_status(response.status, trailers.unwrap_or(&headers), self.connection.peer.secrets());
         let status = ResponseStatus::Rpc(call.name());
         if !call.is_ok() {
-            return Err(failure(self.connection.endpoint(), head.status, call, len).with_response(status));
+            return Err(failure(&self.connection.peer.endpoint, response.status, call, len).with_response(status));
         }
-        let report = match grpc_message(header(&head.headers, GRPC_ENCODING), body, self.max_response_size) {
+        let report = match grpc_message(header(&headers, GRPC_ENCODING), body, self.max_response_size) {
             Ok(message) => match partial_success_of_protobuf(&message) {
-                Some(partial) => partial.into_report(self.connection.secrets()),
+                Some(partial) => partial.into_report(self.connection.peer.secrets()),
                 None => unreadable("not OTLP"),
             },
-            Err(Undecoded::TooLarge) => return Err(self.connection.too_large().with_response(status)),
+            Err(Undecoded::TooLarge) => return Err(self.connection.peer.too_large().with_response(status)),
             Err(Undecoded::Unknown(description)) => unreadable(&description),
         };
         Ok(report.with_response(status))

@@ -2,12 +2,11 @@
 //!
 //! spec: opentelemetry-proto docs/specification.md#otlphttp-response
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
 use telemark_sdk::time::{Clock, Deadline};
 use telemark_sdk::{ExportError, ExportReport, ResponseStatus, text};
 
@@ -45,7 +44,7 @@ impl Http {
         if config.compression == Compression::Gzip {
             protocol.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let uri = match connection.forwarding_proxy() {
+        let uri = match connection.peer.forwarding_proxy() {
             Some(proxy) => {
                 protocol.extend(proxy.authorization.clone().map(|value| (PROXY_AUTHORIZATION, value)));
                 uri(&config.endpoint)
@@ -70,27 +69,26 @@ impl Http {
         }
     }
 
-    pub(super) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+    pub(super) fn send(&mut self, body: Arc<Vec<u8>>, deadline: Deadline) -> Result<ExportReport, Failure> {
         let headers = self.headers.current(&mut self.connection, deadline)?.clone();
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
         let response = self.connection.exchange(request, 0, deadline)?;
-        let head = response.head;
-        let status = ResponseStatus::Http(head.status.as_u16());
-        let encoding = header(&head.headers, CONTENT_ENCODING);
+        let status = ResponseStatus::Http(response.status.as_u16());
+        let encoding = header(&response.headers, CONTENT_ENCODING);
         let body = match response.body.map(|body| decode(encoding, body, self.max_response_size)) {
             Ok(Ok(body)) => Ok(body),
-            Ok(Err(Undecoded::TooLarge)) => return Err(self.connection.too_large().with_response(status)),
+            Ok(Err(Undecoded::TooLarge)) => return Err(self.connection.peer.too_large().with_response(status)),
             Ok(Err(Undecoded::Unknown(description))) => Err(description),
             // The status is already known. The missing part of the body could only have explained it.
             Err(error) => Err(format!("incomplete ({})", text::display(error))),
         };
-        if head.status.is_success() {
-            return Ok(self.report(&head.headers, body).with_response(status));
+        if response.status.is_success() {
+            return Ok(self.report(&response.headers, body).with_response(status));
         }
-        Err(self.failure(head.status, &head.headers, &body.unwrap_or_default()).with_response(status))
+        Err(self.failure(response.status, &response.headers, &body.unwrap_or_default()).with_response(status))
     }
 
     /// Reads the response of a receiver that accepted the batch. An `Err` describes a body that is not OTLP.
@@ -109,17 +107,19 @@ impl Http {
             partial_success_of_protobuf(&body)
         };
         match partial {
-            Some(partial) => partial.into_report(self.connection.secrets()),
+            Some(partial) => partial.into_report(self.connection.peer.secrets()),
             None => unreadable("not OTLP"),
         }
     }
 
     fn failure(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-        let endpoint = self.connection.peer();
+        let endpoint = self.connection.peer.name();
         if let Some(proxy) =
-            self.connection.forwarding_proxy().filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            self.connection.peer.forwarding_proxy().filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
         {
-            return Failure::Final(ExportError::unavailable(proxy.refusal_of_credentials(self.connection.endpoint())));
+            return Failure::Final(ExportError::unavailable(
+                proxy.refusal_of_credentials(&self.connection.peer.endpoint),
+            ));
         }
         if status.is_redirection() {
             let location = header(headers, LOCATION);
@@ -128,7 +128,7 @@ impl Http {
                 text::url(location)
             )));
         }
-        let reason = reason(header(headers, CONTENT_TYPE), body, self.connection.secrets());
+        let reason = reason(header(headers, CONTENT_TYPE), body, self.connection.peer.secrets());
         let separator = if reason.is_empty() { "" } else { ": " };
         let message = format!("{endpoint} answered {status}{separator}{reason}{}", self.hint(status));
         // spec: only these may be retried
@@ -144,7 +144,7 @@ impl Http {
 
     /// Returns a hint about the likely mistake if the receiver does not know the path, or an empty string.
     fn hint(&self, status: StatusCode) -> String {
-        let (endpoint, signal_path) = (self.connection.endpoint(), self.signal.path);
+        let (endpoint, signal_path) = (&self.connection.peer.endpoint, self.signal.path);
         let path = endpoint.path.path();
         if status != StatusCode::NOT_FOUND {
             String::new()

@@ -4,26 +4,28 @@
 //! |---|---|
 //! | `protocol` | the choice between the two protocols |
 //! | `http`, `grpc` | the request of each protocol, and the verdict in its response |
-//! | `failure`, `request` | failures and headers, shared by both |
-//! | `connection` | opens and keeps the connection, and detects its loss |
-//! | `received` | the response, up to its size limit |
-//! | `tunnel` | the way through a proxy |
-//! | `tasks`, `stream` | the futures and the bytes of a connection, as hyper needs them |
-//! | `resolver`, `reactor` | name resolution, sockets and deadlines, on the exporter's thread |
+//! | `failure`, `request`, `received` | failures, headers and the response as it arrived, shared by both |
+//! | `connection` | the choice between the two clients |
+//! | `peer` | the receiver and the way to it, and the failures that name them |
+//! | `head` | the head of a response in HTTP/1.1, for the blocking client and for tunnels |
+//! | `blocking` | a client on the sockets of the standard library, for `http` endpoints |
+//! | `evented` | a client on hyper, also for TLS, gRPC and tunnels |
+//! | `resolver` | name resolution with a deadline |
 
+mod blocking;
 mod connection;
+#[cfg(feature = "hyper-client")]
+mod evented;
 mod failure;
 #[cfg(feature = "grpc")]
 mod grpc;
+mod head;
 mod http;
+mod peer;
 mod protocol;
-mod reactor;
 mod received;
 mod request;
 mod resolver;
-mod stream;
-mod tasks;
-mod tunnel;
 
 pub(crate) use failure::Failure;
 pub(crate) use protocol::Transport;

@@ -1,6 +1,7 @@
 //! The choice between the two protocols.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
@@ -53,7 +54,7 @@ impl Transport {
 
     /// Sends a request and reads the response. Blocks until the response arrives or the deadline passes. `len` is the
     /// message's length before or after compression, whichever is larger.
-    pub(crate) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
+    pub(crate) fn send(&mut self, body: Arc<Vec<u8>>, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
         // Over HTTP, the status alone shows that a request is too large.
         let _ = len;
         match self {
@@ -97,12 +98,12 @@ impl Transport {
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
-        self.connection().endpoint()
+        &self.connection().peer.endpoint
     }
 
     /// Returns true once a connection to the receiver has been established.
     pub(crate) fn was_reached(&self) -> bool {
-        self.connection().was_reached()
+        self.connection().peer.was_reached
     }
 
     /// Closes the connection.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use super::{PATIENCE, on_a_thread};
 
@@ -18,6 +19,10 @@ pub enum Step {
     Reset,
     /// Writes nothing until the client goes away.
     Hang,
+    /// Writes the first bytes, and then one byte of the second after another, again and again, until the client goes away.
+    Drip(&'static str, &'static str),
+    /// Writes the same as fast as it can.
+    Flood(&'static str, &'static str),
 }
 
 impl Step {
@@ -98,6 +103,16 @@ impl Server {
                             wait_for_end(reader.get_mut());
                             break;
                         }
+                        Step::Drip(start, repeated) => {
+                            drip(reader.get_mut(), start, repeated);
+                            break;
+                        }
+                        Step::Flood(start, repeated) => {
+                            let stream = reader.get_mut();
+                            let _ = stream.write_all(start.as_bytes());
+                            while stream.write_all(repeated.repeat(1000).as_bytes()).is_ok() {}
+                            break;
+                        }
                     }
                 }
             }
@@ -141,6 +156,16 @@ pub fn read_body(reader: &mut BufReader<TcpStream>, head: &str) -> Vec<u8> {
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
     body
+}
+
+fn drip(stream: &mut TcpStream, start: &str, repeated: &str) {
+    let _ = stream.write_all(start.as_bytes());
+    stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    for byte in repeated.bytes().cycle() {
+        if stream.write_all(&[byte]).is_err() || matches!(stream.read(&mut [0]), Ok(0)) {
+            return;
+        }
+    }
 }
 
 fn wait_for_end(stream: &mut TcpStream) {

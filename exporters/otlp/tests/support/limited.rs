@@ -19,6 +19,8 @@ pub enum Refuses {
     Politely,
     /// Responds after reading only the head of the request and closes the connection, as many servers do.
     AtOnce,
+    /// Responds after reading only the head of the request, and neither reads more nor closes the connection.
+    WithoutReading,
 }
 
 /// The requests that have arrived.
@@ -45,8 +47,9 @@ impl Limited {
         let (limit, seen, taken) = (server.limit.clone(), server.seen.clone(), response("200 OK", "", body));
         on_a_thread(move || {
             // Runs until the process ends, because the exporter determines the number of connections.
+            let mut held = Vec::new();
             for stream in listener.incoming() {
-                serve(stream.unwrap(), refuses, &taken, &limit, &seen);
+                serve(stream.unwrap(), refuses, &taken, &limit, &seen, &mut held);
             }
         });
         server
@@ -67,13 +70,20 @@ impl Limited {
 }
 
 /// Responds to the requests on a connection until it ends.
-fn serve(stream: TcpStream, refuses: Refuses, taken: &[u8], limit: &AtomicUsize, seen: &Mutex<Seen>) {
+fn serve(
+    stream: TcpStream,
+    refuses: Refuses,
+    taken: &[u8],
+    limit: &AtomicUsize,
+    seen: &Mutex<Seen>,
+    held: &mut Vec<TcpStream>,
+) {
     let mut reader = BufReader::new(stream);
     while let Some(head) = read_head(&mut reader) {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
         let length: usize = length.parse().unwrap();
         let is_refused = length > limit.load(Ordering::Relaxed);
-        let close = is_refused && refuses == Refuses::AtOnce;
+        let close = is_refused && refuses != Refuses::Politely;
         let body = if close { Vec::new() } else { read_body(&mut reader, &head) };
         let mut seen = seen.lock().unwrap();
         if is_refused {
@@ -85,6 +95,9 @@ fn serve(stream: TcpStream, refuses: Refuses, taken: &[u8], limit: &AtomicUsize,
         let refusal = response("413 Content Too Large", if close { "connection: close\r\n" } else { "" }, b"too large");
         let response = if is_refused { &refusal[..] } else { taken };
         if reader.get_mut().write_all(response).is_err() || close {
+            if refuses == Refuses::WithoutReading {
+                held.push(reader.into_inner());
+            }
             return;
         }
     }

@@ -13,7 +13,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use telemark_otlp::RetryConfig;
+use telemark_otlp::{OtlpBuilder, OtlpExporter, RetryConfig};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{SpanChunk, SpanData};
@@ -26,6 +26,15 @@ pub fn span(name: &'static str) -> SpanData {
     let context =
         SpanContext::new(TraceId::from(7), SpanId::from(8), TraceFlags::SAMPLED, false, TraceState::default());
     SpanData::new(context, name, InstrumentationScope::builder("test").build().into())
+}
+
+/// True in the test binary that repeats the tests of others with the client on the standard library.
+pub const IS_STD_CLIENT: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"std_client");
+
+/// Returns a builder of an exporter over HTTP, with the client that this test binary is for.
+pub fn over_http() -> OtlpBuilder<Traces> {
+    let builder = OtlpExporter::<Traces>::builder();
+    if IS_STD_CLIENT { builder.with_std_client() } else { builder }
 }
 
 /// Returns a configuration with only milliseconds between retries.

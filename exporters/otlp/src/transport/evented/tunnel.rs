@@ -8,6 +8,7 @@ use std::pin::Pin;
 use http::StatusCode;
 use tokio::io::AsyncWrite;
 
+use super::super::head;
 use super::reactor::Socket;
 use crate::endpoint::Endpoint;
 use crate::proxy::Proxy;
@@ -35,7 +36,7 @@ pub(super) async fn open(socket: &mut Socket, proxy: &Proxy, endpoint: &Endpoint
     loop {
         let head = read_head(socket, MAX_HEAD - read).await?;
         read += head.len();
-        match status(&head).ok_or(NoTunnel::NotHttp)? {
+        match head::status(&head).ok_or(NoTunnel::NotHttp)? {
             status if status.is_success() => return Ok(()),
             // Another response follows.
             status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
@@ -78,10 +79,10 @@ async fn read_head(socket: &mut Socket, max: usize) -> Result<Vec<u8>, NoTunnel>
         let before = head.len();
         head.extend_from_slice(&bytes[..len]);
         // Stops early on anything else, such as the greeting of another protocol, which may never end a head.
-        if !could_be_http(&head) {
+        if !head::could_be_http(&head) {
             return Err(NoTunnel::NotHttp);
         }
-        let end = end_of_head(&head);
+        let end = head::end(&head, before);
         head.truncate(end.unwrap_or(head.len()));
         socket.consume(head.len() - before).map_err(NoTunnel::Lost)?;
         match end {
@@ -89,41 +90,5 @@ async fn read_head(socket: &mut Socket, max: usize) -> Result<Vec<u8>, NoTunnel>
             None if head.len() <= max => {}
             _ => return Err(NoTunnel::TooLarge),
         }
-    }
-}
-
-fn could_be_http(head: &[u8]) -> bool {
-    const START: &[u8] = b"HTTP/1.";
-    let len = head.len().min(START.len());
-    head[..len] == START[..len]
-}
-
-/// Returns the place behind the empty line. Some proxies end lines with a line feed alone.
-fn end_of_head(head: &[u8]) -> Option<usize> {
-    (1..=head.len()).find(|&end| {
-        let head = &head[..end];
-        head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n")
-    })
-}
-
-fn status(head: &[u8]) -> Option<StatusCode> {
-    let line = head.split(|&byte| byte == b'\n').next()?;
-    let code = line.split(|&byte| byte == b' ').nth(1)?;
-    StatusCode::from_bytes(code.trim_ascii()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heads() {
-        assert_eq!(end_of_head(b"HTTP/1.1 200 OK\r\na: b\r\n\r\nrest"), Some(25));
-        assert_eq!(end_of_head(b"HTTP/1.0 200\n\nrest"), Some(14));
-        assert_eq!(end_of_head(b"HTTP/1.1 200 OK\r\n\r"), None);
-        assert_eq!(status(b"HTTP/1.1 200 Connection established\r\n\r\n"), Some(StatusCode::OK));
-        assert_eq!(status(b"HTTP/1.0 407\r\n\r\n"), Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED));
-        assert_eq!([status(b"HTTP/1.1 \r\n\r\n"), status(b"HTTP/1.1 2x0 OK\r\n\r\n"), status(b"")], [None; 3]);
-        assert!(could_be_http(b"HTT") && could_be_http(b"HTTP/1.1 2") && !could_be_http(b"SSH-2.0"));
     }
 }
