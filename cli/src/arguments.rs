@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::add::Request as Add;
 use crate::audit::Request as Audit;
 use crate::connection::Trust;
 use crate::source::program::Scope;
@@ -41,6 +42,14 @@ cargo telemark build|run|test [OPTIONS OF CARGO] [-- ARGUMENTS]
 
 cargo telemark explain
   Says what `build`, `run` and `test` instrument, and why the rest is not.
+
+cargo telemark add [--apply] [--allow-dirty] [--allow-no-vcs] [--package NAME]
+                   [--manifest-path FILE] [--telemark-path FOLDER] [--offline]
+  Shows the patch that puts Telemark into the source for good: the dependency,
+  its start in main, layers, clients, pools, and spans by telemark.toml.
+  --apply         changes the files
+  --allow-dirty   even if some of them are not committed
+  --allow-no-vcs  even if they are in no git repository
 
 cargo telemark audit [--min-coverage PERCENT] [--json] [--package NAME]
                      [--manifest-path FILE] [--offline]
@@ -81,6 +90,7 @@ pub(crate) enum Parsed {
         is_json: bool,
     },
     FromEnv,
+    Add(Add),
     Audit(Audit),
     /// A program whose source has no telemetry.
     Zero(Command),
@@ -117,6 +127,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed,
         ["probe-hop", ..] => hop(&arguments[1..]),
         ["config", "check", ..] => check(&arguments[2..]),
         ["config", "from-env"] => Ok(Parsed::FromEnv),
+        ["add", ..] => add(&arguments[1..]),
         ["audit", ..] => audit(&arguments[1..]),
         [verb @ ("build" | "run" | "test" | "explain"), ..] => zero(verb, &arguments[1..]),
         [] | ["config"] => Err(Invalid("a command is missing".to_owned())),
@@ -132,6 +143,22 @@ fn zero(verb: &str, arguments: &[OsString]) -> Result<Parsed, Invalid> {
         _ => Verb::Explain,
     };
     Command::parse(verb, arguments).map(Parsed::Zero).map_err(Invalid)
+}
+
+fn add(arguments: &[OsString]) -> Result<Parsed, Invalid> {
+    let mut add = Add::default();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match &*argument.to_string_lossy() {
+            "--apply" => add.applies = true,
+            "--dry-run" => add.applies = false,
+            "--allow-dirty" => add.allows_dirty = true,
+            "--allow-no-vcs" => add.allows_no_vcs = true,
+            "--telemark-path" => add.telemark = Some(PathBuf::from(value("--telemark-path", &mut arguments)?)),
+            option => scope(option, &mut arguments, &mut add.scope)?,
+        }
+    }
+    Ok(Parsed::Add(add))
 }
 
 fn audit(arguments: &[OsString]) -> Result<Parsed, Invalid> {
@@ -247,6 +274,16 @@ mod tests {
         check("probe-hop http://a", hop(None, Trust::System));
         check("probe-hop http://a --behind b:1", hop(Some("b:1"), Trust::System));
         check("probe-hop --ca-file c.pem http://a", hop(None, Trust::File("c.pem".into())));
+        let scope = Scope { packages: vec!["a".to_owned(), "b".to_owned()], ..Scope::default() };
+        check(
+            "add --apply --allow-dirty -p a --package b",
+            Ok(Parsed::Add(Add { scope: scope.clone(), applies: true, allows_dirty: true, ..Add::default() })),
+        );
+        check("add --apply --dry-run", Ok(Parsed::Add(Add::default())));
+        check(
+            "audit --json -p a -p b --min-coverage 90",
+            Ok(Parsed::Audit(Audit { scope, min_coverage: Some(90), is_json: true })),
+        );
         check("doctor --help", Ok(Parsed::Help));
         check("-V", Ok(Parsed::Version));
         let run = |arguments: &[&str]| {
@@ -271,6 +308,11 @@ mod tests {
         check("probe-hop a b", Err("`probe-hop` takes one URL"));
         check("probe-hop a --behind", Err("--behind lacks its value"));
         check("build --telemark-path", Err("--telemark-path lacks its value"));
+        check("add --aply", Err("the argument \"--aply\" is not known"));
+        check(
+            "audit --min-coverage 101",
+            Err("--min-coverage=101 cannot be used: expected a whole number from 0 to 100"),
+        );
         check("docter", Err("the command \"docter\" is not known"));
     }
 }

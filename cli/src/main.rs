@@ -13,10 +13,12 @@
 //! | `clock` | compares the clock with the receiver's |
 //! | `hop` | what becomes of a trace context on its way through a proxy or a service |
 //! | `source` | the source of a workspace as facts |
+//! | `add` | puts Telemark into a source for good |
 //! | `audit` | finds where telemetry is missing |
 //! | `lockfile` | versions and features in Cargo.lock |
 //! | `zero` | builds and runs programs with telemetry that their source does not have |
 
+mod add;
 mod advice;
 mod arguments;
 mod audit;
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Ok(Parsed::ProbeHop { url, behind, trust }) => probe_hop(&url, behind.as_deref(), trust),
         Ok(Parsed::Check { file, is_json }) => check(&variables, &file, is_json),
         Ok(Parsed::FromEnv) => from_env(&variables),
+        Ok(Parsed::Add(request)) => add::run(request, variables),
         Ok(Parsed::Audit(request)) => audit::run(request, variables),
         Ok(Parsed::Zero(command)) => zero::run(&command, &variables),
         Err(invalid) => {

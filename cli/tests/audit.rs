@@ -130,6 +130,10 @@ fn handlers_are_below_a_layer() {
         ),
         &[finding, none],
     );
+    let of_tracing = ".layer(ServiceBuilder::new().layer(tower_http::trace::TraceLayer::new_for_http()))";
+    check("other-spans", &source(of_tracing, list), &[finding, none]);
+    let installed = format!("fn a() {{ telemark::tracing::install(t); }} {list}");
+    check("installed", &source(of_tracing, &installed), &[all]);
     check("other-layer", &source(".layer(cors())", list), &[finding, none]);
     check(
         "own-function",

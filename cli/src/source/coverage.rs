@@ -8,7 +8,7 @@ use super::program::Program;
 use super::routed::{Routed, Step};
 
 /// The layers that make a span for each request.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 11] = [
     "telemark::axum::layer",
     "telemark::tower::layer",
     "telemark::tonic::server_layer",
@@ -17,11 +17,13 @@ const LAYERS: [&str; 12] = [
     "telemark_tower",
     "telemark_tonic",
     "telemark_hyper",
-    "tower_http::trace::TraceLayer",
     "axum_tracing_opentelemetry",
     "telemark::tower",
     "telemark::server",
 ];
+/// The layer whose spans are those of `tracing`, and what makes spans of a trace of them.
+const TRACING_LAYER: &str = "tower_http::trace::TraceLayer";
+const TRACING: [&str; 3] = ["telemark::tracing", "telemark_tracing", "tracing_opentelemetry"];
 /// The layers around a gRPC server.
 const GRPC: [&str; 2] = ["telemark::tonic::server_layer", "telemark_tonic"];
 
@@ -39,6 +41,7 @@ type Parts = BTreeSet<Part>;
 pub(crate) fn covered(program: &Program) -> BTreeSet<usize> {
     let mut coverage = Coverage {
         program,
+        has_tracing: mentions(program, &TRACING),
         by_name: HashMap::new(),
         known: HashMap::new(),
         covered: BTreeSet::new(),
@@ -104,6 +107,8 @@ fn has_own_span(program: &Program, handler: usize) -> bool {
 
 struct Coverage<'a> {
     program: &'a Program,
+    /// True if spans of `tracing` are spans of a trace.
+    has_tracing: bool,
     by_name: HashMap<&'a str, Vec<usize>>,
     /// The parts of what each function returns.
     known: HashMap<usize, Parts>,
@@ -191,7 +196,8 @@ impl Coverage<'_> {
 
     /// Returns true if the path in the expression of a layer leads to one that makes spans.
     fn is_layer(&self, path: &[String], function: usize) -> bool {
-        if is_one_of(&path.join("::"), &LAYERS) {
+        let shown = path.join("::");
+        if is_one_of(&shown, &LAYERS) || self.has_tracing && is_one_of(&shown, &[TRACING_LAYER]) {
             return true;
         }
         let of = &self.program.facts.functions[function];

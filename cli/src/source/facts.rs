@@ -1,8 +1,9 @@
 //! The facts about the source of a workspace.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use super::routed::Step;
+use super::routed::{Routed, Step};
 
 /// All facts, in the order of the files and of their lines.
 #[derive(Debug, Default)]
@@ -10,6 +11,7 @@ pub(crate) struct Facts {
     pub(crate) functions: Vec<Function>,
     pub(crate) spots: Vec<Spot>,
     pub(crate) handlers: Vec<Handler>,
+    pub(crate) served: Vec<Served>,
 }
 
 /// A function with a body.
@@ -41,6 +43,33 @@ pub(crate) struct Function {
     pub(crate) body: Vec<Step>,
 }
 
+impl Function {
+    /// Returns the name with that of its type.
+    pub(crate) fn shown(&self) -> String {
+        match &self.owner {
+            Some(owner) => format!("{owner}::{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// Returns the entry point that the method of a gRPC service is: it takes a request of tonic and returns its response.
+    pub(super) fn grpc(&self) -> Option<Handler> {
+        let takes = |(_, of): &(String, String)| of.contains("Request<");
+        let is_method = self.is_async
+            && self.of_trait.is_some()
+            && self.parameters.iter().any(takes)
+            && self.returns.contains("Response<")
+            && (self.returns.contains("Status") || self.returns.contains("tonic::Result"));
+        is_method.then(|| Handler {
+            file: self.file,
+            line: self.line,
+            name: self.shown(),
+            route: None,
+            kind: Protocol::Grpc,
+        })
+    }
+}
+
 /// A call that concerns telemetry.
 #[derive(Debug)]
 pub(crate) struct Spot {
@@ -68,6 +97,8 @@ pub(crate) enum Call {
     Print(String),
     /// The error of a call is dropped.
     Dropped { callee: String, how: Drop },
+    /// `tonic::transport::Server::builder()`, at these bytes, the start of a chain of calls.
+    GrpcServer(Range<usize>),
 }
 
 /// The way in which an error is dropped.
@@ -94,4 +125,15 @@ pub(crate) struct Handler {
 pub(crate) enum Protocol {
     Http,
     Grpc,
+}
+
+/// A router that is handed to a server.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) file: usize,
+    pub(crate) function: usize,
+    /// The bytes of the router's expression, without `into_make_service`.
+    pub(crate) bytes: Range<usize>,
+    pub(crate) router: Routed,
+    pub(crate) line: usize,
 }

@@ -39,6 +39,7 @@ pub(crate) struct Program {
 /// A file of a crate.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
+    pub(crate) path: PathBuf,
     /// The path from the root of the workspace.
     pub(crate) shown: String,
     pub(crate) text: String,
@@ -134,6 +135,7 @@ impl Program {
                     let krate = of_root.krate.clone();
                     let (text, module) = (module.text, module.path);
                     self.files.push(SourceFile {
+                        path,
                         shown,
                         text,
                         package: index,

@@ -140,6 +140,11 @@ impl Translator<'_> {
                 let base = self.expression(&call.receiver);
                 Routed::Layered(Box::new(base), self.paths(layer))
             }
+            // The result is no router.
+            _ if ["into_", "as_", "to_"].iter().any(|start| name.starts_with(start)) => {
+                let base = self.expression(&call.receiver);
+                Routed::Call(vec![name], vec![base])
+            }
             _ => {
                 let is_self = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"));
                 let (base, paths) = self.server(call);
@@ -259,7 +264,7 @@ impl Translator<'_> {
 }
 
 /// Returns the full path of a name that may be imported.
-pub(super) fn resolved(path: &syn::Path, imports: &HashMap<String, Vec<String>>) -> Vec<String> {
+pub(crate) fn resolved(path: &syn::Path, imports: &HashMap<String, Vec<String>>) -> Vec<String> {
     let names = names(path);
     match names.first().and_then(|first| imports.get(first)) {
         Some(full) if path.leading_colon.is_none() => [full, &names[1..]].concat(),
@@ -268,7 +273,7 @@ pub(super) fn resolved(path: &syn::Path, imports: &HashMap<String, Vec<String>>)
 }
 
 /// Returns the name that a pattern binds.
-pub(super) fn variable(pattern: &Pat) -> Option<String> {
+pub(crate) fn variable(pattern: &Pat) -> Option<String> {
     match pattern {
         Pat::Ident(ident) => Some(ident.ident.to_string()),
         Pat::Type(typed) => variable(&typed.pat),

@@ -6,20 +6,20 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Block, Expr, ExprAsync, ExprCall, ExprClosure, ExprForLoop, ExprLoop, ExprWhile, File, FnArg,
-    ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, ItemUse, Local, Macro, Pat, Path, ReturnType, Signature,
-    Stmt, TraitItemFn,
+    Attribute, Block, Expr, ExprAsync, ExprCall, ExprClosure, ExprForLoop, ExprLoop, ExprMethodCall, ExprWhile, File,
+    FnArg, ImplItemFn, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, ItemUse, Local, Macro, Pat, Path, ReturnType,
+    Signature, Stmt, TraitItemFn,
 };
 
 use super::calls;
-use super::facts::{Call, Drop, Facts, Function, Handler, Protocol, Spot};
+use super::facts::{Call, Drop, Facts, Function, Served, Spot};
 use super::routed::{Translator, resolved, variable};
 use crate::zero::rewrite::excluded::INSTRUMENTED;
 use crate::zero::rewrite::surroundings::{accepts, accepts_in, collect, owner};
-use crate::zero::rewrite::syntax::{bytes, is_test, last_name};
+use crate::zero::rewrite::syntax::{Lines, arguments, bytes, is_test, last_name};
 
 /// The crates whose mention says that telemetry is there.
-const TELEMETRY: [&str; 11] = [
+const TELEMETRY: [&str; 12] = [
     "telemark",
     "telemark_axum",
     "telemark_tower",
@@ -30,6 +30,7 @@ const TELEMETRY: [&str; 11] = [
     "telemark_tracing",
     "tower_http",
     "axum_tracing_opentelemetry",
+    "tracing_opentelemetry",
     "tracing_subscriber",
 ];
 
@@ -47,11 +48,10 @@ pub(super) struct Place<'a> {
 
 /// Collects the facts of a file.
 pub(super) fn walk(tree: &File, place: &Place<'_>, facts: &mut Facts) {
-    let ends = place.text.match_indices('\n').map(|(at, _)| at).collect();
     let mut walker = Walker {
         place,
         facts,
-        ends,
+        lines: Lines::new(place.text),
         imports: HashMap::new(),
         modules: place.module.to_vec(),
         owner: None,
@@ -69,8 +69,7 @@ pub(super) fn walk(tree: &File, place: &Place<'_>, facts: &mut Facts) {
 struct Walker<'a> {
     place: &'a Place<'a>,
     facts: &'a mut Facts,
-    /// The offsets of the ends of lines.
-    ends: Vec<usize>,
+    lines: Lines,
     imports: HashMap<String, Vec<String>>,
     modules: Vec<String>,
     owner: Option<String>,
@@ -92,8 +91,7 @@ impl Walker<'_> {
     }
 
     fn line(&self, node: &impl Spanned) -> usize {
-        let at = self.place.start + bytes(node).start;
-        self.ends.partition_point(|end| *end < at) + 1
+        self.lines.number(self.place.start + bytes(node).start)
     }
 
     fn text(&self, node: &impl Spanned) -> &str {
@@ -147,7 +145,7 @@ impl Walker<'_> {
             body: Vec::new(),
             name,
         };
-        let handler = self.grpc(&function);
+        let handler = function.grpc();
         self.facts.functions.push(function);
         let index = self.facts.functions.len() - 1;
         if !is_test {
@@ -163,26 +161,9 @@ impl Walker<'_> {
         self.imports = outer_imports;
     }
 
-    /// Returns the entry point that the method of a gRPC service is: it takes a request of tonic and returns its response.
-    fn grpc(&self, function: &Function) -> Option<Handler> {
-        let takes = |(_, of): &(String, String)| of.contains("Request<");
-        let is_method = function.is_async
-            && function.of_trait.is_some()
-            && function.parameters.iter().any(takes)
-            && function.returns.contains("Response<")
-            && (function.returns.contains("Status") || function.returns.contains("tonic::Result"));
-        is_method.then(|| Handler {
-            file: function.file,
-            line: function.line,
-            name: function.shown(),
-            route: None,
-            kind: Protocol::Grpc,
-        })
-    }
-
     fn translated<T>(&mut self, translate: impl FnOnce(&mut Translator<'_>) -> T) -> T {
-        let (start, ends) = (self.place.start, &self.ends);
-        let line = |at: usize| ends.partition_point(|end| *end < start + at) + 1;
+        let (start, lines) = (self.place.start, &self.lines);
+        let line = |at: usize| lines.number(start + at);
         let mut translator = Translator {
             text: self.place.text,
             start,
@@ -192,6 +173,25 @@ impl Walker<'_> {
             line: &line,
         };
         translate(&mut translator)
+    }
+
+    /// Notes a router that is handed to a server.
+    fn served(&mut self, router: &Expr) {
+        let Some(function) = self.function.filter(|_| !self.in_test) else { return };
+        let router = without_make_service(router);
+        // The handlers within are known from the function's body.
+        let known = self.facts.handlers.len();
+        let value = self.translated(|translator| translator.expression(router));
+        self.facts.handlers.truncate(known);
+        let range = bytes(router);
+        let served = Served {
+            file: self.place.file,
+            function,
+            bytes: self.place.start + range.start..self.place.start + range.end,
+            router: value,
+            line: self.line(router),
+        };
+        self.facts.served.push(served);
     }
 
     fn in_loop(&mut self, accepts: bool, visit: impl FnOnce(&mut Self)) {
@@ -208,19 +208,20 @@ impl Walker<'_> {
     }
 }
 
-impl Function {
-    /// Returns the name with that of its type.
-    pub(crate) fn shown(&self) -> String {
-        match &self.owner {
-            Some(owner) => format!("{owner}::{}", self.name),
-            None => self.name.clone(),
-        }
-    }
-}
-
 /// Returns true if an attribute gives a function, or all functions of a block, a span.
 fn has_span(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| INSTRUMENTED.contains(&&*last_name(attribute)))
+}
+
+/// Returns the router in `router.into_make_service()`.
+fn without_make_service(mut router: &Expr) -> &Expr {
+    while let Expr::MethodCall(ExprMethodCall { receiver, method, .. }) = router {
+        if !method.to_string().starts_with("into_make_service") {
+            break;
+        }
+        router = receiver;
+    }
+    router
 }
 
 impl<'ast> Visit<'ast> for Walker<'_> {
@@ -327,11 +328,35 @@ impl<'ast> Visit<'ast> for Walker<'_> {
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
         if let Expr::Path(function) = &*call.func {
             let full = resolved(&function.path, &self.imports);
-            if let Some(what) = calls::of_path(&full, || self.text(call)) {
-                self.spot(call, what);
+            let path: Vec<_> = full.iter().map(String::as_str).collect();
+            match path.as_slice() {
+                ["axum", "serve"] => {
+                    if let Some(router) = call.args.iter().nth(1) {
+                        self.served(router);
+                    }
+                }
+                ["tonic", "transport", .., "Server", "builder"] => {
+                    let range = bytes(call);
+                    let at = self.place.start + range.start..self.place.start + range.end;
+                    self.spot(call, Call::GrpcServer(at));
+                }
+                _ => {
+                    if let Some(what) = calls::of_path(&full, || self.text(call)) {
+                        self.spot(call, what);
+                    }
+                }
             }
         }
         visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        // Servers other than axum's take the router as `serve(router.into_make_service())`.
+        let made = call.args.first().filter(|argument| call.method == "serve" && is_make_service(argument));
+        if let Some(router) = made {
+            self.served(router);
+        }
+        visit::visit_expr_method_call(self, call);
     }
 
     fn visit_path(&mut self, path: &'ast Path) {
@@ -348,5 +373,10 @@ impl<'ast> Visit<'ast> for Walker<'_> {
         if let Some(what) = calls::of_macro(&resolved(&of.path, &self.imports)) {
             self.spot(of, what);
         }
+        arguments(of).iter().for_each(|argument| self.visit_expr(argument));
     }
+}
+
+fn is_make_service(of: &Expr) -> bool {
+    matches!(of, Expr::MethodCall(call) if call.method.to_string().starts_with("into_make_service"))
 }

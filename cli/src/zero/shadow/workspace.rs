@@ -12,6 +12,9 @@ use crate::zero::rewrite::{Edges, Role};
 use crate::zero::rules::Rules;
 use crate::zero::rules::edges::Edge;
 
+/// The reason for which a program with telemetry of its own is left alone.
+pub(crate) const USES_TELEMARK: &str = "it uses Telemark itself";
+
 /// A workspace.
 #[derive(Debug)]
 pub(crate) struct Workspace {
@@ -101,7 +104,7 @@ impl Package {
         let left_alone = if targets.iter().any(|target| target.kinds.iter().any(|kind| kind == "proc-macro")) {
             Some("a proc-macro crate")
         } else if dependencies.iter().any(|dependency| dependency.name == "telemark") || name.starts_with("telemark") {
-            Some("it uses Telemark itself")
+            Some(USES_TELEMARK)
         } else if targets.iter().any(|target| target.edition == "2015") {
             Some("edition 2015")
         } else {
@@ -162,6 +165,12 @@ impl Package {
     /// Returns true if the program itself uses this package under its own name.
     pub(crate) fn depends_on(&self, name: &str) -> bool {
         self.dependencies(name).next().is_some()
+    }
+
+    /// Returns true if the program enables a feature that begins with this text on a package.
+    pub(crate) fn enables(&self, name: &str, feature: &str) -> bool {
+        let mut features = self.dependencies(name).flat_map(|dependency| &dependency.features);
+        features.any(|enabled| enabled.starts_with(feature))
     }
 
     fn dependencies(&self, name: &str) -> impl Iterator<Item = &Dependency> {
