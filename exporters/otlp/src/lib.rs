@@ -96,6 +96,8 @@
 //!   [`SignalHealth::failed_refreshes`](telemark_sdk::diag::SignalHealth::failed_refreshes) counts. As long as they have never been
 //!   read, nothing is sent: exports are retried within their timeout, then fail. A file that is missing when the exporter is built is a
 //!   warning, because the program that writes it may start later.
+//! - A command or code that fails is asked again after a second at the earliest, and after each further failure in twice that time, up to
+//!   ten seconds.
 //! - A command runs without a shell, unless it is one, and for 30 seconds at most. White space separates its words, and quotation marks
 //!   keep them together. It has no input, its error output is discarded, and it inherits none of the exporter's descriptors. Commands
 //!   need a Unix system.

@@ -106,7 +106,12 @@ mod unix {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot be started ({error})"))?;
-        let result = output(&mut child, deadline);
+        let pipe = child.stdout.take().ok_or_else(|| io::Error::from(ErrorKind::BrokenPipe));
+        let mut pipe = pipe.and_then(|pipe| nonblocking(pipe.into()));
+        let result = match &mut pipe {
+            Ok(pipe) => output(&mut child, pipe, deadline),
+            Err(error) => Err(unreadable(error)),
+        };
         if result.is_err() {
             // What it has started would otherwise stay, with each attempt: a shell does not end its commands.
             if matches!(child.try_wait(), Ok(None)) {
@@ -114,6 +119,8 @@ mod unix {
             }
             // Fails if the command has ended.
             let _ = child.kill();
+            // Only now: a command that writes into a closed pipe ends, and its group could no longer be killed.
+            drop(pipe);
             let grace = Deadline::after(GRACE);
             while matches!(child.try_wait(), Ok(None)) && !grace.has_passed() {
                 thread::sleep(POLL_INTERVAL);
@@ -124,15 +131,13 @@ mod unix {
 
     /// Reads the output until the command has ended. A process that the command leaves behind may keep the pipe open, so the end of the
     /// pipe is not awaited.
-    fn output(child: &mut Child, deadline: Deadline) -> Result<Vec<u8>, String> {
-        let unreadable = |error: io::Error| format!("has an output that cannot be read ({error})");
-        let mut pipe = nonblocking(child.stdout.take().ok_or("has no output")?.into()).map_err(unreadable)?;
+    fn output(child: &mut Child, pipe: &mut File, deadline: Deadline) -> Result<Vec<u8>, String> {
         let mut output = Vec::new();
         let mut wait = Duration::from_millis(1);
         loop {
             // Checked before the last bytes are read, which an ended command can no longer add to.
             let ended = end(child);
-            read(&mut pipe, &mut output).map_err(unreadable)?;
+            read(pipe, &mut output).map_err(|error| unreadable(&error))?;
             if output.len() > MAX_SIZE {
                 return Err(format!("writes more than {MAX_SIZE} bytes"));
             }
@@ -144,6 +149,10 @@ mod unix {
             }
             wait = (wait * 2).min(POLL_INTERVAL);
         }
+    }
+
+    fn unreadable(error: &io::Error) -> String {
+        format!("has an output that cannot be read ({error})")
     }
 
     /// Makes reads return at once. The standard library has a safe call for this only on sockets, which on every system is one that

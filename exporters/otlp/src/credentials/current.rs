@@ -1,7 +1,8 @@
 //! The headers in use, and when they are read again.
 //!
 //! They are read on the exporter's thread: before the first request, once they are as old as the refresh interval, and at once if the
-//! receiver refuses them. If they cannot be read again, those in use remain.
+//! receiver refuses them. If they cannot be read again, those in use remain. A command or code that fails is not asked again before a
+//! pause, which doubles with each failure, because every request and every retry needs the headers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,8 +14,14 @@ use telemark_sdk::time::Deadline;
 
 use super::source::{HeaderSource, SourceConfig};
 
-/// The time until a failed reading is repeated, unless the refresh interval is shorter.
+/// The time until the failed reading of a file is repeated, unless the refresh interval is shorter or nothing has been read.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// The pause after the first failure of a command or of code.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after many failures.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// The time for which a command or code is not asked again after the receiver has refused headers that were new.
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
@@ -38,6 +45,9 @@ pub(crate) struct Credentials {
     /// The problem of the last reading, which has been reported.
     problem: Option<String>,
     failures: u64,
+    first_pause: Duration,
+    /// The pause since the last reading failed, and its end.
+    pause: Option<(Duration, Deadline)>,
 }
 
 impl Credentials {
@@ -57,6 +67,8 @@ impl Credentials {
             refused_until: None,
             problem: None,
             failures: 0,
+            first_pause: FIRST_PAUSE,
+            pause: None,
         })
     }
 
@@ -104,7 +116,7 @@ impl Credentials {
         }
     }
 
-    /// Returns the number of readings that failed, each of them for a reason of its own.
+    /// Returns the number of readings that failed. That of a file, which is repeated for each request, counts once for each reason.
     pub(crate) fn failures(&self) -> u64 {
         self.failures
     }
@@ -113,10 +125,15 @@ impl Credentials {
         if std::process::id() != self.home {
             return Err(format!("{}: is not read in a forked child process", self.setting));
         }
+        if let (Some((pause, until)), Some(problem)) = (self.pause, &self.problem) {
+            if !until.has_passed() {
+                return Err(format!("{problem}, and is not tried again within {pause:?}"));
+            }
+        }
         match self.source.read(deadline) {
             Ok(headers) => {
                 self.next = Deadline::after(self.refresh);
-                self.problem = None;
+                (self.problem, self.pause) = (None, None);
                 let mut headers = headers.into_map();
                 for name in &self.kept {
                     headers.remove(name);
@@ -130,8 +147,13 @@ impl Credentials {
             Err(problem) => {
                 self.next = Deadline::after(self.refresh.min(AFTER_FAILURE));
                 let problem = format!("{}: {problem}", self.setting);
-                if self.problem.as_ref() != Some(&problem) {
-                    self.failures += 1;
+                let is_new = self.problem.as_ref() != Some(&problem);
+                if !self.source.is_file() {
+                    let pause = self.pause.map_or(self.first_pause, |(last, _)| (last * 2).min(MAX_PAUSE));
+                    self.pause = Some((pause, Deadline::after(pause)));
+                }
+                self.failures += u64::from(is_new || !self.source.is_file());
+                if is_new {
                     let rest = match self.headers {
                         Some(_) => "the headers read before stay in use",
                         None => "nothing is sent without these headers",
@@ -180,7 +202,8 @@ mod tests {
         }));
         let source = Named::from_code("header_source", source);
         let config = SourceConfig { source, refresh: Some(refresh), unused: Vec::new() };
-        (Credentials::new(&config, &[]).unwrap(), count)
+        let credentials = Credentials::new(&config, &[]).unwrap();
+        (Credentials { first_pause: Duration::ZERO, ..credentials }, count)
     }
 
     fn shown(credentials: &mut Credentials) -> String {
@@ -203,12 +226,42 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_fails_keeps_the_headers_and_counts_once() {
+    fn a_reading_that_fails_keeps_the_headers_and_counts() {
         let values = &[Err("down"), Ok("1"), Err("down"), Err("down"), Err("panic"), Ok("2")];
         let (mut credentials, _) = credentials(values, Duration::ZERO);
         let seen = [(); 6].map(|()| shown(&mut credentials));
         assert_eq!(seen, ["header_source: failed (down)", "1 v1", "1 v1", "1 v1", "1 v1", "2 v2"]);
-        assert_eq!(credentials.failures(), 3);
+        assert_eq!(credentials.failures(), 4);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_asked_until_a_pause_has_passed() {
+        let (mut paused, count) = credentials(&[Err("down"), Ok("1"), Err("down"), Ok("2")], Duration::ZERO);
+        paused.first_pause = Duration::from_secs(3600);
+        let seen = [(); 100].map(|()| shown(&mut paused));
+        assert_eq!(seen[0], "header_source: failed (down)");
+        assert!(seen[1..].iter().all(|later| *later == format!("{}, and is not tried again within 3600s", seen[0])));
+        assert!(!paused.renew(Deadline::NEVER));
+        assert_eq!((count.load(Ordering::Relaxed), paused.failures()), (1, 1));
+        // A success ends the pauses, and headers that have been read stay in use in a pause.
+        paused.pause = Some((Duration::from_secs(3600), Deadline::after(Duration::ZERO)));
+        assert_eq!([(); 4].map(|()| shown(&mut paused)), ["1 v1"; 4]);
+        assert_eq!((count.load(Ordering::Relaxed), paused.failures()), (3, 2));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_maximum() {
+        let (mut failing, count) = credentials(&[Err("down")], Duration::ZERO);
+        failing.first_pause = FIRST_PAUSE;
+        let pauses = [(); 6].map(|()| {
+            shown(&mut failing);
+            let (pause, until) = failing.pause.unwrap();
+            assert!(!until.has_passed() && until.remaining() <= Some(pause));
+            failing.pause = Some((pause, Deadline::after(Duration::ZERO)));
+            pause.as_secs()
+        });
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(count.load(Ordering::Relaxed), 6);
     }
 
     #[test]

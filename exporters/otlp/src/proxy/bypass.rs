@@ -69,10 +69,7 @@ fn rule(entry: &str) -> Option<Rule> {
         return Some(Rule::All);
     }
     if let Some((address, bits)) = entry.split_once('/') {
-        let address: IpAddr = address.parse().ok()?;
-        let max = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.parse().ok().filter(|bits| *bits <= max)?;
-        return Some(Rule::Network { address: number(address), bits, is_v4: address.is_ipv4() });
+        return network(address.parse().ok()?, bits.parse().ok()?);
     }
     let bare = entry.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
@@ -88,6 +85,19 @@ fn rule(entry: &str) -> Option<Rule> {
         Host::Name(name) if name.is_empty() || name.contains(['*', ':', '[', ']', '@']) => None,
         host => Some(Rule::Host { host, port }),
     }
+}
+
+/// Returns the network of the addresses with the first `bits` of this one. Like a host, a network of IPv4 addresses that are written as
+/// IPv6 addresses is one of IPv4 (`::ffff:10.0.0.0/104` is `10.0.0.0/8`).
+fn network(address: IpAddr, bits: u32) -> Option<Rule> {
+    /// The length of `::ffff:` in bits.
+    const MAPPED: u32 = 96;
+    let (address, bits) = match (address, address.to_canonical()) {
+        (IpAddr::V6(_), canonical @ IpAddr::V4(_)) if bits >= MAPPED => (canonical, bits - MAPPED),
+        _ => (address, bits),
+    };
+    let is_v4 = address.is_ipv4();
+    (bits <= if is_v4 { 32 } else { 128 }).then(|| Rule::Network { address: number(address), bits, is_v4 })
 }
 
 fn number(address: IpAddr) -> u128 {
@@ -146,6 +156,27 @@ mod tests {
         check("0.0.0.0/0", &hosts, &["10.0.0.1", "10.255.1.1", "11.0.0.1", "::ffff:10.1.1.1"]);
         check("fd00::/8", &hosts, &["fd00::1"]);
         check("::/0", &hosts, &["fd00::1", "fe80::1"]);
+    }
+
+    #[test]
+    fn ipv4_addresses_may_be_written_as_ipv6_addresses() {
+        let hosts = ["10.1.2.3", "::ffff:10.1.2.3", "::ffff:a01:203", "11.0.0.1", "::10.1.2.3", "::ffff:0:10.1.2.3"];
+        let same = &hosts[..3];
+        for list in [
+            "::ffff:10.1.2.3",
+            "[::ffff:10.1.2.3]:4318",
+            "::FFFF:10.0.0.0/104",
+            "::ffff:10.1.2.3/128",
+            "::ffff:a00:0/104",
+            "10.1.2.3",
+        ] {
+            check(list, &hosts, same);
+        }
+        check("::ffff:0:0/96", &hosts, &hosts[..4]);
+        // Parts of the prefix are no network of IPv4.
+        check("::ffff:0:0/95", &hosts, &[]);
+        check("::/96", &hosts, &["::10.1.2.3"]);
+        assert_eq!(Bypass::parse("::ffff:10.0.0.0/129").unusable, ["::ffff:10.0.0.0/129"]);
     }
 
     #[test]
