@@ -1,10 +1,10 @@
 //! Reads a file within bounds.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use telemark_sdk::config::{Env, Tree};
+use telemark_sdk::runtime::open_regular_file;
 use telemark_sdk::{ConfigError, text};
 
 /// The maximum size of a file in bytes: 1 MiB.
@@ -21,16 +21,14 @@ pub fn read(path: &Path, env: &Env) -> Result<Tree, ConfigError> {
     let invalid = |accepted: String| ConfigError::invalid(SETTING, shown.clone(), accepted);
     let unreadable = |error| invalid("a file that can be read".to_owned()).with_source(error);
     // Reading anything else, such as a pipe without a writer, could block.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(invalid("a regular file".to_owned()));
-    }
+    let file = open_regular_file(path).map_err(unreadable)?;
+    let Some(file) = file else { return Err(invalid("a regular file".to_owned())) };
     let too_large = || invalid(format!("a file of at most {MAX_SIZE} bytes"));
-    if metadata.len() > MAX_SIZE {
+    if file.metadata().map_err(unreadable)?.len() > MAX_SIZE {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(too_large());
     }

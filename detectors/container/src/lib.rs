@@ -62,8 +62,8 @@ use telemark_sdk::resource::{Detector, SCHEMA_URL};
 
 /// The detectors `container` and `kubernetes`.
 pub const DETECTORS: &[Detector] = &[
-    Detector::new("container", |env, _| container::detect(Path::new("/"), env)),
-    Detector::new("kubernetes", |env, _| kubernetes::detect(Path::new("/"), env)),
+    Detector::for_files("container", |env, _| container::detect(Path::new("/"), env)),
+    Detector::for_files("kubernetes", |env, _| kubernetes::detect(Path::new("/"), env)),
 ];
 
 /// Returns a resource that follows the conventions, or an empty one if nothing was found.

@@ -31,7 +31,7 @@ mod fork;
 
 pub use fork::PerProcess;
 pub(crate) use fork::{Generation, after_fork, unless_stuck};
-pub use system::kill_group;
 pub(crate) use system::{
     Event, Signals, TerminationSignal, at_exit, with_signals_left_to_the_host, write_to_standard_error,
 };
+pub use system::{kill_group, open_regular_file};

@@ -34,6 +34,8 @@ type Function = fn(&Env, Deadline) -> Resource;
 enum Detect {
     Here(Function),
     Apart(Function),
+    /// Apart as well, or here if there can be no other thread.
+    Files(Function),
     /// Not compiled in. Holds advice.
     Missing(&'static str),
 }
@@ -52,6 +54,11 @@ impl Detector {
     /// later is dropped.
     pub const fn for_network(name: &'static str, detect: fn(&Env, Deadline) -> Resource) -> Self {
         Detector { name, detect: Detect::Apart(detect) }
+    }
+
+    /// Creates a detector that reads files of the system. `detect` runs like that of [`Self::for_network`], because a file system may hang.
+    pub const fn for_files(name: &'static str, detect: fn(&Env, Deadline) -> Resource) -> Self {
+        Detector { name, detect: Detect::Files(detect) }
     }
 
     /// Creates the row of a detector that is known but not compiled in. A configuration with this name is told `remedy`, such as
@@ -88,8 +95,8 @@ impl fmt::Debug for Detector {
 pub const DETECTORS: &[Detector] = &[
     Detector::new("service", |env, _| described(service::service(env))),
     Detector::new("process", |_, _| described(process::process())),
-    Detector::new("host", |_, _| described(host::host(Path::new("/")))),
-    Detector::new("os", |_, _| described(host::os(Path::new("/")))),
+    Detector::for_files("host", |_, _| described(host::host(Path::new("/")))),
+    Detector::for_files("os", |_, _| described(host::os(Path::new("/")))),
     Detector::new("env", |env, _| Resource::new(variables::variables(env))),
 ];
 
@@ -139,12 +146,13 @@ pub fn detect(detectors: &[Detector], env: &Env, deadline: Deadline) -> Resource
     };
     // Those that wait run while the others do.
     let started = detectors.iter().map(|detector| (detector, start(detector, env, deadline))).collect::<Vec<_>>();
+    let here = |detector: &Detector, detect: Function| {
+        catch(|| detect(env, deadline)).unwrap_or_else(|_| problem(detector, "panicked and is left out"))
+    };
     let found = started.into_iter().map(|(detector, started)| match (detector.detect, started) {
         (Detect::Missing(remedy), _) => problem(detector, &format!("is not compiled in: {remedy}")),
-        (Detect::Here(detect), _) => {
-            catch(|| detect(env, deadline)).unwrap_or_else(|_| problem(detector, "panicked and is left out"))
-        }
-        (Detect::Apart(_), Some(Ok(result))) => match received(&result, deadline) {
+        (Detect::Here(detect), _) | (Detect::Files(detect), None | Some(Err(_))) => here(detector, detect),
+        (Detect::Apart(_) | Detect::Files(_), Some(Ok(result))) => match received(&result, deadline) {
             Ok((resource, warnings)) => {
                 warnings.into_iter().for_each(|warning| env.warn(warning));
                 resource
@@ -168,7 +176,7 @@ type Pending = Result<mpsc::Receiver<Found>, ConfigError>;
 
 /// Starts a detector that runs on a thread of its own.
 fn start(detector: &Detector, env: &Env, deadline: Deadline) -> Option<Pending> {
-    let Detect::Apart(detect) = detector.detect else { return None };
+    let (Detect::Apart(detect) | Detect::Files(detect)) = detector.detect else { return None };
     let (sender, receiver) = mpsc::sync_channel(1);
     let env = env.copy();
     // Leaves time to receive what the detector returns at its deadline, such as what it knows without the other program.
@@ -205,6 +213,11 @@ mod tests {
             drop(condvar.wait_while(lock.lock().unwrap(), |()| true));
             Resource::empty()
         }),
+        Detector::for_files("hangs", |_, _| {
+            // Like a file system whose server does not respond.
+            std::thread::park();
+            Resource::empty()
+        }),
         Detector::for_network("panics apart", |_, _| panic!("on purpose")),
         Detector::new("panics", |_, _| panic!("on purpose")),
         Detector::missing("absent", "enable the feature `absent`"),
@@ -227,14 +240,21 @@ mod tests {
         check("", "service process host");
         check("os, Host,os", "os host");
         check("none", "");
-        check("all", "service process host os env cloud stuck panics apart panics");
+        check("all", "service process host os env cloud stuck hangs panics apart panics");
         check("env,cloud,absent", "env cloud absent");
         let beside = "OTEL_RUST_RESOURCE_DETECTORS: `none` has no meaning beside other detectors and is left out";
         check("none,os", &format!("os; {beside}"));
-        let accepted = "one of service, process, host, os, env, cloud, stuck, panics apart, panics, absent, all, none";
+        let accepted =
+            "one of service, process, host, os, env, cloud, stuck, hangs, panics apart, panics, absent, all, none";
         let unknown = format!(r#"OTEL_RUST_RESOURCE_DETECTORS="x" cannot be used: expected {accepted}"#);
         check("x,os", &format!("os; {unknown}"));
         check("x", &format!("service process host; {unknown}"));
+    }
+
+    #[test]
+    fn detectors_that_read_files_do_not_hold_up_the_program() {
+        let of_files = DETECTORS.iter().filter(|detector| matches!(detector.detect, Detect::Files(_)));
+        assert_eq!(of_files.map(Detector::name).collect::<Vec<_>>(), ["host", "os"]);
     }
 
     #[test]
@@ -265,6 +285,7 @@ mod tests {
             assert_eq!(warnings, [format!("OTEL_RUST_RESOURCE_DETECTORS: `{name}` {expected}")]);
         };
         check("stuck", 20, "took too long and is left out");
+        check("hangs", 20, "took too long and is left out");
         check("panics apart", 60_000, "panicked and is left out");
         check("panics", 60_000, "panicked and is left out");
         check("absent", 60_000, "is not compiled in: enable the feature `absent`");

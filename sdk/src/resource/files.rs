@@ -1,17 +1,16 @@
 //! Reads files of the system, up to a limit.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+
+use crate::process::open_regular_file;
 
 /// Returns the start of a file as text, up to `max` bytes, with U+FFFD in place of what is not UTF-8. For detectors. Returns `None`
 /// for a file that does not exist, that cannot be read, or that would block, such as a pipe.
 pub fn read_text(path: impl AsRef<Path>, max: u64) -> Option<String> {
-    let path = path.as_ref();
-    // A pipe would wait for its writer when it is opened.
-    path.metadata().ok().filter(|data| data.is_file())?;
+    let file = open_regular_file(path.as_ref()).ok()??;
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(max).read_to_end(&mut bytes).ok()?;
+    file.take(max).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
@@ -45,5 +44,34 @@ mod tests {
         assert_eq!(read_text("/dev/zero", 100), None);
         assert_eq!(read_text("/proc", 100), None);
         assert!(read_text("/proc/stat", 100).is_some_and(|text| text.len() == 100), "whose length is said to be 0");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a thread of a test, and a process that makes a pipe")]
+    fn a_file_that_a_pipe_replaces_meanwhile_is_not_waited_for() {
+        use std::fs;
+
+        let folder = std::env::temp_dir().join(format!("telemark-pipes-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let [file, pipe, path] = ["file", "pipe", "path"].map(|name| folder.join(name));
+        fs::write(&file, "text").unwrap();
+        fs::write(&path, "text").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let swaps = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| (0..20_000).filter(|_| read_text(&path, 10).is_some()).count());
+            let mut swaps = 0;
+            while !reader.is_finished() {
+                for source in [&pipe, &file] {
+                    fs::hard_link(source, folder.join("next")).unwrap();
+                    fs::rename(folder.join("next"), &path).unwrap();
+                }
+                swaps += 1;
+            }
+            assert!(reader.join().unwrap() > 0);
+            swaps
+        });
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(swaps > 0);
     }
 }

@@ -26,9 +26,9 @@ pub use manual::ManualRuntime;
 pub(crate) use pace::{Pace, Pacer};
 
 use crate::error::{ConfigError, ExportError};
-#[doc(hidden)]
-pub use crate::process::kill_group;
 use crate::process::with_signals_left_to_the_host;
+#[doc(hidden)]
+pub use crate::process::{kill_group, open_regular_file};
 use crate::time::Deadline;
 
 /// The reason why a task runs.

@@ -1,6 +1,5 @@
 //! Looks at the configuration file, by its path and its content, and asks for a reload once a new version is still.
 
-use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -11,6 +10,7 @@ use super::super::Control;
 use super::reloader::Reloader;
 use crate::diag::{self, Level};
 use crate::error::{ConfigError, ExportError};
+use crate::process::open_regular_file;
 use crate::runtime::{Handle, Next, Runtime, Task, Wake};
 use crate::time::Deadline;
 
@@ -39,14 +39,12 @@ impl Fingerprint {
     }
 
     fn read(path: &Path) -> std::io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_file() {
-            return Ok(Fingerprint::NoFile);
-        }
+        let Some(file) = open_regular_file(path)? else { return Ok(Fingerprint::NoFile) };
+        let metadata = file.metadata()?;
         if metadata.len() > MAX_BYTES {
             return Ok(Fingerprint::TooLarge(metadata.len(), metadata.modified().ok()));
         }
-        let (mut file, mut hasher, mut length) = (File::open(path)?.take(MAX_BYTES), DefaultHasher::new(), 0);
+        let (mut file, mut hasher, mut length) = (file.take(MAX_BYTES), DefaultHasher::new(), 0);
         let mut piece = [0; 4096];
         loop {
             match file.read(&mut piece) {
@@ -152,6 +150,7 @@ const FOREVER: Duration = Duration::from_secs(24 * 3600);
 #[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
