@@ -37,20 +37,6 @@ struct Inner {
     schema_url: Option<String>,
 }
 
-impl Inner {
-    /// Inserts an attribute in key order. If a key occurs more than once, its last value wins. An attribute with an
-    /// empty key is dropped. There are too few attributes for sorting to pay off.
-    fn insert(&mut self, attribute: KeyValue) {
-        if !has_key(&attribute) {
-            return;
-        }
-        match self.attributes.binary_search_by(|other| other.key.cmp(&attribute.key)) {
-            Ok(index) => self.attributes[index] = attribute,
-            Err(index) => self.attributes.insert(index, attribute),
-        }
-    }
-}
-
 impl Resource {
     /// Creates a resource without attributes.
     pub fn empty() -> Self {
@@ -65,9 +51,16 @@ impl Resource {
 
     /// Creates a resource whose attributes follow the conventions at `schema_url`.
     pub fn with_schema_url(attributes: impl IntoIterator<Item = KeyValue>, schema_url: Option<String>) -> Self {
-        let mut resource = Inner { attributes: Vec::new(), schema_url: schema_url.filter(|url| !url.is_empty()) };
-        attributes.into_iter().for_each(|attribute| resource.insert(attribute));
-        Resource(Arc::new(resource))
+        let mut attributes: Vec<_> = attributes.into_iter().filter(has_key).collect();
+        attributes.sort_by(|one, other| one.key.cmp(&other.key));
+        attributes.dedup_by(|later, kept| {
+            let is_same = later.key == kept.key;
+            if is_same {
+                std::mem::swap(&mut kept.value, &mut later.value);
+            }
+            is_same
+        });
+        Resource(Arc::new(Inner { attributes, schema_url: schema_url.filter(|url| !url.is_empty()) }))
     }
 
     /// Detects the resource of this process: attributes of the SDK, and what the detectors of `OTEL_RUST_RESOURCE_DETECTORS` find,

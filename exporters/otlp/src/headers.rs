@@ -21,13 +21,15 @@ impl Headers {
     /// # Errors
     /// Fails if the name or the value is not valid in a header, or if the name is reserved for the protocol.
     pub(crate) fn set(&mut self, setting: &'static str, name: &str, value: &str) -> Result<(), ConfigError> {
-        match parse(name, value.as_bytes()) {
-            Some((name, value)) => {
-                self.0.insert(name, value);
-                Ok(())
-            }
+        match parse(name, value.as_bytes()).and_then(|(name, value)| self.insert(name, value)) {
+            Some(()) => Ok(()),
             None => Err(ConfigError::redacted(setting, format!("{name}=…"), ACCEPTED)),
         }
+    }
+
+    /// Sets a header. Returns `None` beyond the number of headers that a request can have.
+    fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<()> {
+        self.0.try_insert(name, value).ok().map(|_| ())
     }
 
     /// Reads the variable. Skips unusable entries and reports them to `env` without their values.
@@ -45,11 +47,10 @@ impl Headers {
             let decoded: Vec<u8> = percent_decode_str(value.trim()).collect();
             // An item without a value may be a bare token, and the padding of a token looks like an empty value.
             let is_token = !item.contains('=') || !value.is_empty() && value.bytes().all(|byte| byte == b'=');
-            match parse(name.trim(), &decoded) {
-                Some((name, value)) if !is_token => {
-                    headers.0.insert(name, value);
-                }
-                _ => {
+            let parsed = parse(name.trim(), &decoded).filter(|_| !is_token);
+            match parsed.and_then(|(name, value)| headers.insert(name, value)) {
+                Some(()) => {}
+                None => {
                     report(if is_token {
                         let entry = format!("entry {} of {variable}", index + 1);
                         ConfigError::state(entry, format!("cannot be used, expected {ACCEPTED}"))
@@ -66,10 +67,18 @@ impl Headers {
     pub(crate) fn or(mut self, other: Headers) -> Headers {
         for (name, value) in other.0 {
             if let Some(name) = name {
-                self.0.entry(name).or_insert(value);
+                // Fails beyond the number of headers that a request can have.
+                let _ = self.0.try_entry(name).map(|entry| entry.or_insert(value));
             }
         }
         self
+    }
+
+    /// Adds the headers of `other`, which replace those with the same names. Takes time in proportion to their number.
+    pub(crate) fn add(&mut self, other: Headers) {
+        for (name, value) in other.0 {
+            _ = name.and_then(|name| self.insert(name, value));
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -137,6 +146,21 @@ mod tests {
         lines.sort();
         let warnings: Vec<_> = env.take_warnings().iter().map(|w| w.to_string().replace(ACCEPTED, "")).collect();
         assert_eq!([lines, warnings].concat().join("; "), expected, "{value:?}");
+    }
+
+    #[test]
+    fn headers_beyond_those_of_a_request_are_reported() {
+        let list: String = (0..100_000).map(|at| format!("k{at}=1,")).collect();
+        let env = Env::from_pairs([("X", &list)]);
+        let mut headers = Headers::from_variable(&env, "X").unwrap();
+        assert!((10_000..100_000).contains(&headers.0.len()) && !env.take_warnings().is_empty());
+        assert!(headers.set("header", "one-more", "1").is_err());
+        let other = Headers::from_list("k0=2,other=1", "", |_| ());
+        headers.add(other.clone());
+        assert!(!headers.or(other.clone()).0.contains_key("other"));
+        let mut few = Headers::from_list("k0=1,a=1", "", |_| ());
+        few.add(other);
+        assert_eq!((few.0.len(), few.0["k0"].as_bytes()), (3, &b"2"[..]));
     }
 
     #[test]

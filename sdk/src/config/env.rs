@@ -16,6 +16,17 @@ use crate::sync::unpoisoned;
 /// The variables that have the effect of the settings in a configuration file.
 pub(crate) type FileVariables = BTreeMap<&'static str, String>;
 
+/// The maximum number of warnings that are kept. A long list may consist of nothing but mistakes.
+const MAX_WARNINGS: usize = 100;
+
+/// The warnings since they were taken last.
+#[derive(Default)]
+struct Warnings {
+    kept: Vec<ConfigError>,
+    /// The number of those beyond the maximum.
+    more: usize,
+}
+
 /// The variables of the file from which the installed telemetry comes.
 static INSTALLED: Mutex<Option<Arc<FileVariables>>> = Mutex::new(None);
 
@@ -27,7 +38,7 @@ pub struct Env {
     fixed: Option<BTreeMap<String, OsString>>,
     /// The variables whose names begin with `OTEL_`, if a configuration file replaces them.
     of_file: Option<Arc<FileVariables>>,
-    warnings: Mutex<Vec<ConfigError>>,
+    warnings: Mutex<Warnings>,
 }
 
 impl fmt::Debug for Env {
@@ -221,12 +232,20 @@ impl Env {
 
     /// Reports that a setting is ignored.
     pub fn warn(&self, warning: ConfigError) {
-        unpoisoned(self.warnings.lock()).push(warning);
+        let mut warnings = unpoisoned(self.warnings.lock());
+        match warnings.kept.len() {
+            ..MAX_WARNINGS => warnings.kept.push(warning),
+            _ => warnings.more += 1,
+        }
     }
 
-    /// Returns the warnings added since the last call.
+    /// Returns the warnings added since the last call. The last one counts those beyond a maximum.
     pub fn take_warnings(&self) -> Vec<ConfigError> {
-        std::mem::take(&mut *unpoisoned(self.warnings.lock()))
+        let Warnings { mut kept, more } = std::mem::take(&mut *unpoisoned(self.warnings.lock()));
+        if more > 0 {
+            kept.push(ConfigError::state("environment", format!("has {more} more problems, which are not listed")));
+        }
+        kept
     }
 }
 

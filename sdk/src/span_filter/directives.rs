@@ -1,6 +1,7 @@
 //! The filter: its grammar, its defaults, and how it makes decisions.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +10,7 @@ use crate::config::{Env, edits};
 use crate::error::ConfigError;
 
 /// The variable that sets the filter of spans.
-const VARIABLE: &str = "OTEL_RUST_SPANS";
+pub(crate) const VARIABLE: &str = "OTEL_RUST_SPANS";
 
 /// The name of the setting in messages about a filter that does not come from a variable.
 const FILTER: &str = "filter";
@@ -93,8 +94,7 @@ impl SpanFilter {
 
     /// Keeps the spans of targets that start with `target` up to `level`, or none of them if `level` is `None`.
     pub fn with_target(mut self, target: impl Into<Cow<'static, str>>, level: impl Into<Option<Level>>) -> Self {
-        self.put(Directive { target: target.into(), level: level.into(), is_default: false });
-        self.sort();
+        self.put([Directive { target: target.into(), level: level.into(), is_default: false }]);
         self
     }
 
@@ -107,8 +107,7 @@ impl SpanFilter {
 
     /// Returns this filter of spans as one of log records: without the statements of sqlx, which become spans.
     pub(super) fn without_statements(mut self) -> Self {
-        self.put(Directive { target: STATEMENTS.into(), level: None, is_default: true });
-        self.sort();
+        self.put([Directive { target: STATEMENTS.into(), level: None, is_default: true }]);
         self
     }
 
@@ -147,8 +146,7 @@ impl SpanFilter {
             }
         }
         let mut filter = rest.map_or_else(SpanFilter::default, SpanFilter::up_to);
-        given.into_iter().for_each(|directive| filter.put(directive));
-        filter.sort();
+        filter.put(given);
         filter
     }
 
@@ -168,9 +166,15 @@ impl SpanFilter {
         self.directives.iter().map(|directive| directive.level).fold(self.rest, Option::max)
     }
 
-    fn put(&mut self, new: Directive) {
-        self.directives.retain(|directive| directive.target != new.target);
-        self.directives.push(new);
+    /// Adds directives, of which the last one for each target applies.
+    fn put(&mut self, new: impl IntoIterator<Item = Directive>) {
+        self.directives.extend(new);
+        let mut seen = HashSet::new();
+        let mut kept: Vec<_> = std::mem::take(&mut self.directives).into_iter().rev().collect();
+        kept.retain(|directive| seen.insert(directive.target.clone()));
+        kept.reverse();
+        self.directives = kept;
+        self.sort();
     }
 
     fn sort(&mut self) {

@@ -96,6 +96,8 @@ pub mod records {
     use super::{Filters, SpanFilter, replace};
     use crate::config::Env;
 
+    pub(crate) const VARIABLE: &str = "OTEL_RUST_LOGS";
+
     /// Returns the filter in use.
     pub fn current() -> Arc<SpanFilter> {
         Filters::current().records
@@ -119,7 +121,7 @@ pub mod records {
     /// Reads `OTEL_RUST_LOGS`, which has the grammar of `OTEL_RUST_SPANS`. Reports and skips directives that do not follow the
     /// grammar. Returns `None` if the variable is not set.
     pub fn from_env(env: &Env) -> Option<SpanFilter> {
-        SpanFilter::from_variable("OTEL_RUST_LOGS", env)
+        SpanFilter::from_variable(VARIABLE, env)
     }
 }
 

@@ -21,6 +21,7 @@ mod directives;
 mod level;
 mod live;
 
+pub(crate) use directives::VARIABLE;
 pub use directives::{SpanFilter, is_misspelt_level};
 pub use level::Level;
 pub(crate) use live::wake;

@@ -35,7 +35,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Headers, String> {
                 if problems.get() > 0 || list.is_empty() {
                     return Err(unusable(number));
                 }
-                headers = list.or(headers);
+                headers.add(list);
             }
         }
     }
