@@ -14,7 +14,7 @@ use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use telemark_sdk::batch::{BatchConfig, Stage, Verdict};
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::TailHealth;
-use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::install::{Control, Telemetry, TelemetryBuilder};
 use telemark_sdk::logs::LogVolume;
 use telemark_sdk::metrics::PullReader;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
@@ -734,12 +734,15 @@ fn two_services_each_decide_about_their_part() {
 
 #[test]
 fn log_records_follow_their_traces() {
-    let configure = |builder: TelemetryBuilder| {
-        builder
-            .with_sampler(ParentBased::new(AlwaysOff))
-            .with_log_volume(LogVolume::new().with_sampled_traces_only(true))
-    };
+    let sampled_only = || LogVolume::new().with_sampled_traces_only(true);
+    check_logs(|builder| builder.with_log_volume(sampled_only()), |_| ());
+    check_logs(|builder| builder, |control| control.set_log_volume(sampled_only()));
+}
+
+fn check_logs(configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder, change: impl FnOnce(Control)) {
+    let configure = |builder: TelemetryBuilder| configure(builder.with_sampler(ParentBased::new(AlwaysOff)));
     let service = Service::with(TailSampling::new().keep(Policy::errors()).with_logs_held(true), configure);
+    change(service.telemetry.control());
     let logger = service.telemetry.logger("shop");
     let say = |context: &Context, text: String, severity| {
         let _attached = context.clone().attach();

@@ -2,12 +2,12 @@
 
 #[cfg(feature = "http")]
 use telemark_http::{ClientConfig as HttpClientConfig, ServerConfig};
+use telemark_sdk::ConfigError;
 use telemark_sdk::install::LiveSettings;
 
 /// The settings of the integrations that this program may have.
 pub(crate) const LIVE_SETTINGS: LiveSettings = LiveSettings::new(telemark_kit::LIVE_SETTINGS, problems, |changes| {
-    // Names outside of the list do not come here.
-    let _ = telemark_kit::change_settings(changes);
+    telemark_kit::change_settings(changes).map_err(|error| ConfigError::state("set_capture", error.to_string()))
 });
 
 /// Returns what the integration cannot use in a value. An integration that is not compiled in has no opinion.

@@ -7,7 +7,7 @@ use std::fs;
 
 use http::{Request, Response};
 use telemark::Control;
-use telemark::config::Env;
+use telemark::config::{Env, Printed};
 use telemark::sqlx::SqlitePool;
 use telemark::testing::TestTelemetry;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -98,8 +98,18 @@ fn each_switch_changes_in_code_and_by_the_file() {
     let write = |text: &str| fs::write(&path, format!("file_format: \"1.2\"\n{text}")).unwrap();
     write("");
     let env = Env::from_pairs([("OTEL_CONFIG_FILE", path.to_str().unwrap())]);
-    let telemetry = telemark::builder().with_env(env).init().unwrap();
+    let telemetry = telemark::builder().with_env(env).build().unwrap();
     let control = telemetry.control();
+    // Versions that apply before the telemetry is installed.
+    set(&control, &[("OTEL_RUST_HTTP_CLIENT_CAPTURE_REQUEST_HEADERS", Some("x-user"))]);
+    let both = "  general: {http: {server: {request_captured_headers: [x-tenant]}, client: {request_captured_headers: [x-tenant]}}}\n";
+    write(&format!("instrumentation/development:\n{both}"));
+    assert_eq!(control.reload().unwrap().applied.len(), 2);
+    set(&control, &[("OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS", Some("x-user"))]);
+    write(&format!("instrumentation/development:\n{both}  rust: {{db: {{query_text: none}}}}\n"));
+    assert_eq!(control.reload().unwrap().applied, ["instrumentation/development.rust.db.query_text"]);
+    assert_eq!(Env::process().string("OTEL_RUST_DB_CLIENT_QUERY_TEXT"), None);
+    let telemetry = telemetry.install().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let pool = runtime.block_on(async {
         let pool =
@@ -108,6 +118,24 @@ fn each_switch_changes_in_code_and_by_the_file() {
         pool
     });
     let check = |expected: &str| assert_eq!(runtime.block_on(captured(&pool)), expected);
+    check(
+        "\
+POST: http.request.header.x-user=[\"u1\"]
+POST: http.request.header.x-user=[\"u1\"]
+POST: http.request.header.x-tenant=[\"t1\"]
+test.Shop/Buy: 
+test.Shop/Sell: 
+SELECT t: \n",
+    );
+    assert_eq!(Env::process().string("OTEL_RUST_DB_CLIENT_QUERY_TEXT").as_deref(), Some("none"));
+    let shown = Printed::new(&telemetry.config()).to_string();
+    assert!(shown.contains("server:\n        request_captured_headers: [x-user] # run-time change, code\n"), "{shown}");
+    assert!(
+        shown.contains("client:\n        request_captured_headers: [x-tenant] # run-time change, line 3\n"),
+        "{shown}"
+    );
+    write("");
+    assert_eq!(control.reload().unwrap().applied.len(), 3);
     check(NOTHING);
     set(
         &control,

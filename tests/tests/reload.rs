@@ -409,12 +409,19 @@ fn what_code_has_set_stays_unless_the_same_part_of_the_file_changes() {
     assert!(samples(&reloaded.telemetry));
     // A change in code while the program runs goes before the file until the file says otherwise.
     let mut reloaded = Reloaded::new("code", &sampler(0.0), |builder| builder);
+    let shown = |reloaded: &Reloaded| Printed::new(&reloaded.telemetry.config()).to_string();
+    const CHANGED: &str = "- sampler # run-time change, code\n";
     reloaded.telemetry.control().set_sampler(AlwaysOn);
     assert_eq!(reloaded.reload(&format!("log_level: debug\n{}", sampler(0.0))), "log_level; ; ");
     telemark::diag::set_max_level(Some(telemark::diag::Level::Info));
-    assert!(samples(&reloaded.telemetry));
+    assert!(samples(&reloaded.telemetry) && shown(&reloaded).contains(CHANGED), "{}", shown(&reloaded));
     reloaded.reload(&sampler(0.000_000_1));
-    assert!(!samples(&reloaded.telemetry));
+    assert!(!samples(&reloaded.telemetry) && !shown(&reloaded).contains("- sampler"), "{}", shown(&reloaded));
+    // The switch is a value of the file.
+    reloaded.telemetry.control().disable();
+    assert!(shown(&reloaded).contains("disabled: true # run-time change, code\n"), "{}", shown(&reloaded));
+    assert_eq!(reloaded.reload(&format!("disabled: true\n{}", sampler(0.000_000_1))), "disabled; ; ");
+    assert!(shown(&reloaded).contains("disabled: true # run-time change, line 2\n"), "{}", shown(&reloaded));
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub use instruments::Instruments;
 pub use interner::Interner;
 pub use origins::{OriginCounts, ParentOrigin, ServedRoute};
 pub use server_span::{is_server_span_marked, mark_server_span};
-pub use settings::{ChangedText, DEFAULT_ENABLED, Enabled, LIVE_SETTINGS, Live, UnknownSetting, change_settings};
+pub use settings::{ChangeError, ChangedText, DEFAULT_ENABLED, Enabled, LIVE_SETTINGS, Live, change_settings};
 pub use span_context::{attach_unless_current, is_current, is_unsampled, with_span};
 pub use text::{BoundedText, MAX_TEXT_BYTES};
 pub use tracer::{GlobalTracer, scope};

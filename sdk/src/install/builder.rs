@@ -9,6 +9,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{Key, KeyValue, Value};
 
 use super::components::Components;
+use super::control::Changes;
 use super::declarative;
 use super::model::Model;
 use super::reload::Before;
@@ -225,8 +226,9 @@ impl TelemetryBuilder {
         declarative::report_ignored(&self.model.ignored);
         let TelemetryBuilder { env, components, runtime, instrumentations, mut model, .. } = self;
         let (reloader, interval) = before.reloader(&mut model, &source, components, &env, &set_in_code);
+        let is_disabled = model.is_disabled == Some(true);
         let mut foundation = Foundation {
-            is_disabled: model.is_disabled == Some(true),
+            is_disabled,
             resource: match &model.redaction {
                 Some(redaction) => redaction.resource(&model.resource),
                 None => model.resource,
@@ -263,7 +265,7 @@ impl TelemetryBuilder {
             records_panics: model.records_panics == Some(true),
             home: Generation::current(),
             has_ended: Arc::default(),
-            changes: Arc::default(),
+            changes: Arc::new(Changes::new(is_disabled)),
             pacers: Arc::new(foundation.pacers),
             reloader,
             watch: None,

@@ -39,15 +39,16 @@ pub struct LiveSettings {
 }
 
 /// Changes settings, each named by its variable. `None` stands for the default.
-type ChangeSettings = fn(&[(&str, Option<&str>)]);
+type ChangeSettings = fn(&[(&str, Option<&str>)]) -> Result<(), ConfigError>;
 
 impl LiveSettings {
     /// Creates the list of settings, each named by its variable. `problems` returns what cannot be used in the value of one of them, and
-    /// `change` changes them for all integrations of the program. Both are called on a thread that changes the telemetry.
+    /// `change` changes them for all integrations of the program, or returns an error and changes nothing. Both are called on a thread that
+    /// changes the telemetry.
     pub const fn new(
         names: &'static [&'static str],
         problems: fn(&str, &str) -> Vec<String>,
-        change: fn(&[(&str, Option<&str>)]),
+        change: ChangeSettings,
     ) -> Self {
         LiveSettings { names, problems, change }
     }

@@ -1,11 +1,12 @@
 //! The handle to a [`Telemetry`]: a single flush and a single shutdown, shared by the guard, termination signals and
 //! program exit.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::components::LiveSettings;
+use super::control::Changes;
 use super::panics;
 use super::reload::Reloader;
 use super::signals::{Health, Pacers, Provider, Providers};
@@ -28,8 +29,8 @@ pub struct TelemetryHandle {
     pub(super) home: Generation,
     /// True once a shutdown has finished.
     pub(super) has_ended: Arc<AtomicBool>,
-    /// Locked while all signals are enabled or disabled.
-    pub(super) changes: Arc<Mutex<()>>,
+    /// What code has changed.
+    pub(super) changes: Arc<Changes>,
     pub(super) pacers: Arc<Pacers>,
     /// Applies new versions of the configuration file, if there is one.
     pub(super) reloader: Option<Arc<Reloader>>,

@@ -103,11 +103,11 @@ impl Telemetry {
             return Err(ConfigError::state("init", already_installed()));
         }
         self.is_installed = true;
-        if let Source::File(_, env) = &self.source {
-            env.install_file();
-        }
-        if let Some(reloader) = &self.handle.reloader {
-            reloader.set_installed();
+        match (&self.handle.reloader, &self.source) {
+            // A later version may have applied since the build.
+            (Some(reloader), _) => reloader.install(&self.control()),
+            (None, Source::File(_, env)) => env.install_file(),
+            (None, Source::Env(_)) => {}
         }
         installed::set(self.handle.clone());
         if let Some(propagator) = self.propagator.take() {

@@ -99,7 +99,11 @@ impl SdkLoggerProvider {
     }
 
     /// Replaces the rules that limit the volume.
-    pub(crate) fn set_volume(&self, volume: LogVolume) {
+    pub(crate) fn set_volume(&self, mut volume: LogVolume) {
+        if self.0.follows_tail {
+            // Tail sampling decides about the records of each trace, and the sampler may have sampled none.
+            volume = volume.with_sampled_traces_only(false);
+        }
         if let Some(control) = self.0.volume() {
             return control.set(volume);
         }
@@ -175,6 +179,7 @@ pub struct LoggerProviderBuilder {
     processors: Vec<Box<dyn LogRecordProcessor>>,
     redaction: Option<Redaction>,
     counts_records: bool,
+    follows_tail: bool,
 }
 
 impl Default for LoggerProviderBuilder {
@@ -189,6 +194,7 @@ impl Default for LoggerProviderBuilder {
             processors: Vec::new(),
             redaction: None,
             counts_records: false,
+            follows_tail: false,
         }
     }
 }
@@ -259,6 +265,12 @@ impl LoggerProviderBuilder {
         self
     }
 
+    /// Leaves the records of traces that are not sampled to a stage, which drops those of the traces that tail sampling drops.
+    pub(crate) fn following_tail(mut self) -> Self {
+        self.follows_tail = true;
+        self
+    }
+
     /// Returns true if code has set rules for loggers.
     pub(crate) fn has_rules(&self) -> bool {
         !self.configurator.is_default()
@@ -287,6 +299,7 @@ impl LoggerProviderBuilder {
             configs: Configs::new(self.configurator),
             processors: self.processors.into_boxed_slice(),
             redaction: self.redaction,
+            follows_tail: self.follows_tail,
         };
         let provider = SdkLoggerProvider(ProviderRef::new(inner));
         provider.set_volume(self.volume);
@@ -315,6 +328,8 @@ pub(super) struct ProviderInner {
     switches: Switches,
     /// A [`Note`]: the message for the first record that comes too late, printed once.
     note: AtomicU8,
+    /// True if a stage decides about the records of traces that are not sampled.
+    follows_tail: bool,
 }
 
 /// The reason why a record is lost.

@@ -7,7 +7,8 @@ use std::fmt;
 use std::process;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LockResult, PoisonError, RwLock, TryLockError, TryLockResult};
+use std::sync::{Arc, LockResult, PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResult};
+use std::thread;
 
 /// The settings that may change, each named by its variable.
 pub const LIVE_SETTINGS: &[&str] = &[
@@ -40,19 +41,20 @@ pub const LIVE_SETTINGS: &[&str] = &[
 /// const HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS";
 /// telemark_kit::change_settings(&[(HEADERS, Some("x-tenant"))])?;
 /// telemark_kit::change_settings(&[(HEADERS, None)])?;
-/// # Ok::<(), telemark_kit::UnknownSetting>(())
+/// # Ok::<(), telemark_kit::ChangeError>(())
 /// ```
 ///
 /// # Errors
-/// Returns an error, and changes nothing, if a name is not in the list.
-pub fn change_settings(changes: &[(&str, Option<&str>)]) -> Result<(), UnknownSetting> {
+/// Returns an error, and changes nothing, if a name is not in the list, or in a process that was forked while another thread changed
+/// settings, where they can never change again.
+pub fn change_settings(changes: &[(&str, Option<&str>)]) -> Result<(), ChangeError> {
     let mut named = Vec::with_capacity(changes.len());
     for (name, value) in changes {
         let known = LIVE_SETTINGS.iter().find(|known| *known == name);
-        let Some(known) = known else { return Err(UnknownSetting((*name).chars().take(100).collect())) };
+        let Some(known) = known else { return Err(ChangeError::unknown(name)) };
         named.push((*known, value.map(Arc::from)));
     }
-    let Some(mut texts) = CHANGES.lock(RwLock::try_write, RwLock::write) else { return Ok(()) };
+    let Some(mut texts) = CHANGES.lock_to_change() else { return Err(ChangeError(Problem::StuckLock)) };
     let mut changed = texts.as_deref().cloned().unwrap_or_default();
     changed.extend(named);
     *texts = Some(Arc::new(changed));
@@ -61,24 +63,50 @@ pub fn change_settings(changes: &[(&str, Option<&str>)]) -> Result<(), UnknownSe
     Ok(())
 }
 
-/// A name that is not in [`LIVE_SETTINGS`].
+/// The reason why settings stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownSetting(String);
+pub struct ChangeError(Problem);
 
-impl fmt::Display for UnknownSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no setting that can change while the program runs: expected one of ", self.0)?;
-        f.write_str(&LIVE_SETTINGS.join(", "))
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Problem {
+    /// A name that is not in [`LIVE_SETTINGS`].
+    UnknownSetting(String),
+    /// The process was forked while a thread of its parent held the lock.
+    StuckLock,
+}
+
+impl ChangeError {
+    fn unknown(name: &str) -> Self {
+        ChangeError(Problem::UnknownSetting(name.chars().take(100).collect()))
+    }
+
+    /// Returns true if a name is not in [`LIVE_SETTINGS`].
+    pub fn is_unknown_setting(&self) -> bool {
+        matches!(self.0, Problem::UnknownSetting(_))
     }
 }
 
-impl std::error::Error for UnknownSetting {}
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Problem::UnknownSetting(name) => {
+                write!(f, "{name:?} is no setting that can change while the program runs: expected one of ")?;
+                f.write_str(&LIVE_SETTINGS.join(", "))
+            }
+            Problem::StuckLock => f.write_str(
+                "the settings of integrations cannot change, because this process was forked while they were changing",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ChangeError {}
 
 /// The changes so far.
 struct Changes {
     /// Zero until the first change. Written while `texts` is locked.
     version: AtomicU32,
-    /// The process in which a lock was first taken. In its forked children, a lock may stay locked forever.
+    /// The process in which the lock was taken last. In its forked children, the lock may stay locked forever.
     process: AtomicU32,
     texts: RwLock<Option<Arc<Texts>>>,
 }
@@ -89,7 +117,7 @@ type Texts = BTreeMap<&'static str, Option<Arc<str>>>;
 static CHANGES: Changes = Changes { version: AtomicU32::new(0), process: AtomicU32::new(0), texts: RwLock::new(None) };
 
 impl Changes {
-    /// Locks `texts`. Does not wait in a forked child, and returns `None` if that would be necessary.
+    /// Locks `texts`. Does not wait in a forked child that has not had the lock yet, and returns `None` if that would be necessary.
     fn lock<'a, G>(
         &'a self,
         attempt: fn(&'a RwLock<Option<Arc<Texts>>>) -> TryLockResult<G>,
@@ -98,14 +126,30 @@ impl Changes {
         let own = process::id();
         match attempt(&self.texts) {
             Ok(guard) => {
-                // Before any other thread can find the lock taken and fork.
-                let _ = self.process.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed);
+                // Before any other thread can find the lock taken and fork. Whoever gets the lock in a forked child shows that it is not
+                // stuck there.
+                if self.process.load(Ordering::Relaxed) != own {
+                    self.process.store(own, Ordering::Relaxed);
+                }
                 Some(guard)
             }
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if self.process.load(Ordering::Relaxed) != own => None,
             Err(TryLockError::WouldBlock) => Some(wait(&self.texts).unwrap_or_else(PoisonError::into_inner)),
         }
+    }
+
+    /// Locks `texts` for a change. In a forked child, the lock may be stuck, or just taken for the first time by another thread, so this
+    /// waits for a moment before it returns `None`.
+    fn lock_to_change(&self) -> Option<RwLockWriteGuard<'_, Option<Arc<Texts>>>> {
+        const ATTEMPTS: usize = 1000;
+        (0..ATTEMPTS).find_map(|_| {
+            let lock = self.lock(RwLock::try_write, RwLock::write);
+            if lock.is_none() {
+                thread::yield_now();
+            }
+            lock
+        })
     }
 
     /// Returns the changes with their number.
@@ -134,7 +178,7 @@ impl Changes {
 /// assert!(is_recorded());
 /// change_settings(&[(QUERY_TEXT, Some("none"))])?;
 /// assert!(!is_recorded());
-/// # Ok::<(), telemark_kit::UnknownSetting>(())
+/// # Ok::<(), telemark_kit::ChangeError>(())
 /// ```
 pub struct Live<T> {
     make: fn(&ChangedText<'_>) -> T,
@@ -273,6 +317,26 @@ mod tests {
         assert_eq!(CHANGES.version.load(Ordering::Relaxed), before);
         let text = error.to_string();
         assert!(text.starts_with("\"OTEL_RUST_HTTP_SERVER_METRICS\" is no setting that can change while"), "{text}");
+    }
+
+    #[test]
+    fn a_change_that_a_stuck_lock_prevents_is_an_error() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        change_settings(&[(TEXT, Some("safe"))]).unwrap();
+        // As in a child that was forked while another thread of its parent changed settings.
+        let held = CHANGES.texts.write().unwrap();
+        CHANGES.process.store(process::id().wrapping_add(1), Ordering::Relaxed);
+        let error = change_settings(&[(TEXT, Some("none"))]).unwrap_err();
+        assert!(!error.is_unknown_setting() && error.to_string().contains("was forked while"), "{error}");
+        drop(held);
+        // As in a child that was forked at another time: its threads wait for each other.
+        std::thread::scope(|scope| {
+            let changes = [(); 4].map(|()| {
+                scope.spawn(|| (0..200).map(|_| change_settings(&[(TEXT, None)])).collect::<Result<Vec<_>, _>>())
+            });
+            changes.into_iter().for_each(|change| assert!(change.join().unwrap().is_ok()));
+        });
+        assert_eq!(CHANGES.process.load(Ordering::Relaxed), process::id());
     }
 
     #[test]

@@ -4,4 +4,4 @@ mod enabled;
 mod live;
 
 pub use enabled::{DEFAULT_ENABLED, Enabled};
-pub use live::{ChangedText, LIVE_SETTINGS, Live, UnknownSetting, change_settings};
+pub use live::{ChangeError, ChangedText, LIVE_SETTINGS, Live, change_settings};

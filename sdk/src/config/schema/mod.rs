@@ -26,4 +26,5 @@ pub(crate) use resource::ATTRIBUTE_TYPES;
 pub use root::FILE_FORMAT;
 pub(crate) use root::ROOT;
 pub use types::{Kind, Point, Property, Support, Type};
+pub(crate) use variables::set_variable;
 pub use variables::{from_variables, to_variables};

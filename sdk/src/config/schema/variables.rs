@@ -70,6 +70,40 @@ fn of_type(of: &Type, env: &Env) -> Vec<(&'static str, Item)> {
     of.properties.iter().filter_map(of_property).collect()
 }
 
+/// Gives the settings that have the effect of this variable a value that code has set while the program ran, or their default: those that
+/// the file has, or else the first that it may have.
+pub(crate) fn set_variable(root: &mut Item, variable: &str, value: Option<&str>) {
+    let mut places = Vec::new();
+    find(&ROOT, variable, &mut Vec::new(), &mut places);
+    let is_set = |keys: &[&str]| {
+        let item = keys.iter().try_fold(&*root, |item, key| item.get(key));
+        item.is_some_and(|item| !item.is_null())
+    };
+    match places.iter().any(|(keys, _)| is_set(keys)) {
+        true => places.retain(|(keys, _)| is_set(keys)),
+        false if value.is_some() => places.truncate(1),
+        false => return,
+    }
+    for (keys, kind) in places {
+        let data = value.map_or(Data::Null, |value| to_data(&kind, value).unwrap_or_else(|| Data::from(value)));
+        let place = keys.iter().fold(&mut *root, |item, key| item.value_mut(key));
+        *place = Item::new(data).with_origin(Origin::CodeChange);
+    }
+}
+
+/// Finds the keys that lead to the settings with the effect of this variable.
+fn find(of: &Type, variable: &str, keys: &mut Vec<&'static str>, found: &mut Vec<(Vec<&'static str>, Kind)>) {
+    for property in of.properties {
+        keys.push(property.name);
+        match property.kind {
+            Kind::Object(of) if of.point.is_none() => find(of, variable, keys, found),
+            kind if property.variable == Some(variable) => found.push((keys.clone(), kind)),
+            _ => {}
+        }
+        keys.pop();
+    }
+}
+
 /// Parses text as a value of this kind.
 pub(super) fn to_data(kind: &Kind, text: &str) -> Option<Data> {
     let whole = |min: i64, max: i64| text.parse().ok().filter(|number| (min..=max).contains(number));

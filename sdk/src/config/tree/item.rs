@@ -118,6 +118,8 @@ pub enum Origin {
     Default,
     /// Code sets the value.
     Code,
+    /// Code has replaced another value while the program ran.
+    CodeChange,
     /// An environment variable with this name sets the value.
     Variable(String),
     /// A file contains the value.
@@ -166,13 +168,14 @@ impl Origin {
     }
 }
 
-/// Shows the origin as a comment does: `default`, `code`, `OTEL_SERVICE_NAME`, `line 7`, `line 7, API_KEY`, or
-/// `run-time change, line 7`.
+/// Shows the origin as a comment does: `default`, `code`, `OTEL_SERVICE_NAME`, `line 7`, `line 7, API_KEY`,
+/// `run-time change, line 7`, or `run-time change, code`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::Code => f.write_str("code"),
+            Origin::CodeChange => f.write_str("run-time change, code"),
             Origin::Variable(name) => f.write_str(name),
             Origin::File { line, variables, is_change, .. } => {
                 write!(f, "{}line {line}", if *is_change { "run-time change, " } else { "" })?;
@@ -234,6 +237,45 @@ impl Item {
         match &self.data {
             Data::Mapping(entries) => entries.iter().find(|(known, _)| known == key).map(|(_, item)| item),
             _ => None,
+        }
+    }
+
+    /// Returns the value of a key for a change, or `None` if the key is missing or this is no mapping.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Item> {
+        match &mut self.data {
+            Data::Mapping(entries) => entries.iter_mut().find(|(known, _)| known == key).map(|(_, item)| item),
+            _ => None,
+        }
+    }
+
+    /// Returns the value of a key for a change, and adds the key with null if it is missing. Anything but a mapping becomes one.
+    pub(crate) fn value_mut(&mut self, key: &str) -> &mut Item {
+        if self.get(key).is_none() {
+            let mut entries = match std::mem::replace(&mut self.data, Data::Null) {
+                Data::Mapping(entries) => entries,
+                _ => Vec::new(),
+            };
+            entries.push((key.to_owned(), Item::new(Data::Null)));
+            self.data = Data::Mapping(entries);
+        }
+        match self.get_mut(key) {
+            Some(value) => value,
+            None => unreachable!("the key has been added"),
+        }
+    }
+
+    /// Removes a key.
+    pub(crate) fn remove(&mut self, key: &str) {
+        if let Data::Mapping(entries) = &mut self.data {
+            entries.retain(|(known, _)| known != key);
+        }
+    }
+
+    /// Returns the items of a list for a change.
+    pub(crate) fn items_mut(&mut self) -> &mut [Item] {
+        match &mut self.data {
+            Data::List(items) => items,
+            _ => &mut [],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::item::{Data, Item, Tree, push_key};
+use super::item::{Data, Item, Origin, Tree, push_key};
 use super::report::secrecy;
 use crate::text::Secrecy;
 
@@ -72,6 +72,12 @@ impl<'a> Printed<'a> {
         }
     }
 
+    /// Returns true for a list of which code has changed only parts, so that one comment cannot tell the origins.
+    fn needs_lines(&self, list: &Item) -> bool {
+        let is_change = |item: &Item| item.origin == Origin::CodeChange;
+        self.has_origins && !is_change(list) && list.items().iter().any(is_change)
+    }
+
     fn value(&self, f: &mut fmt::Formatter<'_>, item: &Item, indent: usize, path: &mut String) -> fmt::Result {
         // A reference without quotes cannot be in brackets.
         let is_short =
@@ -81,7 +87,7 @@ impl<'a> Printed<'a> {
                 f.write_str("\n")?;
                 return self.block(f, item, indent + 2, false, path);
             }
-            Data::List(items) if !items.iter().all(is_short) => {
+            Data::List(items) if !items.iter().all(is_short) || self.needs_lines(item) => {
                 f.write_str("\n")?;
                 return self.block(f, item, indent + 2, false, path);
             }

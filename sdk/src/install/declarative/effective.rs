@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::super::model::Model;
 use super::super::telemetry::{Source, Telemetry};
 use crate::config::tree::Printed;
-use crate::config::{Data, Env, Item, Origin, Tree, schema};
+use crate::config::{Env, Item, Origin, Tree, schema};
 use crate::diag;
 
 impl Telemetry {
     /// Returns the effective configuration as a file, with the defaults and the origin of each value: a default, a variable, a line of
-    /// the configuration file, with `run-time change` if it applied later than at the start, or code. [`Printed`] writes it without secrets, as `OTEL_RUST_CONFIG_PRINT=true` does when telemetry
-    /// starts. What code has set and no file can express, such as an exporter, is named in `distribution.telemark.code`.
+    /// the configuration file, or code, with `run-time change` if it applied later than at the start. [`Printed`] writes it without
+    /// secrets, as `OTEL_RUST_CONFIG_PRINT=true` does when telemetry starts. What code has set and no file can express, such as an exporter or
+    /// a sampler, is named in `distribution.telemark.code`.
     ///
     /// ```
     /// use telemark_sdk::config::{Env, tree::Printed};
@@ -28,7 +29,11 @@ impl Telemetry {
             (Source::Env(of_variables), None) => Cow::Borrowed(of_variables),
             (Source::File(tree, _), None) => Cow::Borrowed(tree),
         };
-        with_code(schema::completed(&tree), &self.set_in_code)
+        let mut root = tree.root().clone();
+        let changed = self.handle.changes.apply(&mut root);
+        let set = self.set_in_code.iter().filter(|name| !changed.contains(name)).map(|name| (*name, Origin::Code));
+        let named = set.chain(changed.iter().map(|name| (*name, Origin::CodeChange)));
+        with_code(schema::completed(&Tree::new(tree.name(), root)), named)
     }
 
     /// Writes the effective configuration to standard error if the variable asks for it.
@@ -44,26 +49,17 @@ impl Telemetry {
 }
 
 /// Adds the names of the settings that code has set.
-fn with_code(tree: Tree, names: &[&'static str]) -> Tree {
-    if names.is_empty() {
+fn with_code(tree: Tree, names: impl Iterator<Item = (&'static str, Origin)>) -> Tree {
+    let code: Vec<_> = names.map(|(name, origin)| Item::new(name).with_origin(origin)).collect();
+    if code.is_empty() {
         return tree;
     }
-    let code = names.iter().map(|name| Item::new(*name).with_origin(Origin::Code)).collect::<Vec<_>>();
-    let code = Item::new(code).with_origin(Origin::Code);
-    let distribution = tree.root().get("distribution").cloned().unwrap_or_else(empty);
-    let telemark = distribution.get("telemark").cloned().unwrap_or_else(empty);
-    let root = with(tree.root(), "distribution", with(&distribution, "telemark", with(&telemark, "code", code)));
+    let is_change = code.iter().all(|name| name.origin == Origin::CodeChange);
+    let origin = if is_change { Origin::CodeChange } else { Origin::Code };
+    let mut root = tree.root().clone();
+    let place = ["distribution", "telemark", "code"].iter().fold(&mut root, |item, key| item.value_mut(key));
+    *place = Item::new(code).with_origin(origin);
     Tree::new(tree.name(), root)
-}
-
-fn empty() -> Item {
-    Item::new(Data::Null)
-}
-
-/// Returns a mapping with a value for this key.
-fn with(mapping: &Item, key: &str, value: Item) -> Item {
-    let others = mapping.entries().iter().filter(|(known, _)| known != key).cloned();
-    Item::mapping(others.chain([(key.to_owned(), value)])).with_origin(mapping.origin.clone())
 }
 
 impl Model {

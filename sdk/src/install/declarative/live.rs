@@ -188,17 +188,17 @@ fn change(area: Area, root: Settings<'_>, reading: &Reading<'_>) -> Option<Chang
         Area::SpanDelay(index) => {
             let batch = nth(traces?, "processors", index)?;
             let delay = BatchConfig::spans_from_env(env).overridden_by(batch).schedule_delay();
-            Box::new(move |control| control.0.pacers.traces.set_of_file(index, delay))
+            Box::new(move |control| control.handle.pacers.traces.set_of_file(index, delay))
         }
         Area::LogDelay(index) => {
             let batch = nth(logs?, "processors", index)?;
             let delay = BatchConfig::logs_from_env(env).overridden_by(batch).schedule_delay();
-            Box::new(move |control| control.0.pacers.logs.set_of_file(index, delay))
+            Box::new(move |control| control.handle.pacers.logs.set_of_file(index, delay))
         }
         Area::MetricInterval(index) => {
             let periodic = nth(metrics?, "readers", index)?;
             let interval: Duration = PeriodicConfig::default().overridden_by(periodic).interval();
-            Box::new(move |control| control.0.pacers.metrics.set_of_file(index, interval))
+            Box::new(move |control| control.handle.pacers.metrics.set_of_file(index, interval))
         }
         Area::Integration(_) => return None,
     })

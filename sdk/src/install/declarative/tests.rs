@@ -15,6 +15,7 @@ use super::super::{Components, Factory, Pipeline, Telemetry, TelemetryBuilder};
 use crate::config::tree::Printed;
 use crate::config::{Data, Env, Item, Settings, Tree, VARIABLES, schema};
 use crate::error::ConfigError;
+use crate::logs::LogVolume;
 use crate::metrics::{PullReader, View};
 use crate::runtime::Runtime;
 use crate::sampling::{AlwaysOff, Sampler, SamplingRequest};
@@ -825,6 +826,43 @@ fn the_effective_configuration_names_the_origin_of_each_value() {
 }
 
 #[test]
+fn what_code_changes_is_shown_as_a_run_time_change() {
+    let lines = |telemetry: &Telemetry| -> Vec<String> {
+        let printed = Printed::new(&telemetry.config()).to_string();
+        let changed = printed.lines().filter(|line| line.contains("run-time change"));
+        changed.map(|line| line.trim().replace(" # run-time change, code", "")).collect()
+    };
+    let variables = [("OTEL_RUST_LOGS_MAX_PER_MINUTE", "7"), ("OTEL_TRACES_EXPORTER", "none")];
+    let telemetry = builder(&variables).with_log_limits(Default::default()).build().unwrap();
+    let control = telemetry.control();
+    assert_eq!(lines(&telemetry), [""; 0]);
+    control.set_log_volume(LogVolume::new().with_sampling_by("id", 0.5));
+    control.set_meter_config(Default::default());
+    control.set_logs_enabled(false);
+    control.disable();
+    let expected = [
+        "max_per_minute:",
+        "sampled_traces_only: false",
+        "sampling_attribute: id",
+        "sampling_ratio: 0.5",
+        "- logs_disabled",
+        "- meter_config",
+        "disabled: true",
+    ];
+    assert_eq!(lines(&telemetry), expected);
+    // It is a file that can be used.
+    assert!(builder(&[]).with_config(telemetry.config()).check().is_ok());
+    control.enable();
+    control.set_logs_enabled(true);
+    assert_eq!(lines(&telemetry)[4..], ["- meter_config", "disabled: false"]);
+    // Nothing of a disabled SDK can change.
+    let telemetry = builder(&[("OTEL_SDK_DISABLED", "true")]).build().unwrap();
+    telemetry.control().enable();
+    telemetry.control().set_sampler(AlwaysOff);
+    assert_eq!(lines(&telemetry), [""; 0]);
+}
+
+#[test]
 fn debug_shows_no_secret() {
     let file = "instrumentation/development:\n  java:\n    token: s3cret\n";
     let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")];
@@ -930,4 +968,47 @@ impl<S: super::super::pipeline::PipelineSignal> super::super::pipeline::Pipeline
 fn the_test_sees_a_difference() {
     assert_ne!(outline(builder(&[])).unwrap(), outline(builder(&[("OTEL_BSP_SCHEDULE_DELAY", "1")])).unwrap());
     let _ = (View::of("a"), Settings::new);
+}
+
+/// Returns the time for which this thread has run.
+#[cfg(target_os = "linux")]
+fn thread_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn values_of_a_mebibyte_take_linear_time_and_few_warnings() {
+    const LISTS: [&str; 7] = [
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_RUST_RESOURCE_DETECTORS",
+        "OTEL_PROPAGATORS",
+        "OTEL_TRACES_EXPORTER",
+        "OTEL_RUST_SPANS",
+        "OTEL_RUST_LOGS",
+        "OTEL_RUST_BAGGAGE_ATTRIBUTES",
+    ];
+    let many = |end: &str| {
+        let items = (0..1 << 20).rev().map(|at| format!("k{at:x}{end},"));
+        items
+            .scan(1_usize << 20, |left, item| {
+                Some(item).filter(|item| {
+                    *left = left.saturating_sub(item.len());
+                    *left > 0
+                })
+            })
+            .collect::<String>()
+    };
+    for end in ["=1", "=info", ""] {
+        let value = many(end);
+        for name in LISTS {
+            let before = thread_time();
+            let warnings = builder(&[(name, &value)]).check().map_or(0, |warnings| warnings.len());
+            let passed = thread_time() - before;
+            // Five times as long as the slowest takes, and a small part of what a comparison of each pair would take.
+            assert!(passed < Duration::from_secs(8), "{name} {end:?}: {passed:?}");
+            assert!(warnings <= 102, "{name} {end:?}: {warnings}");
+        }
+    }
 }

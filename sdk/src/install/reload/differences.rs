@@ -43,36 +43,30 @@ impl Path {
         })
     }
 
-    /// Returns `root` with this value at this path, or without the key if there is none. Mappings on the way are created.
-    pub(super) fn replaced(&self, root: &Item, value: Option<&Item>) -> Item {
-        replaced(root, &self.0, value)
+    /// Replaces the value at this path, or removes its key if there is none. Mappings on the way are created. Takes time in proportion to
+    /// the length of the path, because there may be as many paths as values.
+    pub(super) fn replace(&self, root: &mut Item, value: Option<Item>) {
+        let Some((last, above)) = self.0.split_last() else { return };
+        let mut place = root;
+        for step in above {
+            let next = match step {
+                Step::Key(key) if value.is_some() => Some(place.value_mut(key)),
+                Step::Key(key) => place.get_mut(key),
+                Step::Index(index) => place.items_mut().get_mut(*index),
+            };
+            let Some(next) = next else { return };
+            place = next;
+        }
+        match (last, value) {
+            (Step::Key(key), Some(value)) => *place.value_mut(key) = value,
+            (Step::Key(key), None) => place.remove(key),
+            (Step::Index(index), value) => {
+                if let Some(item) = place.items_mut().get_mut(*index) {
+                    *item = value.unwrap_or(Item::new(Data::Null));
+                }
+            }
+        }
     }
-}
-
-fn replaced(item: &Item, steps: &[Step], value: Option<&Item>) -> Item {
-    let missing = Item::new(Data::Null);
-    let Some((step, rest)) = steps.split_first() else { return value.cloned().unwrap_or(missing) };
-    let is_last = rest.is_empty();
-    let data = match step {
-        Step::Key(wanted) => {
-            let mut entries = item.entries().to_vec();
-            match entries.iter().position(|(key, _)| key == wanted) {
-                Some(at) if is_last && value.is_none() => _ = entries.remove(at),
-                Some(at) => entries[at].1 = replaced(&entries[at].1, rest, value),
-                None if value.is_none() => {}
-                None => entries.push((wanted.clone(), replaced(&missing, rest, value))),
-            }
-            Data::Mapping(entries)
-        }
-        Step::Index(index) => {
-            let mut items = item.items().to_vec();
-            if let Some(place) = items.get_mut(*index) {
-                *place = replaced(place, rest, value);
-            }
-            Data::List(items)
-        }
-    };
-    Item { data, origin: item.origin.clone() }
 }
 
 impl fmt::Display for Path {
@@ -243,10 +237,10 @@ mod tests {
         sorted.sort_unstable();
         assert_eq!(backwards, sorted, "the same in the other direction");
         // What is replaced is then the same.
-        let found = differences(&one, &other);
-        let root = found.iter().fold(one.root().clone(), |root, difference| {
-            difference.path.replaced(&root, difference.path.find(other.root()))
-        });
+        let mut root = one.root().clone();
+        for difference in differences(&one, &other) {
+            difference.path.replace(&mut root, difference.path.find(other.root()).cloned());
+        }
         assert_eq!(differences(&Tree::new("test", root), &other).len(), 0);
     }
 
@@ -287,5 +281,22 @@ mod tests {
         };
         assert_eq!(differences(&many(0), &many(0)).len(), 0);
         assert_eq!(differences(&many(0), &many(1)).len(), 1);
+    }
+
+    #[test]
+    fn many_values_are_replaced_in_linear_time() {
+        let many = |ratio: i64| {
+            let rule = || Item::mapping([("config", Item::mapping([("enabled", Item::new(ratio == 0))]))]);
+            let tracers = Item::new((0..50_000).map(|_| rule()).collect::<Vec<_>>());
+            let of = Item::mapping([("tracers", tracers)]);
+            let of = Item::mapping([("tracer_configurator/development", of)]);
+            Tree::new("test", Item::mapping([("tracer_provider", of)]))
+        };
+        let (one, other) = (many(0), many(1));
+        let mut root = one.root().clone();
+        let found = differences(&one, &other);
+        assert_eq!(found.len(), 50_000);
+        found.iter().for_each(|found| found.path.replace(&mut root, found.path.find(other.root()).cloned()));
+        assert!(root.is_same(other.root()));
     }
 }

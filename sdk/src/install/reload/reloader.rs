@@ -1,5 +1,6 @@
 //! Reads, checks and applies a new version of the configuration file, and remembers what is in effect.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -38,8 +39,8 @@ pub(in crate::install) struct Start {
 pub(in crate::install) struct Reloader {
     start: Start,
     home: Generation,
-    /// Set if the integrations of the program follow this telemetry.
-    is_installed: AtomicBool,
+    /// Set while the integrations are given what is in effect. No lock, because that calls code of the program.
+    is_telling: AtomicBool,
     /// Set while a version is being read and applied. No lock, because that calls code of the program.
     is_busy: AtomicBool,
     counts: Arc<ReloadCounts>,
@@ -54,6 +55,10 @@ struct State {
     effective: Tree,
     /// The same for the settings that have the effect of a variable.
     variables: FileVariables,
+    /// True if the integrations of the program follow this telemetry.
+    is_installed: bool,
+    /// The variables that have changed since the integrations were told last. `None` until something has to be told.
+    untold: Option<BTreeMap<&'static str, Option<String>>>,
     /// The file that was looked at last, whatever came of it.
     seen: Fingerprint,
     problem: Option<String>,
@@ -66,6 +71,8 @@ impl Reloader {
             applied: start.tree.clone(),
             effective: start.tree.clone(),
             variables: start.variables.clone(),
+            is_installed: false,
+            untold: None,
             seen: start.fingerprint.clone(),
             problem: None,
             needs_restart: Vec::new(),
@@ -73,7 +80,7 @@ impl Reloader {
         Reloader {
             start,
             home: Generation::current(),
-            is_installed: AtomicBool::new(false),
+            is_telling: AtomicBool::new(false),
             is_busy: AtomicBool::new(false),
             counts: Arc::default(),
             state: Mutex::new(state),
@@ -88,9 +95,13 @@ impl Reloader {
         self.counts.clone()
     }
 
-    /// Lets the integrations of the program follow the file.
-    pub(in crate::install) fn set_installed(&self) {
-        self.is_installed.store(true, Ordering::Relaxed);
+    /// Lets the integrations of the program follow the file, beginning with the version in effect.
+    pub(in crate::install) fn install(&self, control: &Control) {
+        self.with(|state| {
+            state.is_installed = true;
+            state.untold.get_or_insert_default();
+        });
+        self.tell(control);
     }
 
     /// Returns what is in effect.
@@ -128,7 +139,7 @@ impl Reloader {
         if self.home.is_past() {
             return Err(ConfigError::state(SETTING, OFF_IN_A_FORKED_CHILD));
         }
-        if control.0.has_ended() {
+        if control.handle.has_ended() {
             return Err(ConfigError::state(SETTING, "telemetry has been shut down"));
         }
         let Some(_turn) = Turn::take(&self.is_busy) else {
@@ -174,7 +185,7 @@ impl Reloader {
     /// Applies a version. Calls code of the program.
     fn apply(&self, control: &Control, tree: Tree) -> Result<(Reload, Vec<ConfigError>), ConfigError> {
         let new = schema::completed(&tree);
-        let (before, effective, variables) = self
+        let (before, effective, mut variables) = self
             .with(|state| (state.applied.clone(), state.effective.clone(), state.variables.clone()))
             .ok_or_else(|| ConfigError::state(SETTING, OFF_IN_A_FORKED_CHILD))?;
         // Compared with what is in effect, because the version before may have had parts that need a restart: its processors may be others
@@ -185,12 +196,13 @@ impl Reloader {
         let read = catch(|| self.start.sources.read(&tree, &areas));
         let panicked = |_| Err(ConfigError::state(SETTING, "a component of the file panicked when it was created"));
         let Version { changes, variables: of_file, warnings } = read.unwrap_or_else(panicked)?;
+        let control = &control.of_file();
         for change in changes {
             if catch(|| change(control)).is_err() {
                 diag::log(Level::Error, "reload", format_args!("a component panicked when it replaced another one"));
             }
         }
-        let variables = self.change_integrations(control, &areas, variables, &of_file);
+        let told = changes_of_integrations(control, &areas, &mut variables, &of_file);
 
         let of_code = self.sorted(differences(&schema::completed(&before), &new)).set_in_code;
         let needs_restart = outcome::shown(&changed.needs_restart.iter().collect::<Vec<_>>());
@@ -201,49 +213,45 @@ impl Reloader {
         };
         let effective = self.changed(&effective, &changed.applied, &new);
         self.with(|state| {
-            *state =
-                State { applied: tree, effective, variables, needs_restart, problem: None, seen: state.seen.clone() };
+            (state.applied, state.effective, state.variables) = (tree, effective, variables);
+            (state.needs_restart, state.problem) = (needs_restart, None);
+            if !told.is_empty() {
+                state.untold.get_or_insert_default().extend(told);
+            }
         });
+        self.tell(control);
         self.counts.apply();
         Ok((reload, warnings))
     }
 
     /// Returns what is in effect once these parts are those of `new`. What is as at the start has its origin of the start.
     fn changed(&self, effective: &Tree, applied: &[(Area, Path)], new: &Tree) -> Tree {
-        let root = applied
-            .iter()
-            .fold(effective.root().clone(), |root, (_, path)| path.replaced(&root, path.find(new.root())));
+        let mut root = effective.root().clone();
+        for (_, path) in applied {
+            path.replace(&mut root, path.find(new.root()).cloned());
+        }
         let now = schema::completed(&Tree::new(new.name(), root));
-        let since_start = differences(&schema::completed(&self.start.tree), &now);
-        let start = self.start.tree.root().clone();
-        let root = since_start.iter().fold(start, |root, Difference { path, .. }| {
-            path.replaced(&root, path.find(now.root()).cloned().map(Item::changed).as_ref())
-        });
+        let mut root = self.start.tree.root().clone();
+        for Difference { path, .. } in differences(&schema::completed(&self.start.tree), &now) {
+            path.replace(&mut root, path.find(now.root()).cloned().map(Item::changed));
+        }
         Tree::new(new.name(), root)
     }
 
-    /// Changes the settings of integrations, and returns the variables in effect.
-    fn change_integrations(
-        &self,
-        control: &Control,
-        areas: &[Area],
-        mut variables: FileVariables,
-        of_file: &FileVariables,
-    ) -> FileVariables {
-        let mut changes = Vec::new();
-        for area in areas {
-            let Area::Integration(name) = *area else { continue };
-            match of_file.get(name) {
-                Some(value) => variables.insert(name, value.clone()),
-                None => variables.remove(name),
-            };
-            changes.push((name, of_file.get(name).map(String::as_str)));
+    /// Tells the integrations what has changed, once they follow this telemetry. If another thread is doing so, that one does the rest.
+    fn tell(&self, control: &Control) {
+        while self.with(|state| state.is_installed && state.untold.is_some()) == Some(true) {
+            let Some(_turn) = Turn::take(&self.is_telling) else { return };
+            let next = self.with(|state| Some((state.untold.take()?, state.variables.clone())));
+            let Some((untold, variables)) = next.flatten() else { continue };
+            // What code has changed later stays.
+            let of_file = untold.iter().filter(|(name, _)| !control.handle.changes.has(name));
+            let changes: Vec<_> = of_file.map(|(name, value)| (*name, value.as_deref())).collect();
+            if !changes.is_empty() {
+                control.change_captures(&changes);
+            }
+            self.start.sources.process.with_file(variables).install_file();
         }
-        if !changes.is_empty() && self.is_installed.load(Ordering::Relaxed) {
-            control.change_captures(&changes);
-            self.start.sources.process.with_file(variables.clone()).install_file();
-        }
-        variables
     }
 
     /// Sorts differences by what they need.
@@ -262,6 +270,26 @@ impl Reloader {
         }
         sorted
     }
+}
+
+/// Brings the variables of integrations up to date, and returns those that the integrations have to be told.
+fn changes_of_integrations(
+    control: &Control,
+    areas: &[Area],
+    variables: &mut FileVariables,
+    of_file: &FileVariables,
+) -> BTreeMap<&'static str, Option<String>> {
+    let mut changes = BTreeMap::new();
+    for area in areas {
+        let Area::Integration(name) = *area else { continue };
+        match of_file.get(name) {
+            Some(value) => variables.insert(name, value.clone()),
+            None => variables.remove(name),
+        };
+        control.forget(name);
+        changes.insert(name, of_file.get(name).cloned());
+    }
+    changes
 }
 
 #[derive(Default)]

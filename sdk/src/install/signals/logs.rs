@@ -17,6 +17,7 @@ use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
+use crate::install::control::Change;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Control, Telemetry, TelemetryBuilder};
@@ -105,13 +106,11 @@ impl Model {
             provider = provider.with_redaction(redaction.clone());
         }
         provider = provider.with_limits(own);
-        let mut volume = self.volume.unwrap_or_default();
         if let Some(stage) = logs_stage.take() {
             self.stages.add(Place::Tail, stage);
-            // The stage drops the records of traces that the tail drops.
-            volume = volume.with_sampled_traces_only(false);
+            provider = provider.following_tail();
         }
-        provider = provider.with_volume(volume);
+        provider = provider.with_volume(self.volume.unwrap_or_default());
         provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
         if let Some(filter) = self.filter {
             span_filter::records::set(Some(filter));
@@ -262,34 +261,41 @@ impl TelemetryBuilder {
 impl Control {
     /// Replaces the rules of loggers, for records that are emitted from now on.
     pub fn set_logger_config(&self, configurator: Configurator<LoggerConfig>) {
-        if !self.0.home.is_past() {
-            self.0.providers.logs.set_configurator(configurator);
+        if !self.handle.home.is_past() {
+            self.note("logger_config", Change::Opaque);
+            self.handle.providers.logs.set_configurator(configurator);
         }
     }
 
     /// Sets the schedule delay of the batches. A shorter delay applies at once, a longer one after the next export. Stages keep the delay of
     /// the build.
     pub fn set_log_batch_delay(&self, delay: Duration) {
-        self.0.pacers.logs.shared.iter().for_each(|pacer| pacer.set(delay));
+        self.note("log_batch", Change::Opaque);
+        self.handle.pacers.logs.shared.iter().for_each(|pacer| pacer.set(delay));
     }
 
     /// Replaces the filter of events of the whole program, like [`span_filter::records::set`].
     pub fn set_log_filter(&self, filter: Option<SpanFilter>) {
-        if !self.0.home.is_past() {
+        if !self.handle.home.is_past() {
+            let text = filter.as_ref().map(ToString::to_string);
+            self.note("log_filter", Change::Settings(vec![(span_filter::records::VARIABLE, text)]));
             span_filter::records::set(filter);
         }
     }
 
-    /// Replaces the rules that limit the volume of log records.
+    /// Replaces the rules that limit the volume of log records. As at the start, [`LogVolume::with_sampled_traces_only`] has no effect
+    /// while [tail sampling](crate::stages::tail) holds the records of a trace until it decides about them.
     pub fn set_log_volume(&self, volume: LogVolume) {
-        if !self.0.home.is_past() {
-            self.0.providers.logs.set_volume(volume);
+        if !self.handle.home.is_past() {
+            self.note("log_volume", Change::Settings(volume.to_variables()));
+            self.handle.providers.logs.set_volume(volume);
         }
     }
 
     /// Enables or disables logs. While they are disabled, log records are dropped without being counted as lost.
     pub fn set_logs_enabled(&self, is_enabled: bool) {
-        self.0.providers.logs.set_enabled(Switch::Signal, is_enabled);
+        self.note_switch("logs_disabled", is_enabled);
+        self.handle.providers.logs.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

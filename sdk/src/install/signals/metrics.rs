@@ -14,6 +14,7 @@ use crate::control::Switch;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
+use crate::install::control::Change;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Control, Telemetry, TelemetryBuilder};
@@ -262,26 +263,29 @@ impl Control {
     /// have no interval of their own. A shorter interval applies at once, a longer one after the next export.
     pub fn set_metric_interval(&self, interval: Duration) {
         let interval = interval.max(Duration::from_millis(1));
-        self.0.pacers.metrics.shared.iter().for_each(|pacer| pacer.set(interval));
+        self.note("metric_periods", Change::Opaque);
+        self.handle.pacers.metrics.shared.iter().for_each(|pacer| pacer.set(interval));
     }
 
     /// Replaces the configs of meters, for measurements and collections from now on.
     pub fn set_meter_config(&self, configurator: Configurator<MeterConfig>) {
-        if !self.0.home.is_past() {
-            self.0.providers.metrics.set_configurator(configurator);
+        if !self.handle.home.is_past() {
+            self.note("meter_config", Change::Opaque);
+            self.handle.providers.metrics.set_configurator(configurator);
         }
     }
 
     /// Removes the series of the metric `name` whose attributes contain all of these, such as those of a tenant that is gone, and returns
     /// their number; see [`SdkMeterProvider::remove_series`].
     pub fn remove_series(&self, name: &str, attributes: &[KeyValue]) -> usize {
-        self.0.providers.metrics.remove_series(name, attributes)
+        self.handle.providers.metrics.remove_series(name, attributes)
     }
 
     /// Enables or disables metrics. While they are disabled, measurements are dropped, callbacks are not called, and collections are
     /// empty. What was measured before stays, and is collected once metrics are enabled again.
     pub fn set_metrics_enabled(&self, is_enabled: bool) {
-        self.0.providers.metrics.set_enabled(Switch::Signal, is_enabled);
+        self.note_switch("metrics_disabled", is_enabled);
+        self.handle.providers.metrics.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

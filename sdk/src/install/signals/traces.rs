@@ -19,6 +19,7 @@ use crate::diag::Counters;
 use crate::error::{ConfigError, Contained, ExportError};
 use crate::export::Exporter;
 use crate::id::IdGenerator;
+use crate::install::control::Change;
 use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Control, Telemetry, TelemetryBuilder};
@@ -362,11 +363,12 @@ impl Control {
     /// Replaces the sampler for spans that start from now on, and shuts the one before down, within the flush timeout. A span that
     /// another thread is starting may still be decided by the sampler before, during and after its shutdown.
     pub fn set_sampler(&self, sampler: impl Sampler) {
-        if self.0.home.is_past() {
+        if self.handle.home.is_past() {
             return drop(Contained::new(sampler));
         }
-        let deadline = Deadline::after(self.0.flush_timeout);
-        if let Err(error) = self.0.providers.traces.set_sampler(Box::new(sampler), deadline) {
+        self.note("sampler", Change::Opaque);
+        let deadline = Deadline::after(self.handle.flush_timeout);
+        if let Err(error) = self.handle.providers.traces.set_sampler(Box::new(sampler), deadline) {
             crate::__warn!("sampler.shutdown", "a sampler that was replaced could not be shut down: {error}");
         }
     }
@@ -374,20 +376,23 @@ impl Control {
     /// Replaces the configs of tracers, for spans that start from now on. While a tracer may be disabled, a span below a sampled parent costs
     /// a few nanoseconds more.
     pub fn set_tracer_config(&self, configurator: Configurator<TracerConfig>) {
-        if !self.0.home.is_past() {
-            self.0.providers.traces.set_configurator(configurator);
+        if !self.handle.home.is_past() {
+            self.note("tracer_config", Change::Opaque);
+            self.handle.providers.traces.set_configurator(configurator);
         }
     }
 
     /// Sets the schedule delay of the batches, for the exporters that have no batch config of their own. A shorter delay applies at once,
     /// a longer one after the next export. Stages, which take their share of the delay, keep that of the build.
     pub fn set_span_batch_delay(&self, delay: Duration) {
-        self.0.pacers.traces.shared.iter().for_each(|pacer| pacer.set(delay));
+        self.note("span_batch", Change::Opaque);
+        self.handle.pacers.traces.shared.iter().for_each(|pacer| pacer.set(delay));
     }
 
     /// Replaces the filter of spans of the whole program, like [`span_filter::set`].
     pub fn set_span_filter(&self, filter: SpanFilter) {
-        if !self.0.home.is_past() {
+        if !self.handle.home.is_past() {
+            self.note("span_filter", Change::Settings(vec![(span_filter::VARIABLE, Some(filter.to_string()))]));
             span_filter::set(filter);
         }
     }
@@ -395,7 +400,8 @@ impl Control {
     /// Enables or disables traces. While they are disabled, no span starts, and incoming trace context is propagated unchanged. Spans
     /// that have started are recorded to their end.
     pub fn set_traces_enabled(&self, is_enabled: bool) {
-        self.0.providers.traces.set_enabled(Switch::Signal, is_enabled);
+        self.note_switch("traces_disabled", is_enabled);
+        self.handle.providers.traces.set_enabled(Switch::Signal, is_enabled);
     }
 }
 

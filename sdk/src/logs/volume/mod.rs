@@ -109,6 +109,17 @@ impl LogVolume {
         }
     }
 
+    /// Returns the values of the variables that [`Self::from_env`] reads as these rules; `None` is the default.
+    pub(crate) fn to_variables(&self) -> Vec<(&'static str, Option<String>)> {
+        let (key, ratio) = self.sampling.as_ref().map(|(key, ratio)| (key.to_string(), ratio.to_string())).unzip();
+        vec![
+            (MAX_PER_MINUTE, self.max_per_minute.map(|most| most.to_string())),
+            (SAMPLED_TRACES_ONLY, Some(self.has_sampled_traces_only.to_string())),
+            (SAMPLING_ATTRIBUTE, key),
+            (SAMPLING_RATIO, ratio),
+        ]
+    }
+
     /// Returns true if every record is kept.
     pub fn is_unlimited(&self) -> bool {
         *self == LogVolume::default()
@@ -122,8 +133,11 @@ mod tests {
     #[track_caller]
     fn check(variables: &[(&str, &str)], expected: &LogVolume, warnings: usize) {
         let env = Env::from_pairs(variables.iter().copied());
-        assert_eq!(LogVolume::from_env(&env), *expected);
+        let volume = LogVolume::from_env(&env);
+        assert_eq!(volume, *expected);
         assert_eq!(env.take_warnings().len(), warnings);
+        let back = volume.to_variables().into_iter().filter_map(|(name, value)| Some((name, value?)));
+        assert_eq!(LogVolume::from_env(&Env::from_pairs(back)), volume);
     }
 
     #[test]

@@ -1,12 +1,10 @@
-//! The changes that a program makes to its telemetry while it runs.
+//! [`Control`], and its changes that concern more than one signal.
 
-use std::sync::MutexGuard;
-
-use super::{Reload, Telemetry, TelemetryHandle};
+use super::super::{Reload, Telemetry, TelemetryHandle};
+use super::changes::{Change, DISABLED};
 use crate::control::Switch;
 use crate::diag::{self, Level};
 use crate::error::ConfigError;
-use crate::sync::unpoisoned;
 
 /// Changes a [`Telemetry`] while it runs. Cheap to clone; all clones change the same telemetry.
 ///
@@ -15,8 +13,8 @@ use crate::sync::unpoisoned;
 /// forked child, changes have no effect.
 ///
 /// [`Self::reload`] applies a new version of the configuration file, as
-/// [`TelemetryBuilder::with_config_watch`](super::TelemetryBuilder::with_config_watch) does whenever there is one. What code changes stays
-/// until the same part of the file changes.
+/// [`TelemetryBuilder::with_config_watch`](super::super::TelemetryBuilder::with_config_watch) does whenever there is one. What code changes stays
+/// until the same part of the file changes, and [`Telemetry::config`] shows it as a run-time change.
 ///
 /// What is not here cannot change while the program runs: the resource, exporters with their destinations, credentials and
 /// protocols, processors, stages, views, limits, propagators, the id generator and the clock. Nothing can be enabled that the build has
@@ -34,7 +32,11 @@ use crate::sync::unpoisoned;
 /// # Ok::<(), telemark_sdk::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Control(pub(super) TelemetryHandle);
+pub struct Control {
+    pub(in crate::install) handle: TelemetryHandle,
+    /// True if a new version of the file makes the changes, instead of code.
+    is_of_file: bool,
+}
 
 impl Control {
     /// Disables all signals: no span starts, and log records and measurements are dropped, without being counted as lost. Spans that
@@ -51,7 +53,7 @@ impl Control {
 
     /// Returns true unless [`Self::disable`] was called last.
     pub fn is_enabled(&self) -> bool {
-        self.0.providers.all().iter().all(|provider| provider.is_enabled(Switch::Telemetry))
+        self.handle.providers.all().iter().all(|provider| provider.is_enabled(Switch::Telemetry))
     }
 
     /// Reads the configuration file again, the one that `OTEL_CONFIG_FILE` named at the start, and applies the values that can change while
@@ -65,7 +67,7 @@ impl Control {
     /// # Errors
     /// Returns an error if there is no file, if it cannot be used, if it is being written, or if another reload is under way.
     pub fn reload(&self) -> Result<Reload, ConfigError> {
-        match &self.0.reloader {
+        match &self.handle.reloader {
             Some(reloader) => reloader.reload(self, None),
             None => {
                 let problem = "the telemetry does not come from a file that OTEL_CONFIG_FILE names";
@@ -80,9 +82,10 @@ impl Control {
     /// stays.
     ///
     /// # Errors
-    /// Returns an error, and changes nothing, if no integration has such a setting, or if part of the value cannot be used.
+    /// Returns an error, and changes nothing, if no integration has such a setting, if part of the value cannot be used, or if this process
+    /// was forked while such a setting changed.
     pub fn set_capture(&self, variable: &str, value: Option<&str>) -> Result<(), ConfigError> {
-        let Some(live) = self.0.live_settings else {
+        let Some(live) = self.handle.live_settings else {
             return Err(ConfigError::state("set_capture", "needs integrations, which telemark::builder() knows"));
         };
         let Some(name) = live.names.iter().find(|name| **name == variable) else {
@@ -92,32 +95,60 @@ impl Control {
         if !problems.is_empty() {
             return Err(ConfigError::state(*name, problems.join("; ")));
         }
-        if !self.0.home.is_past() {
-            (live.change)(&[(name, value)]);
+        if !self.handle.home.is_past() {
+            (live.change)(&[(*name, value)])?;
+            self.note(name, Change::Settings(vec![(*name, value.map(str::to_owned))]));
         }
         Ok(())
     }
 
-    /// Changes settings of integrations, and reports the parts of their values that cannot be used.
-    pub(super) fn change_captures(&self, changes: &[(&'static str, Option<&str>)]) {
-        let Some(live) = self.0.live_settings else { return };
+    /// Changes settings of integrations as a version of the file says, and reports the parts of their values that cannot be used.
+    pub(in crate::install) fn change_captures(&self, changes: &[(&'static str, Option<&str>)]) {
+        let Some(live) = self.handle.live_settings else { return };
         for (name, value) in changes {
             for problem in value.map(|value| (live.problems)(name, value)).unwrap_or_default() {
                 diag::log_always(Level::Warn, format_args!("{problem}"));
             }
         }
-        (live.change)(changes);
+        if let Err(error) = (live.change)(changes) {
+            diag::log_always(Level::Warn, format_args!("{error}"));
+        }
     }
 
-    /// Waits for the changes of other threads. Returns `None` in a forked child, where the lock may stay locked forever.
-    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        (!self.0.home.is_past()).then(|| unpoisoned(self.0.changes.lock()))
+    /// Returns the same control for the changes of a version of the file.
+    pub(in crate::install) fn of_file(&self) -> Control {
+        Control { is_of_file: true, ..self.clone() }
+    }
+
+    /// Notes a change for the effective configuration.
+    pub(in crate::install) fn note(&self, name: &'static str, change: Change) {
+        if !self.handle.home.is_past() {
+            self.handle.changes.record(name, Some(change).filter(|_| !self.is_of_file), || ());
+        }
+    }
+
+    /// Notes that something else is in effect than what code has changed.
+    pub(in crate::install) fn forget(&self, name: &'static str) {
+        self.handle.changes.record(name, None, || ());
+    }
+
+    /// Notes that a signal is enabled or disabled, which no file can express.
+    pub(in crate::install) fn note_switch(&self, name: &'static str, is_enabled: bool) {
+        if !self.handle.home.is_past() {
+            self.handle.changes.record(name, (!is_enabled).then_some(Change::Opaque), || ());
+        }
     }
 
     fn set_all(&self, is_enabled: bool) {
+        if self.handle.home.is_past() {
+            return;
+        }
+        let providers = self.handle.providers.all();
+        let change = (!self.is_of_file).then_some(Change::Disabled(!is_enabled));
         // Two opposite calls at the same time would otherwise leave some signals on and others off.
-        let Some(_turn) = self.turn() else { return };
-        self.0.providers.all().iter().for_each(|provider| provider.set_enabled(Switch::Telemetry, is_enabled));
+        self.handle.changes.record(DISABLED, change, || {
+            providers.iter().for_each(|provider| provider.set_enabled(Switch::Telemetry, is_enabled));
+        });
     }
 }
 
@@ -133,6 +164,6 @@ impl Telemetry {
 impl TelemetryHandle {
     /// Returns the means to change the telemetry while it runs.
     pub fn control(&self) -> Control {
-        Control(self.clone())
+        Control { handle: self.clone(), is_of_file: false }
     }
 }
