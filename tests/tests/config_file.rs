@@ -129,6 +129,56 @@ fn presets_are_valid_and_have_the_effect_that_they_state() {
     }
 }
 
+/// Runs a service with each preset for services, and reads what a collector receives.
+#[test]
+fn presets_of_services_hide_secrets_and_keep_errors() {
+    use opentelemetry::KeyValue;
+    use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
+    use opentelemetry::trace::{Span, Status, Tracer};
+    use telemark_tests::{Script, Sink};
+
+    for (preset, plain) in [("staging", 20), ("production", 0)] {
+        let sink = Sink::start(Script::Take).unwrap();
+        let text = fs::read_to_string(root().join(format!("examples/presets/{preset}.yaml"))).unwrap();
+        // The sink does not decompress.
+        let file = File::new(&format!("run-{preset}"), &text.replace("compression: gzip", "compression: none"));
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", &*sink.endpoint());
+        let telemetry = file.builder(&[endpoint, ("KEPT_RATIO", "0"), ("TRACES_PER_SECOND", "20.5")]).build().unwrap();
+        let tracer = telemetry.tracer("shop");
+        let ended = |name: &'static str, status: Status| {
+            let mut span = tracer.start(name);
+            span.set_attribute(KeyValue::new("url.full", "https://ann:s3cret@shop.example/?to=ann@example.com"));
+            span.set_attribute(KeyValue::new("note", "Bearer dG9rZW4tMQ paid with 4111 1111 1111 1111"));
+            span.set_status(status);
+            span.end();
+        };
+        (0..20).for_each(|_| ended("GET /orders", Status::Unset));
+        ended("POST /orders", Status::error("no stock"));
+        let logger = telemetry.logger("shop");
+        for severity in [Severity::Info, Severity::Error] {
+            let mut record = logger.create_log_record();
+            record.set_severity_number(severity);
+            record.set_body(AnyValue::from("login of ann@example.com with password=s3cret failed"));
+            logger.emit(record);
+        }
+        telemetry.flush(Duration::from_secs(30)).unwrap();
+        let spans = sink.received().spans;
+        let count = |name: &str| spans.iter().filter(|span| span.name == name).count();
+        // Production keeps only the error; the slowest hundredth is empty before durations are known.
+        assert_eq!((count("POST /orders"), count("GET /orders")), (1, plain), "{preset}");
+        let received = format!("{spans:?}{:?}", sink.log_records());
+        for secret in ["s3cret", "ann@example.com", "dG9rZW4tMQ", "4111"] {
+            assert!(!received.contains(secret), "{preset} {secret}: {received}");
+        }
+        for expected in ["ann:REDACTED@shop.example/?to=[email]", "Bearer [bearer_token] paid with [payment_card]"] {
+            assert!(received.contains(expected), "{preset} {expected}: {received}");
+        }
+        let hidden = telemetry.health().redaction;
+        assert_eq!(hidden.len(), 4, "{hidden:?}");
+        assert!(hidden.iter().all(|(_, count)| *count >= 21), "{preset}: {hidden:?}");
+    }
+}
+
 /// A program of its own, because a program has one telemetry.
 #[test]
 fn integrations_follow_the_installed_file_and_its_effect_is_printed() {

@@ -13,6 +13,7 @@ use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::{Aggregation, ReaderConfig, TemporalityPreference, View};
 use telemark_sdk::signal::Metrics;
+use telemark_sdk::testing::ManualClock;
 use telemark_sdk::time::Deadline;
 use telemark_tests::{Points, Receiver, RecordedMetrics, Script, Sink};
 
@@ -206,4 +207,55 @@ fn cumulative() {
 #[test]
 fn delta() {
     check(TemporalityPreference::Delta, DELTA);
+}
+
+/// What a decoder of OTLP reads of series that expire, are removed and come back.
+#[test]
+fn series_that_come_back_have_a_start_of_their_own() {
+    const EXPIRY: Duration = Duration::from_secs(600);
+    const GONE: &str = "{\"tenant\": \"gone\"}=N";
+    const IDLE: &str = "{\"tenant\": \"idle\"}=N";
+
+    let sink = Sink::start(Script::Take).unwrap();
+    let endpoint = sink.endpoint();
+    let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+    let clock = ManualClock::new();
+    let telemetry = Telemetry::builder(env.clone())
+        .with_clock(clock.clock())
+        .with_series_expiry(EXPIRY)
+        .with_metric_exporter(OtlpExporter::<Metrics>::from_env(&env).unwrap())
+        .build()
+        .unwrap();
+    let began = clock.clock().now().as_nanos();
+    let orders = telemetry.meter_provider().meter("shop").u64_counter("orders").build();
+    // Each thread ends and no longer holds its series.
+    let add = |tenant: &'static str, count: u64| {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| orders.add(count, &[KeyValue::new("tenant", tenant)]));
+            thread.join().unwrap();
+        });
+    };
+    // Exports, and returns each new point: its tenant, its total, and the seconds from the beginning to its start and to its time.
+    let mut known = 0;
+    let mut exported = || {
+        telemetry.flush(Duration::from_secs(30)).unwrap();
+        let points = sink.points().points;
+        let new = points[std::mem::replace(&mut known, points.len())..].iter();
+        let after = |nanos: u64| (nanos - began) / 1_000_000_000;
+        new.map(|point| format!("{:?}={} {}-{}", point.attributes, point.value, after(point.start), after(point.time)))
+            .collect::<Vec<_>>()
+    };
+
+    add("gone", 100);
+    add("idle", 50);
+    assert_eq!(exported(), [GONE.replace("N", "100 0-0"), IDLE.replace("N", "50 0-0")]);
+    assert_eq!(telemetry.meter_provider().remove_series("orders", &[KeyValue::new("tenant", "gone")]), 1);
+    assert_eq!(exported(), [IDLE.replace("N", "50 0-0")]);
+    clock.advance(EXPIRY);
+    assert!(exported().is_empty());
+    clock.advance(EXPIRY);
+    add("gone", 3);
+    add("idle", 4);
+    // A point begins when its series begins, so that a receiver sees a reset and no gap in between.
+    assert_eq!(exported(), [GONE.replace("N", "3 1200-1200"), IDLE.replace("N", "4 1200-1200")]);
 }

@@ -20,6 +20,7 @@ use telemark::prometheus::{PrometheusExporter as Exporter, Server};
 use telemark::{Counter, Histogram, traced};
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, SdkMeterProvider, View};
+use telemark_sdk::testing::ManualClock;
 use telemark_sdk::time::Deadline;
 use telemark_tests::{Prometheus, Script, Sink, Span, http_get};
 
@@ -265,4 +266,77 @@ fn promtool_imports_a_page_of_openmetrics() {
     };
     assert_eq!(import(&page), Ok(()), "{page}");
     assert!(import(&page.replace("# EOF\n", "")).is_err());
+}
+
+/// A series that expires, and one that is removed, disappear from the page, so that Prometheus marks them as stale. When they come back, they
+/// begin anew, and no query sees a step.
+#[test]
+fn a_series_that_expires_or_is_removed_is_stale_and_begins_anew() {
+    const EXPIRY: Duration = Duration::from_secs(600);
+
+    let Some(prometheus) = Prometheus::running() else { return };
+    let (clock, exporter) = (ManualClock::new(), Exporter::new());
+    let provider = SdkMeterProvider::builder()
+        .with_clock(clock.clock())
+        .with_series_expiry(EXPIRY)
+        .with_reader(exporter.reader())
+        .build();
+    let began = seconds(&clock);
+    let meter = provider.meter("shop");
+    let orders = meter.u64_counter("orders").build();
+    // Each thread ends and no longer holds its series.
+    let add = |tenant: &'static str, count: u64| {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| orders.add(count, &[KeyValue::new("tenant", tenant)]));
+            thread.join().unwrap();
+        });
+    };
+    let server = Server::start(exporter, "127.0.0.1", 0).unwrap();
+    let test = format!("expiry_{}", std::process::id());
+    let _target = prometheus.scrape(server.address(), &test).unwrap();
+    let all = |name: &str| {
+        let samples = prometheus.query(&format!("{name}{{test=\"{test}\"}}")).unwrap();
+        let tenant = |sample: &Value| sample["metric"]["tenant"].as_str().unwrap_or_default().to_owned();
+        samples.iter().map(|sample| (tenant(sample), value(sample))).collect::<BTreeMap<_, _>>()
+    };
+    let totals = |expected: &[(&str, &str)]| {
+        let expected = expected.iter().map(|(tenant, total)| ((*tenant).to_owned(), (*total).to_owned())).collect();
+        prometheus.wait_for(&format!("{expected:?}"), || (all("orders_total") == expected).then_some(()));
+    };
+
+    add("gone", 100);
+    add("idle", 50);
+    totals(&[("gone", "100"), ("idle", "50")]);
+    let created = began.to_string();
+    assert_eq!(all("orders_created"), [("gone".to_owned(), created.clone()), ("idle".to_owned(), created)].into());
+
+    assert_eq!(provider.remove_series("orders", &[KeyValue::new("tenant", "gone")]), 1);
+    totals(&[("idle", "50")]);
+    clock.advance(EXPIRY);
+    totals(&[]);
+    assert_eq!(provider.expired_series(), 1);
+
+    add("gone", 3);
+    add("idle", 4);
+    totals(&[("gone", "3"), ("idle", "4")]);
+    let created = (began + EXPIRY.as_secs()).to_string();
+    assert_eq!(all("orders_created"), [("gone".to_owned(), created.clone()), ("idle".to_owned(), created)].into());
+    // Prometheus sees a reset, not a fall, and does not count what was before it again.
+    for (tenant, added) in [("gone", 3.0), ("idle", 4.0)] {
+        let over = |function: &str| {
+            let query = format!("{function}(orders_total{{test=\"{test}\",tenant=\"{tenant}\"}}[10m])");
+            let sample = prometheus.wait_for(&query, || prometheus.query(&query).unwrap().pop());
+            value(&sample).parse::<f64>().unwrap()
+        };
+        assert_eq!(over("resets"), 1.0, "{tenant}");
+        // An increase is extrapolated to the ends of its range, by less than what it covers.
+        let increase = over("increase");
+        assert!((added..=2.0 * added).contains(&increase), "{tenant}: {increase}");
+        assert!((0.0..1.0).contains(&over("rate")), "{tenant}");
+    }
+}
+
+/// Returns the time of a clock in seconds since 1970.
+fn seconds(clock: &ManualClock) -> u64 {
+    clock.clock().now().as_nanos() / 1_000_000_000
 }

@@ -1,15 +1,16 @@
 //! The installed signals. This is the only list of them, with one field per signal: adding a signal takes one line in each of
 //! these structs and a new file next to `traces`.
 
+mod health;
 pub(super) mod logs;
 pub(super) mod metrics;
 mod provider;
 mod stages;
 pub(super) mod traces;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
+pub use self::health::Health;
 pub(super) use self::provider::Provider;
 use super::components::Components;
 use super::pipeline::{Companion, SignalPacers};
@@ -18,7 +19,7 @@ use super::reload::ConfigHealth;
 use crate::batch::Stage;
 use crate::config::Env;
 use crate::decided::Decided;
-use crate::diag::{LimitCounts, LimitsHealth, RouteHealth, SignalHealth, TailHealth};
+use crate::diag::LimitCounts;
 use crate::error::ConfigError;
 use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
@@ -142,27 +143,4 @@ impl Providers {
             routes: Vec::new(),
         }
     }
-}
-
-/// Export and drop counts for each pipeline of each signal, in the order in which the pipelines were added. Pipelines that do
-/// not export, such as a pull-based reader, are not listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Health {
-    /// Counts of spans.
-    pub traces: Vec<SignalHealth>,
-    /// Counts of log records.
-    pub logs: Vec<SignalHealth>,
-    /// Counts of metric points.
-    pub metrics: Vec<SignalHealth>,
-    /// Counts of the decisions of tail sampling; `None` without it.
-    pub tail: Option<TailHealth>,
-    /// Counts of what the [limits](crate::stages::limits) have dropped and cut; `None` if none is set.
-    pub limits: Option<LimitsHealth>,
-    /// The number of values in which each rule of the [redaction](crate::redaction) has hidden something, by the name of the rule.
-    pub redaction: Vec<(Cow<'static, str>, u64)>,
-    /// The versions of the configuration file that have come while the program runs.
-    pub config: ConfigHealth,
-    /// Requests to each route of the program's HTTP servers, in no order. Counted for the whole process, sampled or not.
-    pub routes: Vec<RouteHealth>,
 }
