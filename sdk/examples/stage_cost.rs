@@ -15,7 +15,6 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::{Span, Tracer};
 use telemark_sdk::batch::{Stage, Verdict};
 use telemark_sdk::config::Env;
-use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::metrics::{PullReader, SdkMeterProvider, View};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
@@ -24,6 +23,7 @@ use telemark_sdk::signal::Traces;
 use telemark_sdk::stages::limits::ItemLimits;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{SdkTracerProvider, SpanData};
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 const ROUNDS: usize = 200;
 const SPANS: u32 = 1000;
