@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: runs all checks that a merge requires, starting with the quick ones.
 
 use crate::step::{Failure, Step};
-use crate::{api, deny, doc, fuzz, test};
+use crate::{api, deny, doc, fuzz, minimal, test};
 
 pub(crate) fn run() -> Result<(), Failure> {
     Step::cargo("formatting", "fmt --all -- --check").run()?;
@@ -11,6 +11,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     doc::run()?;
     api::run(false)?;
     deny::run()?;
+    minimal::run(false)?;
     test::run()?;
     fuzz::run(fuzz::BRIEFLY)?;
     eprintln!("\nAll checks passed.");

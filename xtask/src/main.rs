@@ -7,6 +7,7 @@ mod ci;
 mod deny;
 mod doc;
 mod fuzz;
+mod minimal;
 mod services;
 mod step;
 mod test;
@@ -25,6 +26,7 @@ Usage: cargo xtask <command>
                        then `test`
   api [--bless]        compares the public API of each crate with docs/api/; --bless updates the lists
   doc                  builds the documentation of our crates, with warnings as errors
+  minimal [--ci]       builds with the lowest versions of all dependencies; --ci leaves out the integrations
   fuzz [seconds]       runs every fuzz target under libFuzzer, for 60 seconds each by default
   services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
                        with a command, runs it with the TELEMARK_TEST_* variables set and then stops them
@@ -65,6 +67,8 @@ fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
         ("test", []) => test::run(),
         ("ci", []) => ci::run(),
         ("doc", []) => doc::run(),
+        ("minimal", []) => minimal::run(true),
+        ("minimal", [flag]) if flag == "--ci" => minimal::run(false),
         ("fuzz", []) => fuzz::run(60),
         ("fuzz", [seconds]) => match seconds.parse() {
             Ok(seconds) => fuzz::run(seconds),

@@ -40,8 +40,6 @@ pub struct Dependency {
 pub enum Kind {
     /// A dependency of the library itself.
     Normal,
-    /// A dependency of the library under `--cfg loom`.
-    Loom,
     /// A dependency of the build script.
     Build,
     /// A dependency of tests and examples.
@@ -95,10 +93,10 @@ impl Package {
         let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root).ok()).unwrap_or(Path::new(""));
         let dependency = |json: &Value| Dependency {
             name: text(&json["name"]),
-            kind: match (json["kind"].as_str(), json["target"].as_str()) {
-                (Some("dev"), _) => Kind::Dev,
-                (Some("build"), _) => Kind::Build,
-                (_, Some("cfg(loom)")) => Kind::Loom,
+            // A dependency for one target, even for `--cfg loom`, is in the lock file of every user.
+            kind: match json["kind"].as_str() {
+                Some("dev") => Kind::Dev,
+                Some("build") => Kind::Build,
                 _ => Kind::Normal,
             },
         };

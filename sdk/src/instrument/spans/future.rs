@@ -31,10 +31,7 @@ pin_project! {
         stopwatch: M,
     }
 
-    impl<F, R, M> PinnedDrop for Traced<F, R, M>
-    where
-        M: Stopwatch,
-    {
+    impl<F, R, M: Stopwatch> PinnedDrop for Traced<F, R, M> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             cancel(this.span, this.stopwatch, || this.future.set(None), |_| ());

@@ -29,10 +29,7 @@ pin_project! {
         sequence: Sequence<O, R, M>,
     }
 
-    impl<S, O, R, M> PinnedDrop for TracedStream<S, O, R, M>
-    where
-        M: Stopwatch,
-    {
+    impl<S, O, R, M: Stopwatch> PinnedDrop for TracedStream<S, O, R, M> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             this.sequence.cancel(|| this.stream.set(None));
