@@ -52,7 +52,7 @@ impl Workspace {
 
 fn manifest(name: &str) -> String {
     let used = ["axum", "hyper", "hyper-util", "reqwest", "sqlx", "tonic"].map(|name| format!("{name} = \"*\"\n"));
-    format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n[dependencies]\n{}", used.concat())
+    format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n[dependencies]\ntelemark = \"*\"\n{}", used.concat())
 }
 
 fn lock(packages: &str) -> String {
@@ -357,4 +357,14 @@ fn versions_that_are_not_known_are_an_error() {
     let output = workspace.audit(&["--min-coverage", "100"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("has no Cargo.lock, whose versions decide"), "{}", text(&output));
+}
+
+#[test]
+fn a_program_without_telemark_gets_it_from_add() {
+    let workspace = Workspace::new("without", &[("src/main.rs", "fn main() { dbg!(1); }")]);
+    workspace.write("Cargo.toml", "[package]\nname = \"without\"\nedition = \"2024\"\n");
+    let note = "note: no package depends on telemark: `cargo telemark add` shows a patch with most of these changes";
+    assert!(workspace.findings().contains(&note.to_owned()));
+    workspace.write("src/main.rs", "fn main() {}");
+    assert!(!workspace.findings().contains(&note.to_owned()));
 }

@@ -28,9 +28,21 @@ const FALLIBLE: [&str; 14] = [
     "sync_all",
     "write_all",
 ];
-/// Functions whose error says that nobody waits any more, or that the work was done before.
-const HARMLESS: [&str; 11] =
-    ["send", "try_send", "blocking_send", "join", "set", "try_init", "dotenv", "reply", "close", "shutdown", "flush"];
+/// Functions whose error says that the other side has ended, or that the work was done before.
+const HARMLESS: [&str; 12] = [
+    "ctrl_c",
+    "send",
+    "try_send",
+    "blocking_send",
+    "join",
+    "set",
+    "try_init",
+    "dotenv",
+    "reply",
+    "close",
+    "shutdown",
+    "flush",
+];
 
 /// Something to mend.
 #[derive(Clone, Debug, PartialEq, Eq)]

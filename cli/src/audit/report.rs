@@ -9,6 +9,7 @@ use super::allowed::{comments, find, is_check};
 use super::checks::{Audit, CHECKS, Finding};
 use crate::source::libraries;
 use crate::source::program::Program;
+use crate::zero::shadow::workspace::{Package, USES_TELEMARK};
 
 /// The version of the JSON. It changes if a key disappears or changes its meaning.
 const VERSION: u32 = 1;
@@ -59,6 +60,13 @@ impl Report {
                     notes.push(format!("{place}: allow({}) allows nothing", comment.check));
                 }
             }
+        }
+        let uses_telemark = |package: &Package| package.left_alone == Some(USES_TELEMARK);
+        if !findings.is_empty() && !program.workspace.packages.iter().any(uses_telemark) {
+            notes.push(
+                "no package depends on telemark: `cargo telemark add` shows a patch with most of these changes"
+                    .to_owned(),
+            );
         }
         notes.extend(libraries::unfit(program));
         notes.extend(program.left_alone.iter().map(|(file, reason)| format!("{file} is not read: {reason}")));
