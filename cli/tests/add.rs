@@ -159,6 +159,38 @@ fn the_patch_is_what_is_applied() {
 }
 
 #[test]
+fn files_of_others_stay() {
+    let others = "pub async fn a() {\n    b();\n    c();\n}\n";
+    let outside = Workspace::new("others", &[("outside.rs", others)]);
+    let path = outside.0.join("outside.rs");
+    let main = format!("mod ignored; mod linked; #[path = {path:?}] mod outside;\nfn main() {{}}\n");
+    let workspace = Workspace::new(
+        "of-others",
+        &[
+            (
+                "Cargo.toml",
+                "[package]\nname = \"a\"\nedition = \"2024\"\n[dependencies]\ndep = { path = \"vendor/dep\" }\n",
+            ),
+            ("Cargo.lock", LOCK),
+            (".gitignore", "src/ignored.rs\n/target\n"),
+            ("src/main.rs", &main),
+            ("src/ignored.rs", others),
+            ("target/debug/build/a/out/made.rs", others),
+            ("vendor/dep/Cargo.toml", "[package]\nname = \"dep\"\nedition = \"2024\"\n"),
+            ("vendor/dep/src/lib.rs", others),
+        ],
+    );
+    std::os::unix::fs::symlink(&path, workspace.0.join("src/linked.rs")).unwrap();
+    let workspace = workspace.committed();
+    let said = workspace.apply(&[]);
+    assert!(said.starts_with("changed src/main.rs\nchanged Cargo.toml\n"), "{said}");
+    assert_eq!(workspace.git(&["status", "--porcelain"]), " M Cargo.toml\n M src/main.rs\n");
+    for path in ["src/ignored.rs", "target/debug/build/a/out/made.rs", "src/linked.rs"] {
+        assert_eq!(workspace.read(path), others, "{path}");
+    }
+}
+
+#[test]
 fn uncommitted_files_are_not_changed() {
     let workspace = small("dirty");
     // In a repository of its own, which has no commit yet.
