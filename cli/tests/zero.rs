@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -17,9 +18,15 @@ impl Programs {
         let programs = Programs(Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs"));
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
         programs.copy(&sources, Path::new(""));
-        programs.write(".gitignore", b"/target\n");
-        // An earlier run of this test knows already what does not compile.
-        let _ = fs::remove_file(programs.0.join("target/telemark/left-out"));
+        programs.write(".gitignore", b"/target\n*.log\n");
+        // The user has a wrapper of rustc, which writes down its arguments.
+        programs.write(".cargo/config.toml", b"build.rustc-workspace-wrapper = \"./wrapper\"\n");
+        programs.write("wrapper", b"#!/bin/sh\necho \"$@\" >> \"$0.log\"\nexec \"$@\"\n");
+        fs::set_permissions(programs.0.join("wrapper"), fs::Permissions::from_mode(0o755)).unwrap();
+        // An earlier run of this test knows already what does not compile, and which files the wrapper has seen.
+        for file in ["target/telemark/left-out", "wrapper.log"] {
+            let _ = fs::remove_file(programs.0.join(file));
+        }
         let lock = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).unwrap();
         fs::write(programs.0.join("Cargo.lock"), lock).unwrap();
         // Leaves the packages that the programs need.
@@ -228,6 +235,24 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     programs.write("tool/core/src/lib.rs", core.as_bytes());
     assert_eq!(traced.status.code(), plain.status.code());
     assert_eq!(String::from_utf8_lossy(&traced.stderr), String::from_utf8_lossy(&plain.stderr));
+
+    // The user's wrapper runs below Telemark's.
+    let log = fs::read_to_string(programs.0.join("wrapper.log")).unwrap();
+    let is_traced = |line: &str| line.contains("--crate-name tool_core ") && line.contains("--remap-path-prefix=");
+    assert!(log.lines().any(is_traced), "{log}");
+
+    // A run waits for another one.
+    let turn = fs::File::options().append(true).open(programs.0.join("target/telemark/.lock")).unwrap();
+    rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut waiting = programs.telemark("build", &["--bin", "tool"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(waiting.stderr.take().unwrap());
+    let mut message = String::new();
+    stderr.read_line(&mut message).unwrap();
+    let expected = format!("    Blocking waiting for file lock on {}\n", programs.0.join("target/telemark").display());
+    assert_eq!(message, expected);
+    drop(turn);
+    stderr.read_to_string(&mut message).unwrap();
+    assert!(waiting.wait().unwrap().success(), "{message}");
 
     // The report says what is instrumented, and why the rest is not.
     let report = programs.succeeds(&mut programs.telemark("explain", &[]));

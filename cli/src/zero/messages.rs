@@ -1,7 +1,6 @@
 //! The messages of cargo and rustc while they build: errors, warnings and progress.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::ChildStderr;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
@@ -26,8 +25,8 @@ pub(crate) struct Failure {
 
 impl Messages {
     /// Reads a line of cargo's JSON.
-    pub(crate) fn read(&mut self, line: &str) {
-        let Ok(parsed) = serde_json::from_str::<Value>(line) else { return };
+    pub(crate) fn read(&mut self, line: &[u8]) {
+        let Ok(parsed) = serde_json::from_slice::<Value>(line) else { return };
         let Some(message) = parsed.get("message").filter(|_| parsed["reason"] == "compiler-message") else { return };
         let text = message["rendered"].as_str().unwrap_or_default();
         if !message["level"].as_str().is_some_and(|level| level.starts_with("error")) {
@@ -67,23 +66,24 @@ fn place(span: &Value, is_primary: bool, primary: &mut Vec<(String, usize)>, all
     }
 }
 
-/// Shows cargo's progress, and holds back what it says about errors and warnings.
+/// Shows cargo's progress, and holds back what it says about errors and warnings. What else writes to the pipe may be no UTF-8.
 #[allow(clippy::disallowed_methods, reason = "a thread of a command, which reads one of two pipes")]
-pub(crate) fn forward(stderr: Option<ChildStderr>) -> Option<JoinHandle<String>> {
+pub(crate) fn forward(stderr: Option<impl Read + Send + 'static>) -> Option<JoinHandle<Vec<u8>>> {
     let stderr = stderr?;
-    let read = move || {
-        let mut held = String::new();
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if is_progress(&line) {
-                let _ = writeln!(std::io::stderr(), "{line}");
-            } else {
-                held.push_str(&line);
-                held.push('\n');
-            }
+    std::thread::Builder::new().spawn(|| held(stderr, &mut std::io::stderr())).ok()
+}
+
+fn held(from: impl Read, shown: &mut impl Write) -> Vec<u8> {
+    let mut held = Vec::new();
+    for mut line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        line.push(b'\n');
+        if std::str::from_utf8(&line).is_ok_and(is_progress) {
+            let _ = shown.write_all(&line);
+        } else {
+            held.extend(line);
         }
-        held
-    };
-    std::thread::Builder::new().spawn(read).ok()
+    }
+    held
 }
 
 /// Returns true for a line such as `   Compiling shop v0.1.0`, whose first word ends at the twelfth column.
@@ -118,13 +118,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_do_not_end_the_messages() {
+        let mut shown = Vec::new();
+        let from = b"   Compiling a v0.1.0\nwarning: \xff\n   Compiling b\xff\n   Compiling c v0.1.0\nlast";
+        let held = held(&from[..], &mut shown);
+        assert_eq!(shown, b"   Compiling a v0.1.0\n   Compiling c v0.1.0\n");
+        assert_eq!(held, b"warning: \xff\n   Compiling b\xff\nlast\n");
+    }
+
+    #[test]
     fn errors_lead_to_the_code_that_a_macro_was_called_in() {
         let mut messages = Messages::default();
-        messages.read("Compiling");
-        messages.read(r#"{"reason":"compiler-artifact"}"#);
-        messages.read(r#"{"reason":"compiler-message","message":{"level":"warning","rendered":"w\n","message":"w"}}"#);
+        messages.read(b"Compiling");
+        messages.read(br#"{"reason":"compiler-artifact"}"#);
+        messages.read(br#"{"reason":"compiler-message","message":{"level":"warning","rendered":"w\n","message":"w"}}"#);
         messages.read(
-            r#"{"reason":"compiler-message","message":{"level":"error","rendered":"error: e","message":"e\nf","spans":[
+            br#"{"reason":"compiler-message","message":{"level":"error","rendered":"error: e","message":"e\nf","spans":[
             {"file_name":"m.rs","line_start":1,"is_primary":true,"expansion":{"span":{"file_name":"a.rs","line_start":7}}},
             {"file_name":"b.rs","line_start":2,"is_primary":false}],
             "children":[{"spans":[{"file_name":"c.rs","line_start":3,"is_primary":true}],"children":[]}]}}"#,

@@ -3,9 +3,12 @@
 //! | file | owns |
 //! |---|---|
 //! | `command` | the arguments, and which of them are cargo's |
-//! | `run` | builds, leaves out what does not compile, and runs |
+//! | `run` | builds, and runs the program |
+//! | `run::build` | one build, and what its errors leave out of the next one |
+//! | `run::turn` | lets runs in one workspace wait for each other |
 //! | `explain` | what is instrumented, and why the rest is not |
 //! | `shadow` | the shadow workspace: links and rewritten files |
+//! | `shadow::left_out` | what does not compile with telemetry |
 //! | `shadow::workspace` | the packages, their dependencies and their targets |
 //! | `shadow::manifest` | the edits of `Cargo.toml` |
 //! | `shadow::lock` | the differences between two lock files |
@@ -14,6 +17,7 @@
 //! | `rewrite` | the edits of a source file |
 //! | `rules` | `telemark.toml` |
 //! | `wrapper` | the wrapper of rustc |
+//! | `wrapper::configured` | the wrapper that the user has set |
 
 pub(crate) mod command;
 mod explain;

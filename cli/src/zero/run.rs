@@ -1,20 +1,28 @@
 //! Builds a program with telemetry, leaves out what does not compile, and runs it. Plain cargo does it if nothing else works, so that
 //! users read their own errors only.
 
+mod build;
+mod turn;
+
+use std::cell::OnceCell;
+use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::hash::{Hash, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, ExitCode, Stdio};
+use std::process::{Command as Process, ExitCode};
 
+use self::build::Built;
+use self::turn::Turn;
 use super::command::{Command, Verb};
 use super::explain;
-use super::messages::{Failure, Messages, forward};
 use super::rules::Rules;
 use super::shadow::lock::{Lock, Moved};
-use super::shadow::manifest::Telemark;
+use super::shadow::manifest::{Telemark, normalized};
 use super::shadow::workspace::{Cargo, Workspace};
 use super::shadow::{LeftOut, Plan, Rewrites, Shadow, put, rewrites};
+use super::wrapper::configured::Places;
 use super::wrapper::{self, CARGO_ERROR, replace, say};
 
 /// The stack for syntax trees, whose depth is that of the source.
@@ -28,7 +36,9 @@ const MAX_ROUNDS: usize = 8;
 #[allow(clippy::disallowed_methods, reason = "a thread of a command, for its stack")]
 pub(crate) fn run(command: &Command, variables: &[(String, OsString)]) -> ExitCode {
     let (command, variables) = (command.clone(), variables.to_vec());
-    let work = move || Session::new(command, &variables).run();
+    let work = move || match Session::new(command, &variables).and_then(|session| session.prepared()) {
+        Ok(code) | Err(code) => code,
+    };
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
@@ -44,51 +54,56 @@ fn exit(code: i32) -> ExitCode {
 struct Session {
     command: Command,
     cargo: Cargo,
-    /// The wrapper that the user has set.
+    rustc: OsString,
+    /// The user's folder.
+    folder: PathBuf,
+    /// The wrapper of rustc that the user has set.
     inner: Option<OsString>,
     /// True if no variable configures telemetry.
     is_unconfigured: bool,
-}
-
-/// The result of a build.
-enum Built {
-    Ready,
-    /// Something is left out, and the next build may succeed.
-    Again,
-    /// It does not compile, whatever is left out, for this reason.
-    Failed(String),
+    /// What decides about compilation besides the sources, once it is asked for.
+    state: OnceCell<u64>,
 }
 
 impl Session {
-    fn new(command: Command, variables: &[(String, OsString)]) -> Session {
+    fn new(command: Command, variables: &[(String, OsString)]) -> Result<Session, ExitCode> {
         let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        Session {
+        let folder = std::env::current_dir().map_err(|error| fail(&format!("the current folder: {error}")))?;
+        let inner = Places { variables, folder: &folder }.wrapper(command.options(&command.arguments));
+        Ok(Session {
             command,
             cargo: Cargo { program: variable("CARGO").unwrap_or_else(|| "cargo".into()) },
-            inner: variable("RUSTC_WORKSPACE_WRAPPER"),
+            rustc: variable("RUSTC").unwrap_or_else(|| "rustc".into()),
+            folder,
+            inner,
             is_unconfigured: !variables.iter().any(|(name, _)| name.starts_with("OTEL_")),
-        }
-    }
-
-    fn run(&self) -> ExitCode {
-        match self.prepared() {
-            Ok(code) | Err(code) => code,
-        }
+            state: OnceCell::new(),
+        })
     }
 
     fn prepared(&self) -> Result<ExitCode, ExitCode> {
         let mut workspace = self.workspace()?;
         if let Some(target) = &self.command.target {
-            workspace.target = std::path::absolute(target).map_err(|error| fail(&format!("--target-dir: {error}")))?;
+            workspace.target = self.folder.join(target);
         }
         let rules = rules(&workspace.root)?;
         let shadow = Shadow::new(&workspace.target);
+        let of_shadow = |error: std::io::Error| fail(&format!("{}: {error}", shadow.folder.display()));
+        let is_explain = self.command.verb == Verb::Explain;
+        // Until the program runs, or this process ends.
+        let _turn = match is_explain {
+            true => None,
+            false => Some(
+                shadow.create().and_then(|()| Turn::wait(&shadow.folder, &mut std::io::stderr())).map_err(of_shadow)?,
+            ),
+        };
         let lock = fs::read_to_string(workspace.root.join("Cargo.lock")).unwrap_or_default();
         let mut parsed = Lock::parse(&lock);
-        let mut left_out = LeftOut::read(&shadow.folder);
+        let state = || *self.state.get_or_init(|| self.state(&workspace));
+        let mut left_out = LeftOut::read(&shadow.folder, state);
         // Said once the program compiles: before, the mistake may be the user's.
-        let mut notes = left_out.notes(&shadow.folder);
-        if self.command.verb == Verb::Explain {
+        let mut notes = left_out.notes();
+        if is_explain {
             let plan = Plan { rules: &rules, lock: &parsed, left_out: &left_out };
             let report = explain::report(&rewrites(&workspace, plan), &rules, &parsed);
             let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
@@ -110,7 +125,7 @@ impl Session {
             }
             match self.build(&shadow, &workspace, &rewrites, &mut left_out, &mut notes)? {
                 Built::Ready => {
-                    left_out.write(&shadow.folder).map_err(|error| fail(&error.to_string()))?;
+                    left_out.write(&shadow.folder, &rewrites, state).map_err(of_shadow)?;
                     notes.extend(explain::unused_rules(&rewrites, &rules));
                     notes.iter().for_each(|note| say(note));
                     return Ok(self.launch(&shadow, &workspace));
@@ -120,6 +135,20 @@ impl Session {
             }
         }
         Ok(self.plain("too many builds were needed"))
+    }
+
+    /// Returns a number for everything besides the sources that decides about compilation.
+    fn state(&self, workspace: &Workspace) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let manifests = workspace.packages.iter().map(|package| package.manifest.clone());
+        let of_root = ["Cargo.toml", "Cargo.lock", "telemark.toml"].map(|name| workspace.root.join(name));
+        for file in manifests.chain(of_root) {
+            fs::read(file).ok().hash(&mut hasher);
+        }
+        let version = Process::new(&self.rustc).arg("-vV").current_dir(&self.folder).output();
+        version.ok().map(|output| output.stdout).hash(&mut hasher);
+        (env!("CARGO_PKG_VERSION"), &self.command.features).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn workspace(&self) -> Result<Workspace, ExitCode> {
@@ -161,7 +190,7 @@ impl Session {
         let manifests =
             shadow.write(workspace, rewrites, &telemark, &self.command.features).map_err(|error| fail(&error))?;
         wrapper::install(&shadow.folder, &shadow.source, &workspace.root, self.inner.as_deref())
-            .map_err(|error| fail(&error.to_string()))?;
+            .map_err(|error| fail(&format!("{}: {error}", shadow.folder.display())))?;
         self.lock(shadow, lock, manifests)
     }
 
@@ -175,7 +204,7 @@ impl Session {
         let _ = fs::remove_file(&known);
         match lock.is_empty() {
             true => drop(fs::remove_file(&path)),
-            false => put(&path, lock).map_err(|error| fail(&error.to_string()))?,
+            false => put(&path, lock).map_err(|error| fail(&format!("{}: {error}", path.display())))?,
         }
         let manifest = shadow.source.join("Cargo.toml");
         let mut arguments: Vec<OsString> = LOCK.map(OsString::from).to_vec();
@@ -195,122 +224,39 @@ impl Session {
         moved
             .iter()
             .for_each(|moved| say(&format!("the build has {} {} in place of {}", moved.name, moved.to, moved.from)));
-        put(&known, &state).map_err(|error| fail(&error.to_string()))
-    }
-
-    /// Builds, and leaves out what does not compile.
-    fn build(
-        &self,
-        shadow: &Shadow,
-        workspace: &Workspace,
-        rewrites: &Rewrites<'_>,
-        left_out: &mut LeftOut,
-        notes: &mut Vec<String>,
-    ) -> Result<Built, ExitCode> {
-        if self.command.tests_documentation() {
-            // Cargo builds documentation tests only to run them.
-            return Ok(Built::Ready);
-        }
-        let verb = if self.command.verb == Verb::Test { Verb::Test } else { Verb::Build };
-        let mut cargo = self.shadow_command(verb, shadow, workspace, &self.command.to_build())?;
-        let color = if std::io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
-        cargo
-            .arg(format!("--message-format={color}"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null());
-        if self.command.verb == Verb::Test {
-            cargo.arg("--no-run");
-        }
-        let mut child = cargo.spawn().map_err(|error| fail(&format!("cargo cannot be started: {error}")))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let held = forward(stderr);
-        let mut messages = Messages::default();
-        for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()).map_while(Result::ok) {
-            messages.read(&line);
-        }
-        let status = child.wait().map_err(|error| fail(&error.to_string()))?;
-        let held = held.and_then(|thread| thread.join().ok()).unwrap_or_default();
-        if status.success() {
-            // Cargo shows the warnings once more when it runs the program.
-            if self.command.verb == Verb::Build && !self.command.has_message_format() {
-                let _ = write!(std::io::stderr(), "{}{held}", messages.warnings);
-            }
-            return Ok(Built::Ready);
-        }
-        let before = left_out.clone();
-        for failure in &messages.failures {
-            self.leave_out(failure, shadow, workspace, rewrites, left_out, notes);
-        }
-        if *left_out != before {
-            return Ok(Built::Again);
-        }
-        let of_cargo = held.lines().find(|line| line.starts_with("error"));
-        let reason = messages.failures.first().map(|failure| failure.message.as_str()).or(of_cargo);
-        Ok(Built::Failed(reason.unwrap_or("cargo says no reason").to_owned()))
-    }
-
-    /// Leaves out what may have caused an error, and notes it.
-    fn leave_out(
-        &self,
-        failure: &Failure,
-        shadow: &Shadow,
-        workspace: &Workspace,
-        rewrites: &Rewrites<'_>,
-        left_out: &mut LeftOut,
-        notes: &mut Vec<String>,
-    ) {
-        let edges = rewrites.packages.iter().flat_map(|package| &package.edges.active);
-        for (krate, edge) in edges.filter_map(|(_, edge)| Some((edge.replaced()?, edge))) {
-            if edge.is_cause(&failure.text) && left_out.edges.insert(krate.to_owned()) {
-                notes.push(format!("{krate} is not instrumented: {}", failure.message));
-                return;
-            }
-        }
-        for (file, line) in &failure.places {
-            let file = Path::new(file);
-            let file =
-                file.strip_prefix(&shadow.source).or_else(|_| file.strip_prefix(&workspace.root)).unwrap_or(file);
-            let shown = file.display().to_string();
-            if left_out.leave_out(rewrites, &shown, *line) > 0 {
-                notes.push(format!(
-                    "left out what does not compile with telemetry, {shown}:{line}: {}",
-                    failure.message
-                ));
-            }
-        }
+        put(&known, &state).map_err(|error| fail(&format!("{}: {error}", known.display())))
     }
 
     /// Returns cargo's command on the shadow.
-    fn shadow_command(
-        &self,
-        verb: Verb,
-        shadow: &Shadow,
-        workspace: &Workspace,
-        arguments: &[OsString],
-    ) -> Result<Process, ExitCode> {
-        let mut place = vec!["locate-project".into(), "--message-format=plain".into()];
-        if let Some(manifest) = &self.command.manifest {
-            place.extend(["--manifest-path".into(), manifest.into()]);
-        }
-        let found = self.cargo.output(&place).map_err(exit)?;
-        let found = PathBuf::from(String::from_utf8_lossy(&found).trim());
-        let inside = workspace.relative(&found).unwrap_or(Path::new("Cargo.toml"));
+    fn shadow_command(&self, verb: Verb, shadow: &Shadow, workspace: &Workspace, arguments: &[OsString]) -> Process {
+        let inside = workspace.relative(&self.manifest()).unwrap_or(Path::new("Cargo.toml")).to_owned();
+        let wrapper = wrapper::path(&shadow.folder).display().to_string();
+        let (options, program) = arguments.split_at(self.command.options(arguments).len());
         let mut cargo = self.cargo.command();
-        let wrapper = wrapper::path(&shadow.folder);
         cargo
             .arg(verb.name())
             .arg("--manifest-path")
             .arg(shadow.source.join(inside))
             .arg("--target-dir")
             .arg(&shadow.build)
-            .arg("--config")
-            .arg(format!("build.rustc-workspace-wrapper={:?}", wrapper.display().to_string()))
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .args(self.command.is_offline.then_some("--offline"))
             .arg("--locked")
-            .args(arguments);
-        Ok(cargo)
+            .args(options)
+            // The last one counts.
+            .arg("--config")
+            .arg(format!("build.rustc-workspace-wrapper={wrapper:?}"))
+            .args(program);
+        cargo
+    }
+
+    /// Returns the user's manifest, which cargo finds in the same way.
+    fn manifest(&self) -> PathBuf {
+        if let Some(manifest) = &self.command.manifest {
+            return normalized(&self.folder.join(manifest));
+        }
+        let mut manifests = self.folder.ancestors().map(|folder| folder.join("Cargo.toml"));
+        manifests.find(|manifest| manifest.is_file()).unwrap_or_default()
     }
 
     /// Runs the program or its tests.
@@ -318,10 +264,7 @@ impl Session {
         if self.command.verb == Verb::Build && !self.command.has_message_format() {
             return ExitCode::SUCCESS;
         }
-        let mut cargo = match self.shadow_command(self.command.verb, shadow, workspace, &self.command.arguments) {
-            Ok(cargo) => cargo,
-            Err(code) => return code,
-        };
+        let mut cargo = self.shadow_command(self.command.verb, shadow, workspace, &self.command.arguments);
         if self.command.verb == Verb::Test && self.is_unconfigured {
             // Programs that tests start have no receiver.
             cargo.envs(

@@ -111,7 +111,7 @@ impl PackageRewrites<'_> {
                 module: &module.path,
                 role,
                 edges: &self.edges,
-                left_out: plan.left_out.changes.get(&(shown.clone(), hash)).unwrap_or(&none),
+                left_out: plan.left_out.of_file(&shown, hash).unwrap_or(&none),
             };
             match rewrite(&source, plan.rules) {
                 Ok(rewritten) => files.push(FileRewrites { path, shown, hash, rewritten, text: module.text }),
@@ -194,6 +194,12 @@ impl Shadow {
         Shadow { source: folder.join("source"), build: folder.join("build"), folder }
     }
 
+    /// Creates the folder. It holds nothing that a version control or a backup should keep.
+    pub(crate) fn create(&self) -> io::Result<()> {
+        put(&self.folder.join(".gitignore"), "*\n")?;
+        put(&self.folder.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n")
+    }
+
     /// Writes the shadow. Files whose content is the same keep their time, so cargo does not compile them again. Returns the edited
     /// manifests, which decide about the lock file.
     pub(crate) fn write(
@@ -232,7 +238,6 @@ impl Shadow {
             files.insert(path, text);
         }
         self.mirror(&workspace.root, &self.source, &files, workspace)
-            .and_then(|()| put(&self.folder.join(".gitignore"), "*\n"))
             .map_err(|error| format!("{}: {error}", self.folder.display()))?;
         Ok(hasher.finish())
     }

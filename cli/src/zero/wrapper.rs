@@ -1,5 +1,7 @@
 //! The wrapper of rustc, which lets file names in programs and messages be the user's, and the way in which processes are replaced.
 
+pub(super) mod configured;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};

@@ -1,30 +1,35 @@
-//! What does not compile with telemetry, which later builds leave out as well.
+//! What does not compile with telemetry, and is left out by later builds until something changes that may let it compile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use super::{Rewrites, put};
 use crate::zero::rewrite::What;
 
-/// The name of the file.
-const LEFT_OUT: &str = "left-out";
+/// The file in the folder of a shadow.
+const FILE: &str = "left-out";
 
 /// What does not compile with telemetry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     /// The offsets of changes, by the path of the file and the hash of its text.
-    pub(super) changes: BTreeMap<(String, u64), BTreeSet<usize>>,
+    changes: BTreeMap<(String, u64), BTreeSet<usize>>,
     /// The crates whose paths stay as they are.
     pub(crate) edges: BTreeSet<String>,
 }
 
 impl LeftOut {
-    /// Reads what an earlier run has left out.
-    pub(crate) fn read(folder: &Path) -> LeftOut {
+    /// Reads what an earlier build has left out. It counts as long as the state is that of the earlier build: a number for everything
+    /// else that decides about compilation.
+    pub(crate) fn read(folder: &Path, state: impl FnOnce() -> u64) -> LeftOut {
         let mut left_out = LeftOut::default();
-        for line in fs::read_to_string(folder.join(LEFT_OUT)).unwrap_or_default().lines() {
+        let text = fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+        let Some((of_build, text)) = text.split_once('\n') else { return left_out };
+        if of_build != state().to_string() {
+            return left_out;
+        }
+        for line in text.lines() {
             let parts: Vec<_> = line.split('\t').collect();
             match parts.as_slice() {
                 [file, hash, offset] => {
@@ -39,26 +44,44 @@ impl LeftOut {
         left_out
     }
 
-    /// Says which libraries are left out because of an earlier build, whatever has become of the reason since.
-    pub(crate) fn notes(&self, folder: &Path) -> Vec<String> {
-        let file = folder.join(LEFT_OUT);
+    /// Says which libraries are left out because of an earlier build.
+    pub(crate) fn notes(&self) -> Vec<String> {
         let edges = self.edges.iter();
         edges
             .map(|edge| {
-                let file = file.display();
                 format!(
-                    "{edge} is not instrumented, because an earlier build failed with it: remove {file} to try again"
+                    "{edge} is not instrumented, because an earlier build failed with it: the next one after a change of a manifest, \
+                     Cargo.lock, telemark.toml or the compiler tries again"
                 )
             })
             .collect()
     }
 
-    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut text: String = self.edges.iter().map(|edge| format!("{edge}\n")).collect();
+    /// Writes what this build has left out of these files, and forgets files that have changed or are gone.
+    pub(crate) fn write(
+        &mut self,
+        folder: &Path,
+        rewrites: &Rewrites<'_>,
+        state: impl FnOnce() -> u64,
+    ) -> io::Result<()> {
+        let files = rewrites.packages.iter().flat_map(|package| &package.files);
+        let known: BTreeSet<_> = files.map(|file| (file.shown.as_str(), file.hash)).collect();
+        self.changes.retain(|(file, hash), _| known.contains(&(file, *hash)));
+        let file = folder.join(FILE);
+        if *self == LeftOut::default() {
+            return if file.exists() { fs::remove_file(file) } else { Ok(()) };
+        }
+        let mut text = format!("{}\n", state());
+        text.extend(self.edges.iter().map(|edge| format!("{edge}\n")));
         for ((file, hash), offsets) in &self.changes {
             text.extend(offsets.iter().map(|offset| format!("{file}\t{hash}\t{offset}\n")));
         }
-        put(&folder.join(LEFT_OUT), &text)
+        put(&file, &text)
+    }
+
+    /// Returns the offsets of the changes that are left out of a file with this text.
+    pub(crate) fn of_file(&self, file: &str, hash: u64) -> Option<&BTreeSet<usize>> {
+        self.changes.get(&(file.to_owned(), hash))
     }
 
     /// Leaves out what may have caused an error in this line. Returns the number of changes that were not left out before.
@@ -91,18 +114,62 @@ impl LeftOut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zero::shadow::hash;
+    use crate::zero::shadow::lock::Lock;
+    use crate::zero::shadow::workspace::Workspace;
+    use crate::zero::shadow::{Plan, rewrites};
+
+    /// A workspace in a folder of its own, with one library.
+    struct Fixture(std::path::PathBuf);
+
+    impl Fixture {
+        fn new(name: &str) -> Fixture {
+            let folder = std::env::temp_dir().join(format!("telemark-left-out-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Fixture(folder)
+        }
+
+        /// Writes with a library of this source, and reads what the next build with this state leaves out.
+        fn written(&self, left_out: &LeftOut, source: &str, state: u64) -> LeftOut {
+            let root = self.0.display();
+            fs::write(self.0.join("lib.rs"), source).unwrap();
+            let metadata = format!(
+                r#"{{"workspace_root":"{root}","target_directory":"{root}/target","packages":[{{"name":"shop","version":"0.1.0",
+                "manifest_path":"{root}/Cargo.toml","dependencies":[],
+                "targets":[{{"name":"shop","kind":["lib"],"src_path":"{root}/lib.rs","edition":"2021"}}]}}]}}"#
+            );
+            let workspace = Workspace::parse(metadata.as_bytes()).unwrap();
+            let mut left_out = left_out.clone();
+            let plan = Plan { rules: &Default::default(), lock: &Lock::default(), left_out: &LeftOut::default() };
+            left_out.write(&self.0, &rewrites(&workspace, plan), || 1).unwrap();
+            LeftOut::read(&self.0, || state)
+        }
+    }
+
+    impl Drop for Fixture {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
-    fn a_library_that_is_left_out_is_named_in_later_runs() {
-        let folder = std::env::temp_dir().join(format!("telemark-left-out-{}", std::process::id()));
+    fn what_is_left_out_counts_until_the_state_changes() {
+        let fixture = Fixture::new("state");
         let left_out = LeftOut { edges: BTreeSet::from(["reqwest".to_owned()]), ..LeftOut::default() };
-        left_out.write(&folder).unwrap();
-        let read = LeftOut::read(&folder);
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(read, left_out);
-        let notes = read.notes(Path::new("/t"));
-        let expected =
-            "reqwest is not instrumented, because an earlier build failed with it: remove /t/left-out to try again";
-        assert_eq!(notes, [expected]);
+        assert_eq!(fixture.written(&left_out, "", 1), left_out);
+        assert_eq!(fixture.written(&left_out, "", 2), LeftOut::default());
+        let notes = left_out.notes();
+        assert!(notes[0].starts_with("reqwest is not instrumented, because an earlier build failed"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_file_that_has_changed_or_is_gone_is_forgotten() {
+        let fixture = Fixture::new("file");
+        let changes = |file: &str| ((file.to_owned(), hash("// A.")), BTreeSet::from([7, 9]));
+        let left_out = LeftOut { changes: [changes("lib.rs"), changes("gone.rs")].into(), ..LeftOut::default() };
+        let remaining = LeftOut { changes: [changes("lib.rs")].into(), ..LeftOut::default() };
+        assert_eq!(fixture.written(&left_out, "// A.", 1), remaining);
+        assert_eq!(fixture.written(&left_out, "// B.", 1), LeftOut::default());
+        assert!(!fixture.0.join(FILE).exists());
     }
 }

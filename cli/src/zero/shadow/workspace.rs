@@ -88,7 +88,9 @@ impl Workspace {
 
     /// Returns the path from the root of the workspace, if the file is inside.
     pub(crate) fn relative<'a>(&self, file: &'a Path) -> Option<&'a Path> {
-        file.strip_prefix(&self.root).ok().filter(|_| !file.starts_with(&self.target))
+        // A workspace may be inside of its target folder.
+        let is_generated = file.starts_with(&self.target) && !self.root.starts_with(&self.target);
+        file.strip_prefix(&self.root).ok().filter(|_| !is_generated)
     }
 }
 
