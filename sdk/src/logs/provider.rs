@@ -10,8 +10,7 @@ use super::processor::caught;
 use super::volume::Control;
 use super::{LogRecordProcessor, LogVolume, LoggerConfig, Scope, SdkLogger};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::control::{ConfigOf, Configs, Configurator};
-use crate::control::{Flags, Switch, Switches};
+use crate::control::{ConfigOf, Configs, Configurator, Flags, Switch, Switches};
 use crate::diag::{self, Counters, LogCount, SignalHealth};
 use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
@@ -100,8 +99,8 @@ impl SdkLoggerProvider {
 
     /// Replaces the rules that limit the volume.
     pub(crate) fn set_volume(&self, mut volume: LogVolume) {
+        // Tail sampling then decides about the records of each trace, and the sampler may have sampled none.
         if self.0.follows_tail {
-            // Tail sampling decides about the records of each trace, and the sampler may have sampled none.
             volume = volume.with_sampled_traces_only(false);
         }
         if let Some(control) = self.0.volume() {
@@ -265,7 +264,7 @@ impl LoggerProviderBuilder {
         self
     }
 
-    /// Leaves the records of traces that are not sampled to a stage, which drops those of the traces that tail sampling drops.
+    /// Leaves the records of traces that are not sampled to a stage, which follows tail sampling.
     pub(crate) fn following_tail(mut self) -> Self {
         self.follows_tail = true;
         self
@@ -328,7 +327,6 @@ pub(super) struct ProviderInner {
     switches: Switches,
     /// A [`Note`]: the message for the first record that comes too late, printed once.
     note: AtomicU8,
-    /// True if a stage decides about the records of traces that are not sampled.
     follows_tail: bool,
 }
 

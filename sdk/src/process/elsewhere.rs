@@ -1,9 +1,7 @@
 //! Replaces `unix.rs` on systems without POSIX signals and `fork`. It watches nothing, so on these systems telemetry
 //! ends only when the guard is dropped.
 
-use std::fs::{self, File};
 use std::io;
-use std::path::Path;
 
 pub(super) fn watch_forks(_: extern "C" fn()) {}
 
@@ -14,11 +12,6 @@ pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
 
 /// Kills a group of processes, of which these systems have none.
 pub fn kill_group(_: u32) {}
-
-/// Opens a regular file for reading. Returns `None` if it is something else.
-pub fn open_regular_file(path: &Path) -> io::Result<Option<File>> {
-    if fs::metadata(path)?.is_file() { File::open(path).map(Some) } else { Ok(None) }
-}
 
 /// Writes a line to standard error. Returns false if it cannot be written.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {

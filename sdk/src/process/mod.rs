@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `files` | opens files without waiting |
 //! | `fork` | distinguishes a forked child from the process that started the work |
 //! | `unix` | signals, exit and forks on Unix; the only caller of libc, and one of two files with `unsafe` |
 //! | `elsewhere` | the same interface for other systems, on which nothing is watched |
@@ -27,11 +28,13 @@ mod system;
 #[path = "unix.rs"]
 mod system;
 
+mod files;
 mod fork;
 
+pub use files::open_regular_file;
 pub use fork::PerProcess;
 pub(crate) use fork::{Generation, after_fork, unless_stuck};
+pub use system::kill_group;
 pub(crate) use system::{
     Event, Signals, TerminationSignal, at_exit, with_signals_left_to_the_host, write_to_standard_error,
 };
-pub use system::{kill_group, open_regular_file};

@@ -8,11 +8,8 @@
 //! atomics and the functions listed in signal-safety(7).
 #![allow(unsafe_code, reason = "signals, exit and forks are reached through libc alone; each use says why it is sound")]
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, Ordering};
 
@@ -37,17 +34,6 @@ pub fn kill_group(leader: u32) {
         // SAFETY: this only sends a signal.
         unsafe { libc::kill(-leader, libc::SIGKILL) };
     }
-}
-
-/// Opens a regular file for reading. Returns `None` if it is something else, such as a device or a pipe. Does not wait for the writer of a pipe that
-/// has replaced the file since it was looked at.
-pub fn open_regular_file(path: &Path) -> io::Result<Option<File>> {
-    if !fs::metadata(path)?.is_file() {
-        return Ok(None);
-    }
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let is_file = file.metadata()?.is_file();
-    Ok(is_file.then_some(file))
 }
 
 /// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it
