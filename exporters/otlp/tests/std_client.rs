@@ -17,6 +17,8 @@ mod support;
 
 use support::http::{Server, Step};
 use support::{export, outcome, over_http};
+#[cfg(feature = "hyper-client")]
+use telemark_otlp::OtlpExporter;
 use telemark_otlp::{OtlpBuilder, Protocol};
 use telemark_sdk::signal::Traces;
 
@@ -51,4 +53,22 @@ async fn on_a_thread_of_a_runtime() {
     let server = Server::start([Step::ok()]);
     let mut exporter = over_http().with_base_endpoint(server.url()).build().unwrap();
     assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 0 rejected, 0 retries");
+}
+
+/// On a kept connection, with everything that the first export has set up.
+#[cfg(feature = "hyper-client")]
+#[test]
+fn an_export_allocates_less_than_with_hyper() {
+    let allocations = |builder: OtlpBuilder<Traces>| {
+        let server = Server::start(vec![Step::ok(); 3]);
+        let mut exporter = builder.with_base_endpoint(server.url()).build().unwrap();
+        let mut counts = [0; 3];
+        for count in &mut counts {
+            *count = allocation_counter::measure(|| assert!(export(&mut exporter, "a").is_ok())).count_total;
+        }
+        counts[2]
+    };
+    let (std, hyper) = (allocations(over_http()), allocations(OtlpExporter::<Traces>::builder()));
+    println!("{std} allocations, {hyper} with hyper");
+    assert!(std < hyper, "{std} allocations, {hyper} with hyper");
 }

@@ -186,11 +186,8 @@ impl Injector for HeaderInjector<'_> {
     }
 
     fn reserve(&mut self, additional: usize) {
-        // `reserve` panics beyond a limit that a hostile hint could reach, and http 1.0 has no `try_reserve`.
-        const MAX: usize = 1 << 10;
-        if self.0.len() <= MAX {
-            self.0.reserve(additional.min(MAX));
-        }
+        // `reserve` panics beyond a limit that a hostile hint could reach.
+        let _ = self.0.try_reserve(additional);
     }
 }
 
