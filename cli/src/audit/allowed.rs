@@ -18,7 +18,7 @@ pub(crate) fn comments(text: &str) -> Vec<Allowed> {
     for (index, line) in text.lines().enumerate() {
         let Some((before, rest)) = line.split_once(MARK) else { continue };
         // Documentation and texts may show the comment.
-        if before.contains("//") || before.matches('"').count() % 2 == 1 {
+        if before.contains("//") || before.replace("\\\"", "").matches('"').count() % 2 == 1 {
             continue;
         }
         let Some((names, _)) = rest.split_once(')') else { continue };
@@ -72,6 +72,7 @@ mod tests {
         check("// telemark: allow(print", "print", 1, None);
         check("/// `// telemark: allow(print)`\nb;", "print", 2, None);
         check("b(\"// telemark: allow(print)\");", "print", 1, None);
+        check(r#"b("c(\"// telemark: allow(print)\");");"#, "print", 1, None);
         check("b;", "print", 7, None);
     }
 }
