@@ -199,7 +199,7 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     assert_eq!(output.matches("Connection::run").count(), 0, "{output}");
 
     // The status and a panic are the program's.
-    let run = |mut command: Command| {
+    let run = |command: &mut Command| {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(b"a b").unwrap();
         child.wait_with_output().unwrap()
@@ -207,21 +207,24 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     let silent = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"].map(|name| (name, "none"));
     let with_telemetry = |arguments: &[&str]| {
         let mut command = programs.telemark("run", arguments);
-        command.envs(silent);
-        run(command)
+        run(command.envs(silent))
     };
     let output = with_telemetry(&["--bin", "tool"]);
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(3), &b"2\n"[..]), "{}", text(&output));
     // A call is wrapped and a path replaced, as the rules say, by a crate that the program does not have.
     let said = text(&output);
-    for expected in ["observed 2\n", "a version in place of the original\n"] {
+    for expected in ["observed 2\n", "612062 a version in place of the original\n"] {
         assert!(said.contains(expected), "{said}");
     }
+    // A dependency has a span, in a copy of its source.
+    let mut command = programs.telemark("run", &["--bin", "tool"]);
+    let output = run(command.env("OTEL_TRACES_EXPORTER", "console"));
+    assert!(trees(&text(&output)).lines().any(|line| line == "encode"), "{}", text(&output));
     let panic = |output: &Output| {
         let said = text(output);
         said.lines().find_map(|line| line.split_once("panicked at ")).unwrap_or_else(|| panic!("{said}")).1.to_owned()
     };
-    let plain = run(programs.cargo("run", &["--bin", "tool", "--", "--fail"]));
+    let plain = run(&mut programs.cargo("run", &["--bin", "tool", "--", "--fail"]));
     let traced = with_telemetry(&["--bin", "tool", "--", "--fail"]);
     assert!(panic(&plain).starts_with("tool/core/src/lib.rs:"), "{}", panic(&plain));
     let line = |output: &Output| panic(output).rsplit_once(':').unwrap().0.rsplit_once(':').unwrap().0.to_owned();
@@ -266,6 +269,9 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
         "  1 paths lead to observers::version in place of tool_core::version (the rule in line 19 of telemark.toml)\n",
         "  the rule in line 25 of telemark.toml needs tokio 0.2: Cargo.lock has 1.",
         "telemark.toml: the rule in line 25 matches nothing\n",
+        "hex 0.4.3, a copy of the dependency\n  hex-0.4.3/src/lib.rs:",
+        "span hex::encode (the rule in line 41 of telemark.toml)\n",
+        "telemark.toml: line 37: tokio is left alone: Telemark depends on it\n",
     ] {
         assert!(report.contains(line), "{line} is not in\n{report}");
     }

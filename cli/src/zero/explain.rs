@@ -32,7 +32,7 @@ pub(crate) fn report(rewrites: &Rewrites<'_>, rules: &Rules, lock: &Lock) -> Str
     text
 }
 
-/// Returns a line for each rule that changes nothing.
+/// Returns a line for each rule that changes nothing, and for each dependency that is left alone.
 pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
     let mut used = BTreeSet::new();
     for file in rewrites.packages.iter().flat_map(|package| &package.files) {
@@ -49,7 +49,8 @@ pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String
     }
     let edges = rewrites.packages.iter().flat_map(PackageRewrites::changing).collect();
     let lines = rules.unused(&used, &edges).into_iter();
-    lines.map(|line| format!("telemark.toml: the rule in line {line} matches nothing")).collect()
+    let unused = lines.map(|line| format!("telemark.toml: the rule in line {line} matches nothing"));
+    unused.chain(rewrites.notes.iter().cloned()).collect()
 }
 
 fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
@@ -58,7 +59,10 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
         let _ = writeln!(text, "{name}: left alone: {reason}\n");
         return;
     }
-    let _ = writeln!(text, "{name}");
+    match package.copied {
+        Some(copied) => _ = writeln!(text, "{name} {}, a copy of the dependency", copied.package.version),
+        None => _ = writeln!(text, "{name}"),
+    }
     let mut counts = BTreeMap::<String, usize>::new();
     for file in &package.files {
         for change in &file.rewritten.changes {

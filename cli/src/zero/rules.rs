@@ -24,6 +24,7 @@ pub(crate) struct Rules {
     pub(crate) edges: Vec<Edge>,
     /// The crates that these rules refer to and a program does not have, as in a manifest.
     pub(crate) crates: Vec<(String, Value)>,
+    pub(crate) dependencies: Vec<Dependency>,
     pub(crate) defaults: Defaults,
     pub(crate) audit: Audit,
 }
@@ -55,6 +56,15 @@ pub(crate) struct Audit {
     pub(crate) min_coverage: Option<u8>,
     /// True if printing is a finding everywhere, and not in the code of requests and libraries alone.
     pub(crate) prints_everywhere: bool,
+}
+
+/// A dependency whose functions the rules concern as well.
+#[derive(Clone, Debug)]
+pub(crate) struct Dependency {
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    /// The beginning of its version.
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +145,15 @@ impl Default for Rules {
     fn default() -> Self {
         let defaults = Defaults { main: true, axum: true, reqwest: true, sqlx: true, spawn: true, functions: true };
         let (edges, audit) = (edges::defaults(defaults), Audit::default());
-        Rules { off: Condition::default(), rules: Vec::new(), edges, crates: Vec::new(), defaults, audit }
+        Rules {
+            off: Condition::default(),
+            rules: Vec::new(),
+            edges,
+            crates: Vec::new(),
+            dependencies: Vec::new(),
+            defaults,
+            audit,
+        }
     }
 }
 
@@ -364,7 +382,7 @@ mod tests {
         refuse(
             "[of]\n[[rule]]\npaht = 'a'\nspan = 'roots'\n  statements = -1\nfields = ['a)', \"b // c\\nd\"]\n",
             &[
-                "line 1, column 1: `of` is not known: expected `off`, `defaults`, `audit`, `crates` or `rule`",
+                "line 1, column 1: `of` is not known: expected `off`, `defaults`, `audit`, `crates`, `dependency` or `rule`",
                 "line 3, column 8: `rule.paht` is not known: expected the conditions `path`, `crate`, `file`, `visibility`, `async`, \
                  `statements` and `returns`, or `span`, `kind`, `level`, `fields` and `metrics`; or `call` or `replace`",
                 "line 4, column 8: expected one of \"below\", \"always\", \"root\", \"off\"",
@@ -416,6 +434,16 @@ mod tests {
                 "line 7, column 15: expected the beginning of a version, such as \"0.12\"",
             ],
         );
+        refuse(
+            "[[dependency]]\nname = ''\nversion = '^1'\nspan = 'root'\n[[dependency]]\n",
+            &[
+                "line 2, column 8: expected the name of a package",
+                "line 3, column 11: expected the beginning of a version, such as \"0.12\"",
+                "line 4, column 8: `dependency.span` is not known: expected `name` and `version`",
+                "line 5, column 1: expected the `name` of a package",
+            ],
+        );
+        refuse("dependency = 'a'", &["line 1, column 14: expected tables `[[dependency]]`"]);
         refuse(
             "[[rule]]\ncall = 'a::b'\nwrap = 'c::d'\nneeds = '1'",
             &["line 4, column 9: expected packages and versions, such as { deadpool = \"0.12\" }"],

@@ -2,6 +2,7 @@
 //! users read their own errors only.
 
 mod build;
+mod copied;
 mod turn;
 
 use std::cell::OnceCell;
@@ -99,6 +100,7 @@ impl Session {
         };
         let lock = fs::read_to_string(workspace.root.join("Cargo.lock")).unwrap_or_default();
         let mut parsed = Lock::parse(&lock);
+        self.find_copies(&mut workspace, &shadow, &rules, &lock)?;
         let state = || *self.state.get_or_init(|| self.state(&workspace));
         let mut left_out = LeftOut::read(&shadow.folder, state);
         // Said once the program compiles: before, the mistake may be the user's.

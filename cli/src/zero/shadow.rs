@@ -1,5 +1,7 @@
 //! The shadow workspace below the target folder: links to the user's files, rewritten sources and edited manifests.
 
+pub(crate) mod copies;
+mod files;
 mod left_out;
 pub(crate) mod lock;
 pub(crate) mod manifest;
@@ -14,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::Value;
 
+use self::copies::Copied;
+use self::files::{Mirror, remove};
+pub(crate) use self::files::{link, put};
 pub(super) use self::left_out::LeftOut;
 use self::lock::Lock;
 use self::manifest::{Edit, Telemark, edit};
@@ -38,12 +43,16 @@ pub(crate) struct Plan<'a, 'l> {
 #[derive(Debug)]
 pub(crate) struct Rewrites<'a> {
     rules: &'a Rules,
+    /// Notes about dependencies that rules name.
+    pub(crate) notes: &'a [String],
     pub(crate) packages: Vec<PackageRewrites<'a>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct PackageRewrites<'a> {
     pub(crate) package: &'a Package,
+    /// The dependency whose copy is rewritten; `None` for a member of the workspace.
+    pub(crate) copied: Option<&'a Copied>,
     pub(crate) edges: Edges<'a>,
     /// The needs of edges that are not met.
     pub(crate) unmet: BTreeSet<String>,
@@ -64,14 +73,26 @@ pub(crate) struct FileRewrites {
 
 /// Rewrites the sources in memory.
 pub(crate) fn rewrites<'a>(workspace: &'a Workspace, plan: Plan<'a, '_>) -> Rewrites<'a> {
-    let packages = workspace.packages.iter().map(|package| package_rewrites(workspace, plan, package));
-    Rewrites { rules: plan.rules, packages: packages.collect() }
+    let members = workspace.packages.iter().map(|package| package_rewrites(workspace, plan, package, None));
+    let copies = workspace.copies.iter().filter(|copied| !plan.left_out.edges.contains(&copied.package.name));
+    let copies = copies.map(|copied| package_rewrites(workspace, plan, &copied.package, Some(copied)));
+    Rewrites { rules: plan.rules, notes: &workspace.notes, packages: members.chain(copies).collect() }
 }
 
-fn package_rewrites<'a>(workspace: &Workspace, plan: Plan<'a, '_>, package: &'a Package) -> PackageRewrites<'a> {
-    let (mut edges, unmet) = package.edges(plan.rules, plan.lock);
+fn package_rewrites<'a>(
+    workspace: &Workspace,
+    plan: Plan<'a, '_>,
+    package: &'a Package,
+    copied: Option<&'a Copied>,
+) -> PackageRewrites<'a> {
+    let (mut edges, mut unmet) = package.edges(plan.rules, plan.lock);
     edges.active.retain(|(_, edge)| !edge.replaced().is_some_and(|krate| plan.left_out.edges.contains(krate)));
-    let mut of_package = PackageRewrites { package, edges, unmet, files: Vec::new(), left_alone: Vec::new() };
+    if copied.is_some() {
+        // The types of a dependency are those that its other users have.
+        edges.active.retain(|(_, edge)| edge.replaced().is_none());
+        unmet.clear();
+    }
+    let mut of_package = PackageRewrites { package, copied, edges, unmet, files: Vec::new(), left_alone: Vec::new() };
     if package.left_alone.is_some() {
         return of_package;
     }
@@ -86,13 +107,13 @@ impl PackageRewrites<'_> {
     fn add_crate(&mut self, workspace: &Workspace, plan: Plan<'_, '_>, root: &Root, seen: &mut HashSet<PathBuf>) {
         let modules = Modules::of_root(&root.file);
         for (file, problem) in modules.problems {
-            let shown = workspace.relative(&file).unwrap_or(&file).display().to_string();
+            let shown = self.shown(workspace, &file).unwrap_or_else(|| file.display().to_string());
             self.left_alone.push((shown, problem));
         }
         let (mut files, mut has_paths) = (Vec::new(), false);
         for (path, module) in modules.files {
-            // A file outside of the workspace, and one that is part of two crates.
-            let Some(shown) = workspace.relative(&path).map(|path| path.display().to_string()) else { continue };
+            // A file outside of its workspace or package, and one that is part of two crates.
+            let Some(shown) = self.shown(workspace, &path) else { continue };
             if seen.contains(&path) {
                 has_paths = true;
                 continue;
@@ -133,6 +154,15 @@ impl PackageRewrites<'_> {
         self.files.extend(files);
     }
 
+    /// Returns the path of a file from the root of the workspace, or with the name of the dependency before it.
+    fn shown(&self, workspace: &Workspace, file: &Path) -> Option<String> {
+        let shown = match self.copied {
+            Some(copied) => Path::new(&copied.name()).join(file.strip_prefix(&copied.folder).ok()?),
+            None => workspace.relative(file)?.to_owned(),
+        };
+        Some(shown.display().to_string())
+    }
+
     /// Returns true if a file of the package refers to Telemark.
     pub(crate) fn needs_telemark(&self) -> bool {
         self.files.iter().any(|file| !file.rewritten.insertions.is_empty())
@@ -146,6 +176,12 @@ impl PackageRewrites<'_> {
             _ => None,
         };
         changes.filter_map(|change| edge(&change.what)).collect()
+    }
+
+    /// Returns the files that are changed, with their new texts.
+    fn changed(&self) -> impl Iterator<Item = (PathBuf, String)> {
+        let changed = self.files.iter().filter(|file| !file.rewritten.insertions.is_empty());
+        changed.map(|file| (file.path.clone(), file.rewritten.apply(&file.text)))
     }
 
     /// Returns the edges to whose crates the package refers.
@@ -209,127 +245,106 @@ impl Shadow {
         telemark: &Telemark,
         features: &[String],
     ) -> Result<u64, String> {
-        let mut files = BTreeMap::new();
-        for package in &rewrites.packages {
-            for file in package.files.iter().filter(|file| !file.rewritten.insertions.is_empty()) {
-                files.insert(file.path.clone(), file.rewritten.apply(&file.text));
-            }
-        }
+        let (copies, members): (Vec<_>, Vec<_>) =
+            rewrites.packages.iter().partition(|package: &&PackageRewrites<'_>| package.copied.is_some());
+        let copies: Vec<_> = copies.into_iter().filter(|package| package.needs_telemark()).collect();
+        let mut files: BTreeMap<_, _> = members.iter().flat_map(|package| package.changed()).collect();
         let mut manifests = BTreeMap::from([(workspace.root.join("Cargo.toml"), (None, Vec::new()))]);
-        for package in &rewrites.packages {
+        for package in members {
             let needed = package.needs_telemark().then(|| package.features(features));
             manifests.insert(package.package.manifest.clone(), (needed, package.crates(rewrites.rules)));
         }
+        let places: Vec<_> =
+            copies.iter().filter_map(|package| package.copied).map(|copied| (copied, self.copy(copied))).collect();
         let mut hasher = DefaultHasher::new();
         for (path, (features, crates)) in manifests {
             let shown = path.display();
             if workspace.relative(&path).is_none() {
                 return Err(format!("{shown} is outside of the folder of its workspace, which is not supported"));
             }
-            let text = fs::read_to_string(&path).map_err(|error| format!("{shown}: {error}"))?;
             let change = Edit {
                 folder: path.parent().unwrap_or(&workspace.root),
                 root: &workspace.root,
                 telemark: features.as_deref().map(|features| (telemark, features)),
                 crates: &crates,
+                copies: &places,
             };
-            let text = edit(&text, &change).map_err(|error| format!("{shown}: {error}"))?;
+            let text = edited(&path, &change)?;
             text.hash(&mut hasher);
             files.insert(path, text);
         }
-        self.mirror(&workspace.root, &self.source, &files, workspace)
+        for package in &copies {
+            self.write_copy(workspace, package, rewrites.rules, (telemark, features))?.hash(&mut hasher);
+        }
+        let mirror = Mirror { root: &workspace.root, target: &workspace.target, files: &files };
+        mirror
+            .show(&self.source)
+            .and_then(|()| self.forget_copies(&places))
             .map_err(|error| format!("{}: {error}", self.folder.display()))?;
         Ok(hasher.finish())
     }
 
-    /// Makes `to` show the files of `from`, with other texts for those in `files`.
-    fn mirror(
+    /// Returns the folder of a copy.
+    fn copy(&self, copied: &Copied) -> PathBuf {
+        self.copies().join(copied.name())
+    }
+
+    /// Returns the folder of all copies.
+    pub(crate) fn copies(&self) -> PathBuf {
+        self.folder.join("dependencies")
+    }
+
+    /// Writes the copy of a dependency. Returns its manifest.
+    fn write_copy(
         &self,
-        from: &Path,
-        to: &Path,
-        files: &BTreeMap<PathBuf, String>,
         workspace: &Workspace,
-    ) -> io::Result<()> {
-        if to.is_symlink() || to.is_file() {
-            fs::remove_file(to)?;
-        }
-        fs::create_dir_all(to)?;
-        let is_top = from == workspace.root;
-        let mut kept = HashSet::new();
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            let (path, name) = (entry.path(), entry.file_name());
-            let is_config = is_top && (name == ".cargo" || name == "Cargo.lock");
-            if is_config || name == ".git" || path == workspace.target || path.join("CACHEDIR.TAG").is_file() {
-                continue;
-            }
-            let place = to.join(&name);
-            kept.insert(name);
-            if let Some(text) = files.get(&path) {
-                put(&place, text)?;
-            } else if path.is_dir()
-                && files.range(path.clone()..).next().is_some_and(|(file, _)| file.starts_with(&path))
-            {
-                self.mirror(&path, &place, files, workspace)?;
-            } else {
-                link(&path, &place)?;
-            }
-        }
-        for entry in fs::read_dir(to)? {
-            let entry = entry?;
-            let is_kept = kept.contains(&entry.file_name()) || is_top && entry.file_name() == "Cargo.lock";
-            if !is_kept {
-                remove(&entry.path())?;
+        package: &PackageRewrites<'_>,
+        rules: &Rules,
+        (telemark, features): (&Telemark, &[String]),
+    ) -> Result<String, String> {
+        let Some(copied) = package.copied else { return Ok(String::new()) };
+        let features = package.features(features);
+        let crates = manifest::beside(&self.source, &workspace.root, package.crates(rules));
+        let change = Edit {
+            folder: &copied.folder,
+            root: &copied.folder,
+            telemark: Some((telemark, &features)),
+            crates: &crates,
+            copies: &[],
+        };
+        let manifest = manifest::without_lints(&edited(&copied.package.manifest, &change)?);
+        let mut files: BTreeMap<_, _> = package.changed().collect();
+        files.insert(copied.package.manifest.clone(), manifest.clone());
+        let mirror = Mirror { root: &copied.folder, target: &copied.folder.join("target"), files: &files };
+        mirror.show(&self.copy(copied)).map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        Ok(manifest)
+    }
+
+    /// Removes the copies of dependencies that no rule names any more.
+    fn forget_copies(&self, places: &[(&Copied, PathBuf)]) -> io::Result<()> {
+        let folders = match fs::read_dir(self.copies()) {
+            Ok(folders) => folders,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for folder in folders {
+            let path = folder?.path();
+            if !places.iter().any(|(_, place)| *place == path) {
+                remove(&path)?;
             }
         }
         Ok(())
     }
 }
 
+/// Returns the edited text of a manifest.
+fn edited(path: &Path, change: &Edit<'_>) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    edit(&text, change).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 pub(crate) fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Writes a file unless it has this content already.
-pub(crate) fn put(path: &Path, text: &str) -> io::Result<()> {
-    if path.is_symlink() || path.is_dir() {
-        remove(path)?;
-    }
-    match fs::read(path) {
-        Ok(old) if old == text.as_bytes() => Ok(()),
-        _ => {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            fs::write(path, text)
-        }
-    }
-}
-
-/// Creates a link to a file or a folder, in place of what is there.
-pub(crate) fn link(target: &Path, place: &Path) -> io::Result<()> {
-    if fs::read_link(place).is_ok_and(|old| old == target) {
-        return Ok(());
-    }
-    if place.is_symlink() || place.exists() {
-        remove(place)?;
-    }
-    symlink(target, place)
-}
-
-#[cfg(unix)]
-fn symlink(target: &Path, place: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, place)
-}
-
-#[cfg(not(unix))]
-fn symlink(_: &Path, _: &Path) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this command needs symbolic links, and supports Unix only"))
-}
-
-/// Removes a link, a file or a folder, without following links.
-fn remove(path: &Path) -> io::Result<()> {
-    if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }

@@ -67,12 +67,16 @@ impl<'a> Reader<'a> {
                         }
                     }
                 }
+                ("dependency", Item::ArrayOfTables(tables)) => {
+                    rules.dependencies.extend(tables.iter().filter_map(|table| self.dependency(table, table.span())));
+                }
+                ("dependency", item) => self.problem(item.span(), "expected tables `[[dependency]]`"),
                 ("crates", item) => {
                     let Some(table) = self.table(key, item) else { continue };
                     rules.crates.extend(table.iter().filter_map(|(key, item)| self.krate(key, item)));
                 }
                 ("rule", item) => self.problem(item.span(), "expected tables `[[rule]]`"),
-                (key, item) => self.unknown(item, key, "`off`, `defaults`, `audit`, `crates` or `rule`"),
+                (key, item) => self.unknown(item, key, "`off`, `defaults`, `audit`, `crates`, `dependency` or `rule`"),
             }
         }
         rules.edges.extend(edges::defaults(rules.defaults));

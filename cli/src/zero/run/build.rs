@@ -93,8 +93,10 @@ impl Session {
         }
         for (file, line) in &failure.places {
             let file = Path::new(file);
-            let file =
-                file.strip_prefix(&shadow.source).or_else(|_| file.strip_prefix(&workspace.root)).unwrap_or(file);
+            let file = [&shadow.source, &shadow.copies(), &workspace.root]
+                .into_iter()
+                .find_map(|folder| file.strip_prefix(folder).ok())
+                .unwrap_or(file);
             let shown = file.display().to_string();
             if left_out.leave_out(rewrites, &shown, *line) > 0 {
                 notes.push(format!(

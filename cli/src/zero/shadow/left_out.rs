@@ -101,6 +101,10 @@ impl LeftOut {
                     _ => _ = self.changes.entry((of.shown.clone(), of.hash)).or_default().insert(change.offset),
                 }
             }
+            if let (Some(copied), true) = (package.copied, self.len() == before) {
+                // Something else does not compile in the copy.
+                self.edges.insert(copied.package.name.clone());
+            }
             return self.len() - before;
         }
         0

@@ -49,6 +49,18 @@ impl Lock {
         named.map_or_else(|| self.versions(name), |version| vec![version])
     }
 
+    /// Returns the names of the packages on which one depends, also through others.
+    pub(crate) fn reached_from<'a>(&'a self, name: &'a str) -> BTreeSet<&'a str> {
+        let mut reached = BTreeSet::new();
+        let mut waiting = vec![name];
+        while let Some(name) = waiting.pop() {
+            let entries = self.0.get(name).into_iter().flat_map(BTreeMap::values).flatten();
+            let names = entries.filter_map(|entry| entry.split(' ').next());
+            waiting.extend(names.filter(|name| reached.insert(*name)));
+        }
+        reached
+    }
+
     /// Returns all versions of a package.
     pub(crate) fn versions(&self, name: &str) -> Vec<&str> {
         self.0.get(name).into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
@@ -123,6 +135,7 @@ mod tests {
         assert_eq!(lock.used(("shop", "1.0.0"), "axum"), ["0.8.4"]);
         assert_eq!(lock.used(("shop", "2.0.0"), "http"), ["0.2.1", "1.3.0"]);
         assert!(lock.used(("shop", "1.0.0"), "hyper").is_empty());
+        assert_eq!(lock.reached_from("shop").into_iter().collect::<Vec<_>>(), ["axum", "http"]);
         assert_eq!(Lock::parse("[[package"), Lock::default());
         assert!(begins("0.13.2", "0.13") && begins("0.13.2", "0.13.2") && !begins("0.130.0", "0.13"));
     }

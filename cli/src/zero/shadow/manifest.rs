@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
+use super::copies::Copied;
+
 /// Where the `telemark` crate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Telemark {
@@ -24,6 +26,8 @@ pub(crate) struct Edit<'a> {
     pub(crate) telemark: Option<(&'a Telemark, &'a [String])>,
     /// More dependencies, whose paths are relative to the folder of the workspace.
     pub(crate) crates: &'a [(String, Value)],
+    /// The dependencies that have a copy, with its folder.
+    pub(crate) copies: &'a [(&'a Copied, PathBuf)],
 }
 
 /// The tables with dependencies, also below `target.'..'` and `workspace`.
@@ -67,6 +71,9 @@ pub(crate) fn edit(text: &str, edit: &Edit<'_>) -> Result<String, String> {
             }
         }
     }
+    if edit.folder == edit.root {
+        patch(table, edit);
+    }
     if edit.folder == edit.root && !table.contains_key("workspace") {
         // Otherwise, cargo would take the package for a member of the user's workspace.
         table.insert("workspace", Item::Table(Table::new()));
@@ -94,12 +101,58 @@ fn paths(table: &mut dyn TableLike, edit: &Edit<'_>) {
     }
 }
 
-/// Makes the path of a dependency absolute if it leads out of the workspace.
+/// Lets the copies of dependencies take the places of the originals, under names that no other patch has.
+fn patch(manifest: &mut Table, edit: &Edit<'_>) {
+    for (copied, place) in edit.copies {
+        let Some(source) = &copied.source else { continue };
+        let mut implicit = Table::new();
+        implicit.set_implicit(true);
+        let patches = manifest.entry("patch").or_insert_with(|| Item::Table(implicit)).as_table_like_mut();
+        let patches = patches.map(|patches| patches.entry(source).or_insert_with(|| Item::Table(Table::new())));
+        if let Some(patches) = patches.and_then(Item::as_table_like_mut) {
+            let mut patch = InlineTable::new();
+            patch.insert("package", copied.package.name.as_str().into());
+            patch.insert("path", place.to_string_lossy().as_ref().into());
+            let name = format!("telemark-{}", copied.name().replace(['.', '+'], "-"));
+            patches.insert(&name, Item::Value(Value::InlineTable(patch)));
+        }
+    }
+}
+
+/// Returns crates of rules with paths that lead into the shadow from everywhere.
+pub(crate) fn beside(shadow: &Path, root: &Path, crates: Vec<(String, Value)>) -> Vec<(String, Value)> {
+    let absolute = |(name, mut value): (String, Value)| {
+        if let Some(path) = value.as_inline_table_mut().and_then(|table| table.get_mut("path")) {
+            let full = normalized(&root.join(path.as_str().unwrap_or_default()));
+            let full = full.strip_prefix(root).map_or(full.clone(), |inside| shadow.join(inside));
+            *path = full.to_string_lossy().as_ref().into();
+        }
+        (name, value)
+    };
+    crates.into_iter().map(absolute).collect()
+}
+
+/// Returns the manifest of a dependency without its lints, which cargo does not apply to a dependency from a registry either.
+pub(crate) fn without_lints(manifest: &str) -> String {
+    let Ok(mut document) = manifest.parse::<DocumentMut>() else { return manifest.to_owned() };
+    document.remove("lints");
+    let mut lints = InlineTable::new();
+    lints.insert("warnings", "allow".into());
+    let mut table = Table::new();
+    table.insert("rust", Item::Value(Value::InlineTable(lints)));
+    document.insert("lints", Item::Table(table));
+    document.to_string()
+}
+
+/// Makes the path of a dependency absolute if it leads out of the workspace, and lets it lead to a copy if there is one.
 fn absolute(dependency: &mut Item, edit: &Edit<'_>) {
     let Some(path) = dependency.as_table_like_mut().and_then(|table| table.get_mut("path")) else { return };
     let Some(given) = path.as_str() else { return };
     let full = normalized(&edit.folder.join(given));
-    if !full.starts_with(edit.root) {
+    let copy = edit.copies.iter().find(|(copied, _)| copied.source.is_none() && copied.folder == full);
+    if let Some((_, place)) = copy {
+        *path = Item::Value(place.to_string_lossy().as_ref().into());
+    } else if !full.starts_with(edit.root) {
         *path = Item::Value(full.to_string_lossy().as_ref().into());
     }
 }
@@ -134,6 +187,7 @@ pub(crate) fn normalized(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::workspace::Package;
     use super::*;
 
     #[track_caller]
@@ -144,6 +198,7 @@ mod tests {
             root: Path::new("/ws"),
             telemark: Some((&telemark, &features)),
             crates: &[],
+            copies: &[],
         };
         assert_eq!(edit(text, &change).unwrap(), expected);
     }
@@ -185,6 +240,37 @@ mod tests {
     }
 
     #[test]
+    fn copies_take_the_places_of_dependencies() {
+        let copied = |name: &str, folder: &str, source: Option<&str>| Copied {
+            package: Package::parse(&serde_json::json!({
+                "name": name, "version": "1.2.3", "manifest_path": "/x", "targets": [], "dependencies": []
+            }))
+            .unwrap(),
+            folder: folder.into(),
+            source: source.map(str::to_owned),
+        };
+        let (a, b) = (copied("a", "/registry/a", Some("crates-io")), copied("b", "/other/b", None));
+        let copies = [(&a, "/copies/a".into()), (&b, "/copies/b".into())];
+        let change =
+            Edit { folder: Path::new("/ws"), root: Path::new("/ws"), telemark: None, crates: &[], copies: &copies };
+        let expected = "[dependencies]\nb = { path = \"/copies/b\" }\n[patch.crates-io]\nc.path = \"/c\"\n\
+                        telemark-a-1-2-3 = { package = \"a\", path = \"/copies/a\" }\n\n[workspace]\n";
+        let text = "[dependencies]\nb = { path = \"../other/b\" }\n[patch.crates-io]\nc.path = \"/c\"\n";
+        assert_eq!(edit(text, &change).unwrap(), expected);
+        let of_member = edit("", &Edit { folder: Path::new("/ws/m"), ..change }).unwrap();
+        assert_eq!(of_member, "", "patches belong into the root");
+        let added = "[patch.crates-io]\ntelemark-a-1-2-3 = { package = \"a\", path = \"/copies/a\" }\n\n[workspace]\n";
+        assert_eq!(edit("", &change).unwrap(), added);
+    }
+
+    #[test]
+    fn lints_are_those_of_a_dependency() {
+        let manifest = "[package]\nname = \"a\"\n[lints]\nworkspace = true\n[features]\n";
+        let expected = "[package]\nname = \"a\"\n[features]\n\n[lints]\nrust = { warnings = \"allow\" }\n";
+        assert_eq!(without_lints(manifest), expected);
+    }
+
+    #[test]
     fn crates_of_rules_are_found_from_every_manifest() {
         let crates: Vec<(String, Value)> =
             [("a", "{ path = \"x/a\" }"), ("b", "{ path = \"../b\", features = [\"f\"] }"), ("c", "\"1\"")]
@@ -195,6 +281,7 @@ mod tests {
             root: Path::new("/ws"),
             telemark: Some((&Telemark::Registry, &[])),
             crates: &crates,
+            copies: &[],
         };
         let added = edit("", &change("/ws/m/n")).unwrap();
         let expected = "a = { path = \"../../x/a\" }\nb = { path = \"/b\", features = [\"f\"] }\nc = \"1\"\n";
@@ -208,6 +295,7 @@ mod tests {
             root: Path::new("/ws"),
             telemark: Some((&Telemark::Registry, &[])),
             crates: &[],
+            copies: &[],
         };
         let expected = format!(
             "[dependencies]\ntelemark = {{ version = \"={}\", default-features = false, features = [] }}\n",

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::copies::Copied;
 use super::lock::{Lock, begins};
 use crate::zero::rewrite::{Edges, Role};
 use crate::zero::rules::Rules;
@@ -21,12 +22,15 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
     pub(crate) packages: Vec<Package>,
+    /// The dependencies whose copies are instrumented, and notes about those that are not.
+    pub(crate) copies: Vec<Copied>,
+    pub(crate) notes: Vec<String>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
-    version: String,
+    pub(crate) version: String,
     pub(crate) manifest: PathBuf,
     /// The roots of the crates that may be instrumented.
     pub(crate) roots: Vec<Root>,
@@ -83,7 +87,8 @@ impl Workspace {
         let metadata: Value = serde_json::from_slice(metadata).ok()?;
         let path = |key: &str| Some(PathBuf::from(metadata.get(key)?.as_str()?));
         let packages = metadata.get("packages")?.as_array()?.iter().filter_map(Package::parse).collect();
-        Some(Workspace { root: path("workspace_root")?, target: path("target_directory")?, packages })
+        let (root, target) = (path("workspace_root")?, path("target_directory")?);
+        Some(Workspace { root, target, packages, copies: Vec::new(), notes: Vec::new() })
     }
 
     /// Returns the path from the root of the workspace, if the file is inside.
@@ -95,7 +100,7 @@ impl Workspace {
 }
 
 impl Package {
-    fn parse(package: &Value) -> Option<Package> {
+    pub(super) fn parse(package: &Value) -> Option<Package> {
         let text = |key: &str| Some(package.get(key)?.as_str()?.to_owned());
         let name = text("name")?;
         let targets: Vec<_> = package.get("targets")?.as_array()?.iter().filter_map(Target::parse).collect();

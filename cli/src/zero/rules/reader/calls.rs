@@ -1,12 +1,12 @@
-//! Reads the rules about calls and paths.
+//! Reads the rules about calls, paths and dependencies.
 
 use std::ops::Range;
 
 use toml_edit::{Item, TableLike, Value};
 
 use super::Reader;
-use crate::zero::rules::Condition;
 use crate::zero::rules::edges::{Act, Around, Edge, Replaced};
+use crate::zero::rules::{Condition, Dependency};
 
 /// The keys that only these rules have.
 pub(super) const KEYS: [&str; 5] = ["call", "wrap", "replace", "with", "needs"];
@@ -101,14 +101,40 @@ impl Reader<'_> {
             return needs;
         };
         for (name, item) in table.iter() {
-            let is_version =
-                |text: &&str| text.split('.').all(|part| !part.is_empty()) && !text.contains(['^', '=', '*', ' ']);
-            match item.as_str().filter(is_version) {
-                Some(version) => needs.push((name.to_owned(), version.to_owned())),
-                None => self.problem(item.span(), "expected the beginning of a version, such as \"0.12\""),
-            }
+            needs.extend(self.version(item).map(|version| (name.to_owned(), version)));
         }
         needs
+    }
+
+    /// Reads the beginning of a version.
+    fn version(&mut self, item: &Item) -> Option<String> {
+        let is_version =
+            |text: &&str| text.starts_with(|first: char| first.is_ascii_digit()) && !text.contains([' ', '*', ',']);
+        let version = item.as_str().filter(is_version);
+        if version.is_none() {
+            self.problem(item.span(), "expected the beginning of a version, such as \"0.12\"");
+        }
+        version.map(str::to_owned)
+    }
+
+    /// Reads a dependency to instrument.
+    pub(super) fn dependency(&mut self, table: &dyn TableLike, span: Option<Range<usize>>) -> Option<Dependency> {
+        let line = self.line(span.clone());
+        let (mut given, mut version) = (None, None);
+        for (key, item) in table.iter() {
+            match key {
+                "name" => match item.as_str().filter(|name| !name.is_empty()) {
+                    Some(name) => given = Some(name.to_owned()),
+                    None => self.problem(item.span(), "expected the name of a package"),
+                },
+                "version" => version = self.version(item),
+                key => self.unknown(item, &format!("dependency.{key}"), "`name` and `version`"),
+            }
+        }
+        if !table.contains_key("name") {
+            self.problem(span, "expected the `name` of a package");
+        }
+        given.map(|name| Dependency { line, name, version })
     }
 
     /// Reads a crate as manifests name it.

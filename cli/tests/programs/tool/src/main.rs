@@ -10,6 +10,6 @@ fn main() {
     if std::env::args().any(|argument| argument == "--fail") {
         tool_core::fail(&text);
     }
-    eprintln!("{}", tool_core::version());
+    eprintln!("{} {}", tool_core::digits(&text), tool_core::version());
     process::exit(3);
 }

@@ -19,6 +19,9 @@ pub fn version() -> String {
     version.to_owned()
 }
 
+/// Returns the bytes of a text in hexadecimal digits.
+pub fn digits(text: &str) -> String { hex::encode(text) }
+
 #[cfg(test)]
 mod tests {
     #[test]
