@@ -12,6 +12,7 @@
 //! | `shadow::workspace` | the packages, their dependencies and their targets |
 //! | `shadow::manifest` | the edits of `Cargo.toml` |
 //! | `shadow::lock` | the differences between two lock files |
+//! | `shadow::copies` | the dependencies whose copies are instrumented |
 //! | `messages` | the errors of a build |
 //! | `modules` | the files of a crate |
 //! | `rewrite` | the edits of a source file |
