@@ -84,6 +84,15 @@ impl Lock {
     }
 }
 
+/// Says which versions would move, and how they can be accepted.
+pub(crate) fn refusal(moved: &[Moved]) -> String {
+    let list: String = moved.iter().map(|moved| format!("\n  {} {} -> {}", moved.name, moved.from, moved.to)).collect();
+    format!(
+        "Telemark needs other versions than those in Cargo.lock:{list}\n\
+         Nothing was built. With --allow-updates, this build has them; your Cargo.lock stays as it is."
+    )
+}
+
 fn keys(versions: &BTreeMap<String, Vec<String>>) -> BTreeSet<&str> {
     versions.keys().map(String::as_str).collect()
 }
@@ -138,5 +147,14 @@ mod tests {
         assert_eq!(lock.reached_from("shop").into_iter().collect::<Vec<_>>(), ["axum", "http"]);
         assert_eq!(Lock::parse("[[package"), Lock::default());
         assert!(begins("0.13.2", "0.13") && begins("0.13.2", "0.13.2") && !begins("0.130.0", "0.13"));
+    }
+
+    #[test]
+    fn other_versions_are_listed() {
+        let moved = Moved { name: "tokio".to_owned(), from: "1.32.0".to_owned(), to: "1.54.1".to_owned() };
+        let refusal = refusal(&[moved]);
+        let expected =
+            "Telemark needs other versions than those in Cargo.lock:\n  tokio 1.32.0 -> 1.54.1\nNothing was built.";
+        assert!(refusal.starts_with(expected), "{refusal}");
     }
 }
