@@ -230,7 +230,9 @@ pub mod log_filter {
 
 /// The SDK's own log messages, and counts of exported and dropped telemetry.
 pub mod diag {
-    pub use telemark_sdk::diag::{DecisionCount, Level, SignalHealth, TailHealth, set_max_level, set_sink};
+    pub use telemark_sdk::diag::{
+        DecisionCount, Level, RouteHealth, SignalHealth, TailHealth, set_max_level, set_sink,
+    };
 }
 
 /// Custom exporters, and their names in `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER`.
