@@ -13,17 +13,18 @@
 //! Host threads take a lock of one of several shards when a local root starts, and for log records and exemplars that ask. A forked
 //! child takes none: everything is unknown there.
 
+mod keys;
 mod opened;
 mod past;
 
-use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use opentelemetry::trace::TraceId;
 
+pub(crate) use self::keys::Keys;
 use self::opened::{Opened, Opening};
 use self::past::Past;
 use crate::process::Generation;
@@ -80,13 +81,12 @@ pub(crate) struct Decided {
 
 #[derive(Debug)]
 struct Shard {
-    /// The traces that are running, and undecided ones of which more is to be known than that. They are few, so their memory is in the
-    /// caches.
+    /// The traces that are running or undecided. They are few, so their memory is in the caches.
     traces: HashMap<u128, Entry, Keys>,
     /// These traces, oldest first, with their serial numbers. Traces that are gone are skipped.
-    order: VecDeque<(u128, u32)>,
+    order: VecDeque<([u64; 2], u32)>,
     next_serial: u32,
-    /// The other traces, and what was decided about those that are running again or still.
+    /// What was decided, also about traces that are running again or still.
     past: Past,
     /// The traces whose last local root was lost.
     lost: Vec<u128>,
@@ -155,15 +155,14 @@ impl Decided {
             let Shard { traces, order, next_serial, past, .. } = shard;
             let entry = traces.entry(key).or_insert_with(|| {
                 *next_serial = next_serial.wrapping_add(1);
-                order.push_back((key, *next_serial));
-                let is_decided =
-                    !opening.is_first && matches!(past.get(key, hash), Some(Fate::Dropped | Fate::Kept(_)));
+                order.push_back((halves(key), *next_serial));
+                let is_decided = !opening.is_first && past.get(key, hash).is_some();
                 Entry { serial: *next_serial, open: 0, asked: 0, is_decided, has_failed: false }
             });
             entry.open = entry.open.saturating_add(1);
             entry.asked |= opening.asked;
             if order.len() > 2 * traces.len() + MAX_GONE {
-                order.retain(|(key, serial)| traces.get(key).is_some_and(|entry| entry.serial == *serial));
+                order.retain(|(key, serial)| traces.get(&whole(*key)).is_some_and(|entry| entry.serial == *serial));
             }
             if traces.len() > self.max_traces {
                 self.forget_some(shard);
@@ -174,7 +173,7 @@ impl Decided {
     /// Notes that a local root has ended, and returns the state of its trace without it.
     pub(crate) fn close(&self, trace: TraceId) -> Option<Standing> {
         self.with(trace, |shard, id| {
-            shard.end(id);
+            shard.end(id.key);
             shard.standing(id)
         })?
     }
@@ -183,7 +182,7 @@ impl Decided {
     pub(crate) fn lose(&self, trace: TraceId) {
         self.with(trace, |shard, id| {
             // If the tail sampler hangs, the list stays bounded.
-            if shard.end(id) && shard.lost.len() < self.max_traces {
+            if shard.end(id.key) && shard.lost.len() < self.max_traces {
                 shard.lost.push(id.key);
                 self.has_lost.store(true, Ordering::Relaxed);
             }
@@ -206,6 +205,12 @@ impl Decided {
         self.with(trace, |shard, id| shard.standing(id))?
     }
 
+    /// Returns the number of local roots of a trace that are running, and the answers of all of them to the questions about their contexts.
+    pub(crate) fn running(&self, trace: TraceId) -> (u16, u16) {
+        let of = |entry: &Entry| (entry.open, entry.asked);
+        self.with(trace, |shard, id| shard.traces.get(&id.key).map(of)).flatten().unwrap_or_default()
+    }
+
     /// Returns what was decided about a trace; `None` if it is not known.
     pub(crate) fn fate(&self, trace: TraceId) -> Option<Fate> {
         self.standing(trace).map(|standing| standing.fate)
@@ -213,14 +218,32 @@ impl Decided {
 
     /// Notes a decision.
     pub(crate) fn decide(&self, trace: TraceId, fate: Fate) {
-        self.with(trace, |shard, Id { key, hash }| {
-            shard.past.insert(key, hash, fate);
-            match shard.traces.get_mut(&key) {
-                Some(entry) if entry.open > 0 => entry.is_decided = true,
-                Some(_) => self.forget(shard, key),
-                None => {}
+        self.decide_all(&mut vec![(trace, fate)]);
+    }
+
+    /// Notes decisions, and empties their list. Visits each shard once and does nothing else in between, so that the memory of several
+    /// decisions is fetched at the same time.
+    pub(crate) fn decide_all(&self, decisions: &mut Vec<(TraceId, Fate)>) {
+        if decisions.is_empty() || self.home.is_past() {
+            return decisions.clear();
+        }
+        self.settle();
+        let mut decided: Vec<_> = decisions.drain(..).map(|(trace, fate)| (self.id(key_of(trace)), fate)).collect();
+        decided.sort_by_key(|(id, _)| id.shard());
+        for of_shard in decided.chunk_by(|(one, _), (other, _)| one.shard() == other.shard()) {
+            let Some(shard) = of_shard.first().and_then(|(id, _)| self.shards.get(id.shard())) else { continue };
+            let mut shard = unpoisoned(shard.lock());
+            for (Id { key, hash }, fate) in of_shard {
+                shard.past.insert(*key, *hash, *fate);
             }
-        });
+            for (Id { key, .. }, _) in of_shard {
+                match shard.traces.get_mut(key) {
+                    Some(entry) if entry.open > 0 => entry.is_decided = true,
+                    Some(_) => self.forget(&mut shard, *key),
+                    None => {}
+                }
+            }
+        }
     }
 
     /// Notes that a span of the trace has failed.
@@ -254,11 +277,12 @@ impl Decided {
     fn forget_some(&self, shard: &mut Shard) {
         let mut steps = 0;
         while steps < MAX_STEPS && shard.traces.len() > self.max_traces {
-            let Some((oldest, serial)) = shard.order.pop_front() else { return };
+            let Some((halves, serial)) = shard.order.pop_front() else { return };
+            let oldest = whole(halves);
             let Some(entry) = shard.traces.get(&oldest).filter(|entry| entry.serial == serial) else { continue };
             steps += 1;
             if entry.open > 0 && shard.traces.len() <= self.max_traces + self.max_traces / 4 {
-                shard.order.push_back((oldest, serial));
+                shard.order.push_back((halves, serial));
             } else {
                 self.forget(shard, oldest);
             }
@@ -278,15 +302,31 @@ impl Decided {
             return None;
         }
         self.settle();
-        self.with_shard(u128::from_be_bytes(trace.to_bytes()), work)
+        self.with_shard(key_of(trace), work)
     }
 
     fn with_shard<T>(&self, key: u128, work: impl FnOnce(&mut Shard, Id) -> T) -> Option<T> {
-        let hash = self.keys.hash_one(key);
-        // The low bits select the place within the shard.
-        let mut shard = unpoisoned(self.shards.get((hash >> 56) as usize % SHARDS)?.lock());
-        Some(work(&mut shard, Id { key, hash }))
+        let id = self.id(key);
+        let mut shard = unpoisoned(self.shards.get(id.shard())?.lock());
+        Some(work(&mut shard, id))
     }
+
+    fn id(&self, key: u128) -> Id {
+        Id { key, hash: self.keys.hash_one(key) }
+    }
+}
+
+/// Returns a key in halves, because a number of 16 bytes would be aligned to as many in a list.
+fn halves(key: u128) -> [u64; 2] {
+    [(key >> 64) as u64, key as u64]
+}
+
+fn whole([high, low]: [u64; 2]) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
+fn key_of(trace: TraceId) -> u128 {
+    u128::from_be_bytes(trace.to_bytes())
 }
 
 /// The id of a trace, with its hash.
@@ -296,22 +336,19 @@ struct Id {
     hash: u64,
 }
 
+impl Id {
+    fn shard(self) -> usize {
+        // The low bits select the place within the shard.
+        (self.hash >> 56) as usize % SHARDS
+    }
+}
+
 impl Shard {
     /// Notes that a local root has ended. Returns true if it was the last one that was running.
-    fn end(&mut self, Id { key, hash }: Id) -> bool {
-        let Some(entry) = self.traces.get_mut(&key) else { return false };
-        let was_running = entry.open > 0;
-        entry.open = entry.open.saturating_sub(1);
-        if entry.open > 0 {
-            return false;
-        }
-        if let Entry { asked: 0, has_failed: false, is_decided, .. } = *entry {
-            self.traces.remove(&key);
-            if !is_decided {
-                self.past.insert(key, hash, Fate::Pending);
-            }
-        }
-        was_running
+    fn end(&mut self, key: u128) -> bool {
+        let Some(entry) = self.traces.get_mut(&key).filter(|entry| entry.open > 0) else { return false };
+        entry.open -= 1;
+        entry.open == 0
     }
 
     fn standing(&self, Id { key, hash }: Id) -> Option<Standing> {
@@ -320,63 +357,6 @@ impl Shard {
         };
         let fate = if entry.is_decided { self.past.get(key, hash) } else { None };
         Some(Standing { fate: fate.unwrap_or(Fate::Pending), open: entry.open, asked: entry.asked })
-    }
-}
-
-/// Hashes trace ids with secrets of the process, because a remote parent may choose them. Much faster than the default for 16 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keys([u64; 2]);
-
-impl Keys {
-    pub(crate) fn new() -> Self {
-        let state = RandomState::new();
-        Keys([0_u64, 1].map(|word| state.hash_one(word)))
-    }
-}
-
-impl BuildHasher for Keys {
-    type Hasher = KeyHasher;
-
-    #[inline]
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher { keys: self.0, hash: 0 }
-    }
-}
-
-/// The hasher of [`Keys`].
-#[derive(Debug)]
-pub(crate) struct KeyHasher {
-    keys: [u64; 2],
-    hash: u64,
-}
-
-impl KeyHasher {
-    #[inline]
-    fn fold(&mut self, high: u64, low: u64) {
-        let product = u128::from(high ^ self.keys[0]) * u128::from(low ^ self.keys[1] ^ self.hash.rotate_left(32));
-        // A second multiplication spreads every bit over the whole word.
-        let folded = (product as u64) ^ (product >> 64) as u64;
-        self.hash = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (folded >> 32);
-    }
-}
-
-impl Hasher for KeyHasher {
-    #[inline]
-    fn write_u128(&mut self, value: u128) {
-        self.fold((value >> 64) as u64, value as u64);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
-            self.fold(u64::from_le_bytes(word), part.len() as u64);
-        }
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.hash
     }
 }
 
@@ -461,7 +441,7 @@ mod tests {
             [1, 2, 3].map(|number| decided.standing(trace(number))),
             [standing(0, 0), standing(0, 1), standing(0, 0)]
         );
-        assert!(decided.has_failed(trace(3)) && decided.len() == 2, "spans that end late may still tell of the error");
+        assert!(decided.has_failed(trace(3)) && decided.len() == 3, "spans that end late may still tell of the error");
         decided.open(trace(1), 4);
         assert_eq!(decided.standing(trace(1)), standing(1, 4));
     }
@@ -523,8 +503,7 @@ mod tests {
             decided.open(trace(number), 0);
             decided.close(trace(number));
         }
-        assert!(decided.len() <= SHARDS * MIN_TRACES);
-        assert_eq!(decided.failed.load(Ordering::Relaxed), decided.len());
+        assert_eq!((decided.len(), decided.failed.load(Ordering::Relaxed)), (SHARDS * MIN_TRACES, 0));
     }
 
     #[test]

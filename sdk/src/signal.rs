@@ -58,6 +58,9 @@ pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + S
     /// Removes all items and returns them.
     fn drain(&mut self) -> impl Iterator<Item = S::Item>;
 
+    /// Frees unused memory. By default, does nothing.
+    fn shrink(&mut self) {}
+
     /// Drops all items. Keeps the chunk's own memory, unless it has grown far beyond its normal size.
     fn clear(&mut self);
 }

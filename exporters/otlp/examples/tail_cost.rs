@@ -5,6 +5,7 @@
 //! ```
 //!
 //! Traces are a root with ten nested spans and three attributes each. The receiver is another process. A hundredth of the traces is kept.
+//! With the argument `behind-a-stage`, both go through a stage of the program first, which looks at each span and changes nothing.
 //! Linux only, because it reads the time of each thread from `/proc`.
 
 use std::error::Error;
@@ -16,27 +17,43 @@ use std::time::Duration;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use telemark_otlp::OtlpExporter;
+use telemark_sdk::batch::{Stage, Verdict};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
+use telemark_sdk::signal::Traces;
 use telemark_sdk::stages::tail::{Policy, TailSampling};
-use telemark_sdk::trace::SdkTracer;
+use telemark_sdk::trace::{SdkTracer, SpanData};
 
 const ROUNDS: usize = 5;
 const BURSTS: u32 = 400;
 const TRACES: u32 = 40;
 const SPANS: u32 = 11;
 
+/// A stage of the program.
+struct Glance;
+
+impl Stage<Traces> for Glance {
+    fn process(&mut self, span: &mut SpanData) -> Verdict {
+        if span.own_attributes.iter().any(|attribute| attribute.key.as_str() == "card.number") {
+            return Verdict::Drop;
+        }
+        Verdict::Keep
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    if std::env::args().nth(1).as_deref() == Some("receive") {
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some("receive") {
         receive();
         return Ok(());
     }
+    let is_behind = argument.as_deref() == Some("behind-a-stage");
     let (mut receiver, endpoint) = start_receiver()?;
     println!("CPU time in ns a span, {} spans a run", BURSTS * TRACES * SPANS);
     println!("{:>20} {:>20} {:>20} {:>20}", "export: foreground", "beyond", "1 % kept: foreground", "beyond");
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
-        let (all, tail) = (run(&endpoint, false)?, run(&endpoint, true)?);
+        let (all, tail) = (run(&endpoint, false, is_behind)?, run(&endpoint, true, is_behind)?);
         // The hundredth that is kept costs what an export costs.
         let dropped = (tail[1] - 0.01 * all[1]) / 0.99;
         ratios.push((tail[0] / all[0], dropped / all[1]));
@@ -54,10 +71,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Returns the CPU time of this thread and of the others, for each span.
-fn run(endpoint: &str, is_tail: bool) -> Result<[f64; 2], Box<dyn Error>> {
+fn run(endpoint: &str, is_tail: bool, is_behind: bool) -> Result<[f64; 2], Box<dyn Error>> {
     let exporter = OtlpExporter::builder().with_base_endpoint(endpoint.to_owned()).build()?;
     let mut builder =
         Telemetry::builder(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")])).with_span_exporter(exporter);
+    if is_behind {
+        builder = builder.with_span_stage(Glance);
+    }
     if is_tail {
         builder =
             builder.with_tail_sampling(TailSampling::new().keep(Policy::errors()).keep(Policy::probability(0.01)));

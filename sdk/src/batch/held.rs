@@ -78,6 +78,8 @@ impl<S: Signal> fmt::Debug for Held<S> {
 #[doc(hidden)]
 pub struct HeldChunk<S: Signal> {
     items: S::Chunk,
+    /// The index of the stage.
+    stage: usize,
     /// The number of items that were neither taken nor given up.
     left: usize,
     given_up: usize,
@@ -85,15 +87,9 @@ pub struct HeldChunk<S: Signal> {
 }
 
 impl<S: Signal> HeldChunk<S> {
-    pub(super) fn new(items: S::Chunk, home: &Arc<Home<S>>) -> Self {
+    pub(super) fn new(items: S::Chunk, stage: usize, home: &Arc<Home<S>>) -> Self {
         let left = items.len();
-        HeldChunk { items, left, given_up: 0, home: home.clone() }
-    }
-
-    /// Takes the chunk back from a stage that does not keep it.
-    pub(super) fn into_items(mut self) -> S::Chunk {
-        self.left = 0;
-        std::mem::take(&mut self.items)
+        HeldChunk { items, stage, left, given_up: 0, home: home.clone() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -119,7 +115,12 @@ impl<S: Signal> HeldChunk<S> {
     pub(crate) fn take(&mut self, index: usize) -> Option<Held<S>> {
         let item = S::to_item(self.view(index)?);
         self.left = self.left.saturating_sub(1);
-        Some(Held { item: Some(item), bytes: 0, stage: 0, home: self.home.clone() })
+        Some(Held { item: Some(item), bytes: 0, stage: self.stage, home: self.home.clone() })
+    }
+
+    /// Frees memory that the items do not use.
+    pub(crate) fn shrink(&mut self) {
+        self.items.shrink();
     }
 
     /// Gives up this number of items.
@@ -141,7 +142,7 @@ impl<S: Signal> Drop for HeldChunk<S> {
             self.home.outlets.count(|counters| counters.dropped_by_stage(dropped));
         }
         if !self.items.is_empty() {
-            self.home.queue.recycle_drained(std::mem::take(&mut self.items), 0);
+            self.home.queue.recycle_held(std::mem::take(&mut self.items));
         }
     }
 }
@@ -158,6 +159,8 @@ impl<S: Signal> fmt::Debug for HeldChunk<S> {
 /// items, and every exporter counts them as dropped by a stage.
 pub(crate) struct HeldGroup<S: Signal> {
     items: S::Chunk,
+    /// The index of the stage.
+    stage: usize,
     /// `None` while there are no items.
     home: Option<Arc<Home<S>>>,
 }
@@ -165,7 +168,7 @@ pub(crate) struct HeldGroup<S: Signal> {
 impl<S: Signal> HeldGroup<S> {
     /// Creates a group in the memory of `spare`, which is an empty chunk.
     pub(crate) fn in_memory_of(spare: S::Chunk) -> Self {
-        HeldGroup { items: spare, home: None }
+        HeldGroup { items: spare, stage: 0, home: None }
     }
 
     /// Adds an item.
@@ -175,7 +178,7 @@ impl<S: Signal> HeldGroup<S> {
         self.items.make_room(&item);
         self.items.push(item, size);
         if self.home.is_none() {
-            self.home = Some(held.home.clone());
+            (self.home, self.stage) = (Some(held.home.clone()), held.stage);
         }
     }
 
@@ -198,7 +201,7 @@ impl<S: Signal> HeldGroup<S> {
         let Some(home) = self.home.take() else { return };
         for mut item in self.items.drain() {
             edit(&mut item);
-            pass_on(Held { item: Some(item), bytes: 0, stage: 0, home: home.clone() });
+            pass_on(Held { item: Some(item), bytes: 0, stage: self.stage, home: home.clone() });
         }
     }
 

@@ -10,6 +10,7 @@
 //! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages in front of all exporters |
 //! | `outlets` | what surrounds the stages: the processors behind them, and who hears of lost items |
+//! | `way` | the way of an item through stages |
 //! | `rate` | the limit on the number of items in a second |
 //! | `held` | [`Held`], `HeldChunk` and `HeldGroup`: items that a stage holds until it reaches a verdict |
 
@@ -22,6 +23,7 @@ mod processor;
 mod queue;
 mod rate;
 mod stage;
+mod way;
 mod worker;
 
 pub use config::BatchConfig;

@@ -19,6 +19,8 @@ use crate::sync::{Mutex, MutexGuard, lock};
 const PORTION: usize = 64;
 /// Maximum number of empty chunks kept for reuse, which is the number of chunks in a full default queue.
 const SPARES: usize = 16;
+/// The same for chunks that a stage has held. It gives many back at the same time, and the threads soon need as many.
+const HELD_SPARES: usize = 24;
 
 pub(super) struct Queue<S: Signal> {
     shards: Box<[Shard<S>]>,
@@ -217,11 +219,25 @@ impl<S: Signal> Queue<S> {
     }
 
     /// Like [`Self::recycle`], but for a chunk that had `bytes` bytes before its items were moved out.
-    pub(super) fn recycle_drained(&self, mut chunk: S::Chunk, bytes: usize) {
-        chunk.clear();
+    pub(super) fn recycle_drained(&self, chunk: S::Chunk, bytes: usize) {
         self.bytes.release(bytes);
+        self.keep(chunk, SPARES);
+    }
+
+    /// Like [`Self::recycle`], but for a chunk that a stage held for some time, whose bytes no longer count here.
+    pub(super) fn recycle_held(&self, chunk: S::Chunk) {
+        self.keep(chunk, HELD_SPARES);
+    }
+
+    /// Returns an empty chunk, for items that are passed on together.
+    pub(super) fn spare(&self) -> S::Chunk {
+        lock(&self.spares).pop().unwrap_or_default()
+    }
+
+    fn keep(&self, mut chunk: S::Chunk, max_spares: usize) {
+        chunk.clear();
         let mut spares = lock(&self.spares);
-        let surplus = if spares.len() < SPARES {
+        let surplus = if spares.len() < max_spares {
             spares.push(chunk);
             None
         } else {

@@ -8,6 +8,7 @@ use super::config::{BatchConfig, MIN_DELAY};
 use super::inlet::Inlet;
 use super::outlets::{Home, MAX_WAIT, Outlets};
 use super::queue::{Pushed, Queue};
+use super::way::Way;
 use super::{Held, HeldChunk, Processor};
 use crate::diag::Counters;
 use crate::error::{ConfigError, Contained, ExportError, catch};
@@ -63,11 +64,17 @@ pub trait Stage<S: Signal>: Send + 'static {
         let _ = (ends, pass_on);
     }
 
-    /// Takes a whole chunk, whose items it shows to no other stage, or returns it. Called before [`Self::process`], and only if there is
-    /// no other stage. By default, returns the chunk.
+    /// Returns true if the stage takes whole chunks of those items that it is shown. Called once, when the processor starts.
     #[doc(hidden)]
-    fn take(&mut self, chunk: HeldChunk<S>) -> Option<HeldChunk<S>> {
-        Some(chunk)
+    fn takes_chunks(&self) -> bool {
+        false
+    }
+
+    /// Takes a whole chunk. Called instead of [`Self::process`] for items that come out of the queue and that the stages before have kept.
+    /// By default, drops the chunk.
+    #[doc(hidden)]
+    fn take(&mut self, chunk: HeldChunk<S>) {
+        drop(chunk);
     }
 
     /// Returns true if the stage also takes items whose trace is not sampled, and then decides about them. Called once, when
@@ -102,8 +109,12 @@ impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
         (**self).release(ends, pass_on);
     }
 
-    fn take(&mut self, chunk: HeldChunk<S>) -> Option<HeldChunk<S>> {
-        (**self).take(chunk)
+    fn takes_chunks(&self) -> bool {
+        (**self).takes_chunks()
+    }
+
+    fn take(&mut self, chunk: HeldChunk<S>) {
+        (**self).take(chunk);
     }
 
     fn takes_unsampled(&self) -> bool {
@@ -154,6 +165,7 @@ where
         config: BatchConfig,
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
+        let takes_chunks = stages.iter().position(|stage| catch(|| stage.takes_chunks()).unwrap_or(false));
         let takes_unsampled = stages.iter().any(|stage| catch(|| stage.takes_unsampled()).unwrap_or(false));
         let on_loss = stages.iter().map(|stage| catch(|| stage.on_loss()).ok().flatten()).enumerate();
         let on_loss = on_loss.filter_map(|(index, on_loss)| Some((index, on_loss?))).collect();
@@ -161,6 +173,7 @@ where
         let home = Arc::new(Home { queue: queue.clone(), outlets: Outlets::new(processors), on_loss });
         let worker = Worker {
             home: home.clone(),
+            takes_chunks,
             stages: stages.into_iter().map(Contained::new).collect(),
             portion: config.max_batch_size(),
             max_waiting: config.max_queue_size() / 2,
@@ -220,6 +233,8 @@ impl<S: Signal> fmt::Debug for StagedProcessor<S> {
 struct Worker<S: Signal> {
     home: Arc<Home<S>>,
     stages: Vec<Contained<Box<dyn Stage<S>>>>,
+    /// The index of the first stage that takes whole chunks.
+    takes_chunks: Option<usize>,
     delay: Duration,
     /// The number of held items that are passed on at a time.
     portion: usize,
@@ -271,18 +286,10 @@ where
     /// Runs the stages on every queued item, and passes on the items that they keep or release. Returns the number of
     /// items taken from the queue.
     fn pass_on(&mut self, why: Why) -> usize {
-        let queue = self.home.queue.clone();
-        let items = queue.drain_into(&mut self.drained);
+        let items = self.home.queue.drain_into(&mut self.drained);
         let mut chunks = std::mem::take(&mut self.drained);
         for chunk in chunks.drain(..) {
-            let Some(mut chunk) = self.offer(chunk) else { continue };
-            let bytes = chunk.bytes();
-            let mut way = Way { stages: &mut self.stages, first: 0, home: &self.home };
-            for item in chunk.drain() {
-                way.advance(item);
-                queue.release(1);
-            }
-            queue.recycle_drained(chunk, bytes);
+            self.process(chunk);
         }
         self.drained = chunks;
         let deadline = match why {
@@ -316,59 +323,43 @@ where
         }
     }
 
-    /// Offers a chunk to the only stage, and returns it if that stage wants single items.
-    fn offer(&mut self, chunk: S::Chunk) -> Option<S::Chunk> {
-        let [only] = &mut self.stages[..] else { return Some(chunk) };
+    /// Shows the items of a chunk to the stages. If one of them takes whole chunks, it gets those that the stages before keep together.
+    fn process(&mut self, mut chunk: S::Chunk) {
+        let queue = self.home.queue.clone();
         let (items, bytes) = (chunk.len(), chunk.bytes());
-        let held = HeldChunk::new(chunk, &self.home);
-        match catch(|| only.take(held)) {
-            Ok(Some(held)) => return Some(held.into_items()),
-            Ok(None) => {}
-            Err(_) => crate::__warn!("stage.panic", "a stage panicked when it was to hold items"),
+        let Some(index) = self.takes_chunks else {
+            let mut way = Way { stages: &mut self.stages, first: 0, home: &self.home };
+            for item in chunk.drain() {
+                way.advance(item);
+                queue.release(1);
+            }
+            return queue.recycle_drained(chunk, bytes);
+        };
+        if index == 0 {
+            self.give(0, chunk);
+            queue.release(items);
+            return queue.bytes().release(bytes);
         }
-        self.home.queue.release(items);
-        self.home.queue.bytes().release(bytes);
-        None
-    }
-}
-
-/// The stages that an item has yet to pass.
-struct Way<'a, S: Signal> {
-    stages: &'a mut [Contained<Box<dyn Stage<S>>>],
-    /// The index of the first of these stages.
-    first: usize,
-    home: &'a Arc<Home<S>>,
-}
-
-impl<S: Signal> Way<'_, S>
-where
-    S::Item: Clone,
-{
-    /// Passes an item through the stages, and hands it to the processors if all of them keep it.
-    fn advance(&mut self, mut item: S::Item) {
-        for (index, stage) in (self.first..).zip(self.stages.iter_mut()) {
-            match verdict(&mut ***stage, &mut item) {
-                Verdict::Keep => {}
-                Verdict::Drop => {
-                    self.home.lose(index + 1, &item);
-                    return self.home.outlets.count(|counters| counters.dropped_by_stage(1));
-                }
-                Verdict::Hold => {
-                    let held = Held::new(item, index, self.home);
-                    if catch(|| stage.hold(held)).is_err() {
-                        crate::__warn!("stage.panic", "a stage panicked when it was to hold an item");
-                    }
-                    return;
-                }
+        let mut kept = queue.spare();
+        let before = self.stages.get_mut(..index).unwrap_or_default();
+        let mut before = Way { stages: before, first: 0, home: &self.home };
+        for item in chunk.drain() {
+            if let Some(item) = before.pass(item) {
+                let size = S::size(&item);
+                kept.push(item, size);
             }
         }
-        self.home.outlets.add(item);
+        self.give(index, kept);
+        queue.release(items);
+        queue.recycle_drained(chunk, bytes);
     }
-}
 
-fn verdict<S: Signal>(stage: &mut dyn Stage<S>, item: &mut S::Item) -> Verdict {
-    catch(|| stage.process(item)).unwrap_or_else(|_| {
-        crate::__warn!("stage.panic", "a stage panicked; the item that it was shown is dropped");
-        Verdict::Drop
-    })
+    /// Gives a stage a chunk.
+    fn give(&mut self, index: usize, chunk: S::Chunk) {
+        let held = HeldChunk::new(chunk, index, &self.home);
+        let Some(stage) = self.stages.get_mut(index) else { return };
+        if catch(|| stage.take(held)).is_err() {
+            crate::__warn!("stage.panic", "a stage panicked when it was to hold items");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use opentelemetry::trace::TraceId;
 
+use super::{halves, key_of, whole};
 use crate::sync::{thread_index, unpoisoned};
 
 /// The number of local roots at which a list is full. The tail sampler moves them into the table in each of its runs.
@@ -16,8 +17,7 @@ const MAX_LISTS: usize = 64;
 /// A local root that has started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
-    /// In two halves, because a number of 16 bytes would be aligned to as many.
-    trace: [u64; 2],
+    key: [u64; 2],
     pub(super) asked: u16,
     /// True if the trace began with this root, so nothing was decided about it before.
     pub(super) is_first: bool,
@@ -25,12 +25,11 @@ pub(super) struct Opening {
 
 impl Opening {
     pub(super) fn new(trace: TraceId, asked: u16, is_first: bool) -> Self {
-        let key = u128::from_be_bytes(trace.to_bytes());
-        Opening { trace: [(key >> 64) as u64, key as u64], asked, is_first }
+        Opening { key: halves(key_of(trace)), asked, is_first }
     }
 
     pub(super) fn key(&self) -> u128 {
-        u128::from(self.trace[0]) << 64 | u128::from(self.trace[1])
+        whole(self.key)
     }
 }
 

@@ -3,6 +3,7 @@
 mod chunks;
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use opentelemetry::trace::TraceId;
@@ -27,8 +28,8 @@ const MAX_SPARE_TRACES: usize = 256;
 /// A trace that waits for a decision.
 pub(super) struct Waiting {
     pub(super) trace: TraceId,
-    /// Spans that have been moved out of their chunks.
-    pub(super) spans: HeldGroup<Traces>,
+    /// Spans that have been moved out of their chunks, which few traces have.
+    pub(super) moved: Option<Box<HeldGroup<Traces>>>,
     /// Spans that are still in their chunks. They are younger than the others.
     pub(super) runs: Runs,
     /// The conditions that its spans have met.
@@ -44,13 +45,13 @@ pub(super) struct Waiting {
     /// The number of traces that had been evicted when this one began.
     pub(super) evicted_before: u64,
     since: Timestamp,
-    serial: u64,
+    serial: u32,
     bytes: usize,
 }
 
 impl Waiting {
     pub(super) fn span_count(&self) -> usize {
-        self.spans.len() + self.runs.span_count()
+        self.moved.as_ref().map_or(0, |moved| moved.len()) + self.runs.span_count()
     }
 }
 
@@ -65,26 +66,39 @@ pub(super) struct Buffer {
     limits: Limits,
     places: Vec<Option<Box<Waiting>>>,
     free: Vec<u32>,
-    by_trace: HashMap<u128, u32, Keys>,
-    /// All traces, oldest first, by place and serial number. Traces that are gone are skipped.
-    by_age: VecDeque<(u32, u64)>,
+    by_trace: HashMap<Key, u32, Keys>,
+    /// All traces, oldest first, by place and serial number, which may start again, because far fewer traces wait. Traces that are gone are
+    /// skipped.
+    by_age: VecDeque<(u32, u32)>,
     /// The complete traces, in the order in which they became complete.
-    complete: VecDeque<(u32, u64, Timestamp)>,
+    complete: VecDeque<(u32, u32, Timestamp)>,
     pub(super) chunks: Chunks,
     spares: Vec<SpanChunk>,
     #[allow(clippy::vec_box, reason = "traces are held by the box")]
     spare_traces: Vec<Box<Waiting>>,
     /// The place of the span before, because spans of a trace often arrive together.
-    last: Option<(u128, u32)>,
-    next_serial: u64,
+    last: Option<(Key, u32)>,
+    next_serial: u32,
     spans: usize,
     bytes: usize,
     /// The number of traces that were evicted.
     pub(super) evicted: u64,
 }
 
-fn key(trace: TraceId) -> u128 {
-    u128::from_be_bytes(trace.to_bytes())
+/// A trace id in halves, because a number of 16 bytes would be aligned to as many in the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(u64, u64);
+
+impl Hash for Key {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from(self.0) << 64 | u128::from(self.1));
+    }
+}
+
+fn key(trace: TraceId) -> Key {
+    let key = u128::from_be_bytes(trace.to_bytes());
+    Key((key >> 64) as u64, key as u64)
 }
 
 impl Buffer {
@@ -135,10 +149,10 @@ impl Buffer {
         now: Timestamp,
     ) -> Option<&mut Waiting> {
         let serial = self.next_serial;
-        self.next_serial += 1;
+        self.next_serial = self.next_serial.wrapping_add(1);
         let waiting = Waiting {
             trace,
-            spans: HeldGroup::in_memory_of(SpanChunk::default()),
+            moved: None,
             runs: Runs::default(),
             met: 0,
             randomness,
@@ -178,12 +192,12 @@ impl Buffer {
     pub(super) fn add(&mut self, held: Held<Traces>) {
         let Some(place) = self.place(held.trace_id()) else { return };
         let Some(Some(waiting)) = self.places.get_mut(place as usize) else { return };
-        if waiting.spans.len() == 0 {
-            waiting.spans = HeldGroup::in_memory_of(self.spares.pop().unwrap_or_default());
-        }
-        let before = if waiting.spans.len() == 0 { 0 } else { waiting.spans.bytes() };
-        waiting.spans.push(held);
-        let grown = waiting.spans.bytes().saturating_sub(before);
+        let before = waiting.moved.as_ref().map_or(0, |moved| moved.bytes());
+        let spares = &mut self.spares;
+        let moved =
+            waiting.moved.get_or_insert_with(|| Box::new(HeldGroup::in_memory_of(spares.pop().unwrap_or_default())));
+        moved.push(held);
+        let grown = moved.bytes().saturating_sub(before);
         waiting.bytes += grown;
         self.bytes += grown;
         self.spans += 1;
@@ -204,8 +218,12 @@ impl Buffer {
     }
 
     /// Adds the chunk of the runs that were added.
-    pub(super) fn add_chunk(&mut self, chunk: HeldChunk<Traces>, now: Timestamp) {
+    pub(super) fn add_chunk(&mut self, mut chunk: HeldChunk<Traces>, now: Timestamp) {
         if !chunk.is_done() {
+            // Beside memory for more spans, which is of use only if the chunk soon goes back to the queue.
+            if self.chunks.bytes() > self.limits[2] / 4 {
+                chunk.shrink();
+            }
             self.chunks.add(chunk, now);
         }
         // Moved spans take less memory, because a chunk has room for more than it holds.
@@ -250,7 +268,9 @@ impl Buffer {
         mut edit: impl FnMut(&mut SpanData),
         pass_on: &mut dyn FnMut(Held<Traces>),
     ) {
-        waiting.spans.pass_on(&mut edit, pass_on);
+        if let Some(moved) = &mut waiting.moved {
+            moved.pass_on(&mut edit, pass_on);
+        }
         for run in waiting.runs.take() {
             self.chunks.with(run.chunk, |chunk| {
                 for mut held in run.indices().filter_map(|index| chunk.take(index)) {
@@ -329,9 +349,8 @@ impl Buffer {
         for run in waiting.runs.take() {
             self.chunks.with(run.chunk, |chunk| chunk.give_up(run.indices().len()));
         }
-        if waiting.spans.bytes() > 0 {
-            let empty = HeldGroup::in_memory_of(SpanChunk::default());
-            let chunk = std::mem::replace(&mut waiting.spans, empty).clear();
+        if let Some(moved) = waiting.moved.take() {
+            let chunk = moved.clear();
             if self.spares.len() < MAX_SPARES && crate::signal::Chunk::bytes(&chunk) <= MAX_SPARE {
                 self.spares.push(chunk);
             }
@@ -341,7 +360,7 @@ impl Buffer {
         }
     }
 
-    fn take(&mut self, place: u32, serial: u64) -> Option<Box<Waiting>> {
+    fn take(&mut self, place: u32, serial: u32) -> Option<Box<Waiting>> {
         let slot = self.places.get_mut(place as usize)?;
         if slot.as_ref().is_none_or(|waiting| waiting.serial != serial) {
             return None;

@@ -28,7 +28,8 @@ impl<'a> HeldTrace<'a> {
 
     /// Returns the spans, in the order in which they ended.
     pub fn spans(&self) -> impl Iterator<Item = SpanView<'_>> {
-        self.trace.spans.views().chain(self.trace.runs.iter().flat_map(|run| self.chunks.views(run)))
+        let moved = self.trace.moved.iter().flat_map(|moved| moved.views());
+        moved.chain(self.trace.runs.iter().flat_map(|run| self.chunks.views(run)))
     }
 
     /// Returns the number of spans.

@@ -74,7 +74,7 @@
 //! | `chance` | the chance with which policies keep a trace |
 //! | `latency` | the durations of local roots by name |
 //! | `held_trace` | [`HeldTrace`] |
-//! | `buffer` | the traces that wait for a decision |
+//! | `buffer` | the traces that wait for a decision, and the chunks in which their spans wait |
 //! | `mark` | what is written on the spans of kept traces |
 //! | `stage` | the stage for spans |
 //! | `logs` | the stage for log records, which follow their traces |

@@ -43,6 +43,8 @@ pub(super) struct TailStage {
     completes: bool,
     /// Spans that follow a decision of before, until the end of the run.
     late: Vec<Held<Traces>>,
+    /// The decisions of this run, which others hear at its end.
+    decisions: Vec<(TraceId, Fate)>,
     /// Traces of which a local root was lost before the last run, which has seen their other spans.
     lost: Vec<TraceId>,
 }
@@ -58,6 +60,8 @@ enum Arrived {
     LateDropped,
 }
 
+/// The number of decisions of which others hear at once.
+const MAX_DECISIONS: usize = 512;
 /// The time after which spans are moved out of the chunks in which they arrived.
 const MAX_CHUNK_AGE: Duration = Duration::from_secs(2);
 
@@ -82,6 +86,7 @@ impl TailStage {
             now,
             completes: false,
             late: Vec::new(),
+            decisions: Vec::new(),
             lost: Vec::new(),
         }
     }
@@ -155,22 +160,25 @@ impl TailStage {
             if is_incomplete {
                 self.counts.incomplete();
             }
-            self.decided.decide(waiting.trace, Fate::Kept(mark.to_bits()));
+            self.decisions.push((waiting.trace, Fate::Kept(mark.to_bits())));
         } else {
             self.counts.give_up(Unkept::Decided, is_error);
-            self.decided.decide(waiting.trace, Fate::Dropped);
+            self.decisions.push((waiting.trace, Fate::Dropped));
         }
         self.buffer.recycle(waiting);
+        if self.decisions.len() >= MAX_DECISIONS {
+            self.decided.decide_all(&mut self.decisions);
+        }
     }
 
     /// Decides about traces of which a local root is still running.
     fn decide_older(&mut self, before: Timestamp, pass_on: &mut dyn FnMut(Held<Traces>)) {
         while let Some(waiting) = self.buffer.take_older(before) {
-            let standing = self.decided.standing(waiting.trace);
-            if standing.is_some_and(|standing| standing.open > 0) {
+            let (open, asked) = self.decided.running(waiting.trace);
+            if open > 0 {
                 self.counts.at_deadline();
             }
-            self.decide(waiting, standing.map_or(0, |standing| standing.asked), pass_on);
+            self.decide(waiting, asked, pass_on);
         }
     }
 
@@ -202,7 +210,11 @@ impl TailStage {
 }
 
 impl Stage<Traces> for TailStage {
-    fn take(&mut self, mut chunk: HeldChunk<Traces>) -> Option<HeldChunk<Traces>> {
+    fn takes_chunks(&self) -> bool {
+        true
+    }
+
+    fn take(&mut self, mut chunk: HeldChunk<Traces>) {
         let mut late = Vec::new();
         // Spans one after the other that wait in the same trace, as most do.
         let mut run: Option<(TraceId, Range<usize>)> = None;
@@ -242,7 +254,6 @@ impl Stage<Traces> for TailStage {
         }
         self.buffer.add_chunk(chunk, self.now);
         self.evict();
-        None
     }
 
     fn process(&mut self, span: &mut SpanData) -> Verdict {
@@ -286,16 +297,16 @@ impl Stage<Traces> for TailStage {
             (before(self.waits.grace), before(self.waits.deadline))
         };
         while let Some(waiting) = complete.and_then(|before| self.buffer.take_complete(before)) {
-            let standing = self.decided.standing(waiting.trace);
-            match standing {
+            match self.decided.running(waiting.trace) {
                 // Another local root of the trace has started in the meantime.
-                Some(Standing { open: 1.., .. }) if !ends => self.buffer.put_back(waiting),
-                _ => self.decide(waiting, standing.map_or(0, |standing| standing.asked), pass_on),
+                (1.., _) if !ends => self.buffer.put_back(waiting),
+                (_, asked) => self.decide(waiting, asked, pass_on),
             }
         }
         if let Some(before) = old {
             self.decide_older(before, pass_on);
         }
+        self.decided.decide_all(&mut self.decisions);
         if let Some(before) = before(MAX_CHUNK_AGE) {
             self.buffer.empty_chunks(before);
         }

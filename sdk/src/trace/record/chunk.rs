@@ -219,6 +219,11 @@ impl Chunk<Traces> for SpanChunk {
         })
     }
 
+    fn shrink(&mut self) {
+        self.heads.shrink_to_fit();
+        self.attributes.shrink_to_fit();
+    }
+
     fn clear(&mut self) {
         self.heads.clear();
         self.attributes.clear();

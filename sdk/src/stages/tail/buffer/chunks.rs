@@ -27,49 +27,48 @@ impl Run {
 pub(in crate::stages::tail) struct Runs {
     /// Most traces have one run, which takes no further memory.
     first: Option<Run>,
-    others: VecDeque<Run>,
-    spans: usize,
+    #[allow(clippy::box_collection, reason = "the memory of the many traces without other runs counts")]
+    others: Option<Box<VecDeque<Run>>>,
+    spans: u32,
 }
 
 impl Runs {
     /// Returns the number of spans.
     pub(super) fn span_count(&self) -> usize {
-        self.spans
+        self.spans as usize
     }
 
     /// Returns the number of bytes that the runs occupy beside this value.
     pub(super) fn bytes(&self) -> usize {
-        self.others.capacity() * size_of::<Run>()
+        self.others.as_ref().map_or(0, |others| size_of::<VecDeque<Run>>() + others.capacity() * size_of::<Run>())
     }
 
     pub(super) fn push(&mut self, run: Run) {
-        self.spans += run.len as usize;
+        self.spans += run.len;
         if self.first.is_none() {
             self.first = Some(run);
         } else {
-            self.others.push_back(run);
+            self.others.get_or_insert_default().push_back(run);
         }
     }
 
     /// Takes the first run if `wants` says so.
     pub(super) fn pop_if(&mut self, wants: impl FnOnce(&Run) -> bool) -> Option<Run> {
         let run = self.first.take_if(|run| wants(run))?;
-        self.spans -= run.len as usize;
-        self.first = self.others.pop_front();
-        if self.others.is_empty() {
-            self.others = VecDeque::new();
-        }
+        self.spans -= run.len;
+        self.first = self.others.as_mut().and_then(|others| others.pop_front());
+        self.others.take_if(|others| others.is_empty());
         Some(run)
     }
 
     /// Takes all runs, and keeps no memory.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Run> + use<> {
         let Runs { first, others, .. } = std::mem::take(self);
-        first.into_iter().chain(others)
+        first.into_iter().chain(others.into_iter().flat_map(|others| *others))
     }
 
     pub(in crate::stages::tail) fn iter(&self) -> impl Iterator<Item = Run> {
-        self.first.iter().chain(&self.others).copied()
+        self.first.iter().chain(self.others.iter().flat_map(|others| others.iter())).copied()
     }
 }
 
