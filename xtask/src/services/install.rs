@@ -2,7 +2,7 @@
 //! Debian packages into the system.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -39,6 +39,33 @@ pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
         command.args(["install", "--quiet", "--locked", package, "--version", version, "--root"]).arg(folder);
         command
     })
+}
+
+/// Downloads the source of a crate, and the crates that its build needs. Returns the folder of the source. The checksum is that of the
+/// crate's file.
+pub(super) fn source(package: &str, version: &str, checksum: &str) -> Result<PathBuf, Failure> {
+    let manifest = format!(
+        "[package]\nname = \"source\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{package} = \"={version}\"\n"
+    );
+    // Cargo refuses a file with another checksum, and adds the other packages.
+    let lock = format!(
+        "version = 4\n[[package]]\nname = {package:?}\nversion = {version:?}\n\
+         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = {checksum:?}\n"
+    );
+    let prepare = |folder: &Path| {
+        fs::create_dir_all(folder.join("src"))?;
+        fs::write(folder.join("src/lib.rs"), "")?;
+        fs::write(folder.join("Cargo.toml"), &manifest)?;
+        fs::write(folder.join("Cargo.lock"), &lock)
+    };
+    let folder = install(&format!("source-of-{package}"), version, "cargo", |folder| {
+        // If this fails, cargo says what is missing.
+        let _ = prepare(folder);
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["vendor", "--quiet", "--versioned-dirs"]).current_dir(folder).stdout(Stdio::null());
+        command
+    })?;
+    Ok(folder.join("vendor").join(format!("{package}-{version}")))
 }
 
 /// Returns whether a program is installed.

@@ -7,7 +7,8 @@
 //! - `postgres` and `mariadb` are the databases, and `database` is the code that they share.
 //! - Other packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for Python,
 //!   for a collector that compresses its responses; Envoy, which a test starts between two services; the SDKs for Python and
-//!   JavaScript, which send to the viewer; and Chromium (`browser`), which shows its page.
+//!   JavaScript, which send to the viewer; Chromium (`browser`), which shows its page; and the source of mini-redis, whose own tests
+//!   run with and without telemetry.
 
 mod browser;
 mod database;
@@ -30,6 +31,10 @@ const GRPCIO: &str = "1.85.3";
 const PROTO: &str = "1.45.2";
 /// The version of the SDK for JavaScript. The version of the SDK for Python is that of its messages.
 const SDK_NODE: &str = "0.223.0";
+
+/// A network server whose own tests `cargo telemark test` runs, and the checksum of its crate.
+const MINI_REDIS: [&str; 3] =
+    ["mini-redis", "0.4.1", "528890a6b63c88c9bda173867128abe62c0f5050dd959f067aeea09e90439f33"];
 
 /// The running receivers, stopped when dropped.
 pub(crate) struct Services {
@@ -67,6 +72,7 @@ impl Services {
         services.add_packages("TELEMARK_TEST_PYTHON_SDK", &[("opentelemetry-exporter-otlp", PROTO)])?;
         services.add_sdk_for_javascript()?;
         services.add_browser()?;
+        services.add_source()?;
         services.repeat_what_was_skipped();
         Ok(services)
     }
@@ -97,6 +103,18 @@ impl Services {
         Ok(())
     }
 
+    /// Downloads the source of a program that knows nothing of telemetry.
+    fn add_source(&mut self) -> Result<(), Failure> {
+        let [package, version, checksum] = MINI_REDIS;
+        eprintln!("\n==> source of {package}");
+        match install::source(package, version, checksum) {
+            Ok(folder) => self.variables.push(("TELEMARK_TEST_MINI_REDIS".to_owned(), folder.display().to_string())),
+            Err(failure) if is_ci() => return Err(failure),
+            Err(failure) => self.skipped.push(format!("{package}: {failure}")),
+        }
+        Ok(())
+    }
+
     /// Installs Python packages for a test that starts Python itself. `variable` will hold their folders.
     fn add_packages(&mut self, variable: &str, packages: &[(&str, &str)]) -> Result<(), Failure> {
         let mut folders = Vec::new();
@@ -119,8 +137,8 @@ impl Services {
     /// the receivers, `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}` for Prometheus,
     /// `TELEMARK_TEST_{POSTGRES,MARIADB}_URL` for the databases, and the folders of the Python packages in
     /// `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser), `TELEMARK_TEST_GRPCIO` (a collector that compresses),
-    /// `TELEMARK_TEST_ENVOY` (a proxy), `TELEMARK_TEST_PYTHON_SDK` and `TELEMARK_TEST_JAVASCRIPT_SDK` (clients of the viewer), and the
-    /// program in `TELEMARK_TEST_CHROMIUM`.
+    /// `TELEMARK_TEST_ENVOY` (a proxy), `TELEMARK_TEST_PYTHON_SDK` and `TELEMARK_TEST_JAVASCRIPT_SDK` (clients of the viewer), the program
+    /// in `TELEMARK_TEST_CHROMIUM`, and the source in `TELEMARK_TEST_MINI_REDIS`.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }
