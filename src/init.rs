@@ -1,6 +1,7 @@
 //! `telemark::init()` and `telemark::builder()`.
 
 mod auto;
+mod span_counts;
 
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;

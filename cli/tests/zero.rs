@@ -232,6 +232,9 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
         assert!(trees(&output).contains(expected), "{output}");
     }
     assert_eq!(output.matches("Connection::run").count(), 0, "{output}");
+    let costs = "\nThe last run had 2 traces in this process, with 2.0 spans each on average:\n       2 Connection::command\n       1 ";
+    let explained = programs.succeeds(programs.telemark("explain", &[]));
+    assert!(explained.contains(costs), "{explained}");
 
     // The status and a panic are the program's.
     let run = |command: &mut Command| {

@@ -6,6 +6,7 @@ use telemark_sdk::error::catch;
 use telemark_sdk::install::Telemetry as Guard;
 
 use super::builder;
+use super::span_counts::{self, SpanCounts};
 
 /// Starts the program's telemetry like [`init`](crate::init), for programs that must run whatever becomes of their telemetry.
 ///
@@ -21,6 +22,10 @@ use super::builder;
 pub fn auto() -> Option<Guard> {
     let started = catch(|| {
         let builder = builder();
+        let builder = match builder.env().string(span_counts::VARIABLE) {
+            Some(file) => builder.with_span_processor(SpanCounts::new(file.into())),
+            None => builder,
+        };
         match name(builder.env(), executable) {
             Some(name) => builder.with_service_name(name).init(),
             None => builder.init(),

@@ -6,6 +6,7 @@
 //! | `run` | builds, and runs the program |
 //! | `run::build` | one build, and what its errors leave out of the next one |
 //! | `run::turn` | lets runs in one workspace wait for each other |
+//! | `costs` | the spans of the last run |
 //! | `explain` | what is instrumented, and why the rest is not |
 //! | `shadow` | the shadow workspace: links and rewritten files |
 //! | `shadow::left_out` | what does not compile with telemetry |
@@ -21,6 +22,7 @@
 //! | `wrapper::configured` | the wrapper that the user has set |
 
 pub(crate) mod command;
+mod costs;
 mod explain;
 mod messages;
 pub(crate) mod modules;

@@ -17,7 +17,6 @@ use std::process::{Command as Process, ExitCode};
 use self::build::Built;
 use self::turn::Turn;
 use super::command::{Command, Verb};
-use super::explain;
 use super::rules::Rules;
 use super::shadow::lock::{Lock, refusal};
 use super::shadow::manifest::{Telemark, normalized};
@@ -25,6 +24,7 @@ use super::shadow::workspace::{Cargo, Workspace};
 use super::shadow::{LeftOut, Plan, Rewrites, Shadow, put, rewrites};
 use super::wrapper::configured::Places;
 use super::wrapper::{self, CARGO_ERROR, replace, say};
+use super::{costs, explain};
 
 /// The stack for syntax trees, whose depth is that of the source.
 const STACK: usize = 512 << 20;
@@ -109,7 +109,8 @@ impl Session {
             let plan = Plan { rules: &rules, lock: &parsed, left_out: &left_out };
             let report = explain::report(&rewrites(&workspace, plan), &rules, &parsed);
             let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
-            let _ = write!(std::io::stdout(), "{report}{notes}");
+            let costs = costs::report(&shadow.folder).unwrap_or_default();
+            let _ = write!(std::io::stdout(), "{report}{notes}{costs}");
             return Ok(ExitCode::SUCCESS);
         }
         for _ in 0..MAX_ROUNDS {
@@ -272,6 +273,9 @@ impl Session {
             cargo.envs(
                 ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"].map(|name| (name, "none")),
             );
+        }
+        if self.command.verb == Verb::Run {
+            cargo.env(costs::VARIABLE, costs::begin(&shadow.folder));
         }
         replace(cargo)
     }

@@ -208,6 +208,7 @@ variables! {
     "OTEL_RUST_DB_CLIENT_SYSTEM" "" "postgresql, mysql, mariadb, sqlite, other_sql" "The database of the statements that sqlx reports to the layer for tracing; other_sql if unset, except on SQLite's own threads"
     "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error; if unset, text beside the console exporter"
     "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines; spans and log records have OTEL_RUST_SPANS and OTEL_RUST_LOGS"
+    "TELEMARK_SPAN_COUNTS" "" "path to a file" "Where `telemark::auto()` writes the number of spans by name, for `cargo telemark explain`; `cargo telemark run` sets it"
     "NO_COLOR" "" "anything" "Disables the colours of the console exporter and of log lines"
     "COLUMNS" "100" "characters" "The line width of the console exporter"
 }
