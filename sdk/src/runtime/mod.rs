@@ -112,9 +112,10 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     })
 }
 
-/// Runs a task until it has no more work for now. Returns `None` if the task panicked.
+/// Runs a task until it has no more work for now, or until its shutdown is asked for, which has a deadline and does what is left. Returns
+/// `None` if the task panicked.
 fn run_to_the_end(task: &mut dyn Task, mut why: Wake) -> Option<()> {
-    while guarded(|| task.run(why))? == Next::Now {
+    while guarded(|| task.run(why))? == Next::Now && !is_ending() {
         why = Wake::More;
     }
     Some(())

@@ -341,6 +341,43 @@ mod tests {
         assert!(!is_ending(), "this thread runs no task");
     }
 
+    /// Has more work after each run that is asked for. A run ends when the test lets it.
+    struct Endless {
+        runs: Sender<()>,
+        goes_on: Receiver<()>,
+    }
+
+    impl Task for Endless {
+        fn first(&self) -> Duration {
+            Duration::from_secs(3600)
+        }
+
+        fn run(&mut self, _: Wake) -> Next {
+            let _ = self.runs.send(());
+            let _ = self.goes_on.recv();
+            Next::Now
+        }
+
+        fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+            Ok(())
+        }
+
+        fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_shutdown_does_not_wait_until_a_run_that_was_asked_for_has_done_all_work() {
+        let ((runs, has_run), (go_on, goes_on)) = (channel(), channel());
+        let driver = ThreadDriver::start("endless", Endless { runs, goes_on }).unwrap();
+        assert!(matches!(driver.ask(Request::Run, Deadline::after(SOON)), Asked::Ticket(_)));
+        has_run.recv().unwrap();
+        let Asked::Ticket(end) = driver.ask(Request::Shutdown, Deadline::after(SOON)) else { panic!("it works") };
+        go_on.send(()).unwrap();
+        driver.wait(Request::Shutdown, end, Deadline::after(SOON)).unwrap();
+    }
+
     #[test]
     fn a_wake_runs_the_task() {
         let (driver, log) = start(|_| Ok(()));
