@@ -1,8 +1,8 @@
 //! The traces of this process as tail sampling sees them: their running local roots, and what has been decided about them.
 //!
 //! A local root is a span without a parent in this process. The tracer [opens](Decided::open) a trace when a local root starts, and the
-//! tail sampler [closes](Decided::close) it when that span arrives, or whoever [loses](Decided::lose) the span on its way. A trace in which no local root is running is complete, even if it
-//! had several, as in a service that calls itself.
+//! tail sampler [closes](Decided::close) it when that span arrives, or what drops the span on its way [loses](Decided::lose) it. A trace in
+//! which no local root is running is complete, even if it had several, as in a service that calls itself.
 //!
 //! A local root that starts is noted in a list of its thread; whoever asks next moves it into the table, usually the tail sampler.
 //!
@@ -10,8 +10,8 @@
 //! was dropped, or is undecided. It is bounded, and forgets the oldest traces first, but those with running local roots last. A trace that
 //! it does not know may have been dropped.
 //!
-//! Host threads take a lock of one of several shards when a local root starts, and for log records and exemplars that ask. A forked
-//! child takes none: everything is unknown there.
+//! When a local root starts, a host thread takes the lock of a list, and those of shards only once the list is full. For log records and
+//! exemplars that ask, it moves what is in the lists and takes the lock of a shard. A forked child takes none: everything is unknown there.
 
 mod keys;
 mod opened;
