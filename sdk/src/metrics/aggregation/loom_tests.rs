@@ -7,8 +7,8 @@ use loom::thread;
 
 use super::histogram::HistogramCell;
 use super::*;
-use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind, Shape, StreamConfig};
-use crate::metrics::data::{MetricData, Number, NumberType, Secrets, Temporality};
+use crate::metrics::config::{HistogramConfig, StreamConfig};
+use crate::metrics::data::{MetricData, Number, NumberType, Temporality};
 use crate::metrics::series::points;
 use crate::metrics::series::{Harvest, Series, Store};
 use crate::sync::pause;
@@ -101,23 +101,7 @@ impl TimeSource for Still {
 }
 
 fn deltas() -> StreamConfig {
-    StreamConfig {
-        name: "c".into(),
-        description: "".into(),
-        unit: "".into(),
-        kind: InstrumentKind::Counter,
-        number: NumberType::U64,
-        shape: Shape::Sum,
-        temporality: Temporality::Delta,
-        attributes: AttributeFilter::All,
-        limit: 10,
-        expiry: None,
-        reservoir: None,
-        clock: Clock::from_source(Still),
-        resets_sums: false,
-        secrets: Secrets::fixed(),
-        redaction: None,
-    }
+    StreamConfig { temporality: Temporality::Delta, clock: Clock::from_source(Still), ..StreamConfig::counter() }
 }
 
 fn collected(config: &StreamConfig, store: &Store) -> u64 {

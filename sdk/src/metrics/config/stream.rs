@@ -106,6 +106,30 @@ impl StreamConfig {
     }
 }
 
+#[cfg(test)]
+impl StreamConfig {
+    /// A cumulative counter of at most ten series.
+    pub(crate) fn counter() -> Self {
+        StreamConfig {
+            name: "c".into(),
+            description: "".into(),
+            unit: "".into(),
+            kind: InstrumentKind::Counter,
+            number: NumberType::U64,
+            shape: Shape::Sum,
+            temporality: Temporality::Cumulative,
+            attributes: AttributeFilter::All,
+            limit: 10,
+            expiry: None,
+            reservoir: None,
+            clock: Clock::system(),
+            resets_sums: false,
+            secrets: Secrets::fixed(),
+            redaction: None,
+        }
+    }
+}
+
 /// Selects the attributes that a stream keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AttributeFilter {

@@ -30,35 +30,41 @@ struct Remembered {
     aliases: Aliases,
 }
 
-/// Number of aliases that a thread knows at most for each stream, a power of two.
-const ALIASES: usize = 64;
+/// Number of aliases that share some bits of their fingerprints and that a thread knows at once. Lists that a program alternates between
+/// often share a set by chance, and must not push each other out.
+const WAYS: usize = 4;
+
+/// Number of sets of aliases that a thread knows for each stream, a power of two.
+const SETS: usize = 16;
 
 /// The series of attribute lists that a redactor changes, by the fingerprint of the list as it is given. Many lists may become one, so
-/// there is one place for all lists whose fingerprints share some bits.
+/// their number is bounded: in each set, the newest pushes out the oldest.
 #[derive(Default)]
 struct Aliases(
     /// Empty until there is an alias.
-    Box<[Option<Alias>]>,
+    Box<[[Option<Alias>; WAYS]]>,
 );
 
 type Alias = (Fingerprint, Arc<Series>);
 
 impl Aliases {
     fn index(fingerprint: Fingerprint) -> usize {
-        (fingerprint.place >> (u64::BITS - ALIASES.trailing_zeros())) as usize
+        (fingerprint.place >> (u64::BITS - SETS.trailing_zeros())) as usize
     }
 
     fn find(&self, fingerprint: Fingerprint) -> Option<&Series> {
-        let (known, series) = self.0.get(Aliases::index(fingerprint))?.as_ref()?;
-        (*known == fingerprint).then_some(series)
+        let set = self.0.get(Aliases::index(fingerprint))?;
+        set.iter().flatten().find(|(known, _)| *known == fingerprint).map(|(_, series)| &**series)
     }
 
-    /// Returns what was in the place.
+    /// Adds an alias that [`find`](Aliases::find) does not know. Returns the one that it pushes out.
     fn insert(&mut self, fingerprint: Fingerprint, series: Arc<Series>) -> Option<Alias> {
         if self.0.is_empty() {
-            self.0 = (0..ALIASES).map(|_| None).collect();
+            self.0 = (0..SETS).map(|_| Default::default()).collect();
         }
-        self.0.get_mut(Aliases::index(fingerprint))?.replace((fingerprint, series))
+        let set = self.0.get_mut(Aliases::index(fingerprint))?;
+        set.rotate_right(1);
+        set.first_mut()?.replace((fingerprint, series))
     }
 }
 
@@ -184,4 +190,31 @@ impl Drop for Slot {
 pub(crate) fn next_epoch() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::metrics::series::store::Store;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn lists_that_share_a_set_of_aliases_stay_known_until_newer_ones_fill_it() {
+        let (store, config) = (Store::new(Timestamp::default()), StreamConfig::counter());
+        let mut aliases = Aliases::default();
+        let list = |check| Fingerprint { place: 7 << 60 | check, check };
+        let mut pushed_out = Vec::new();
+        for number in 0..6 {
+            assert!(aliases.find(list(number)).is_none());
+            let value = i64::try_from(number).unwrap();
+            let series = store.series(&config, &[KeyValue::new("k", value)], 0);
+            pushed_out.extend(aliases.insert(list(number), series).map(|(known, _)| known.check));
+            for known in number.saturating_sub(3)..=number {
+                let found = aliases.find(list(known)).map(|series| series.attributes[0].value.clone());
+                assert_eq!(found, i64::try_from(known).ok().map(Into::into));
+            }
+        }
+        assert_eq!(pushed_out, [0, 1]);
+        assert!(aliases.find(Fingerprint { place: 8 << 60, check: 5 }).is_none());
+    }
 }

@@ -256,27 +256,15 @@ mod tests {
     use std::time::Duration;
 
     use crate::metrics::aggregation::Sums;
-    use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind};
-    use crate::metrics::data::{NumberType, Secrets, Temporality};
-    use crate::time::Clock;
+    use crate::metrics::config::{HistogramConfig, InstrumentKind};
+    use crate::metrics::data::NumberType;
 
     fn histogram() -> StreamConfig {
         StreamConfig {
-            name: "h".into(),
-            description: "".into(),
-            unit: "".into(),
             kind: InstrumentKind::Histogram,
             number: NumberType::F64,
             shape: Shape::Histogram(HistogramConfig { bounds: [].into(), record_min_max: true, record_sum: true }),
-            temporality: Temporality::Cumulative,
-            attributes: AttributeFilter::All,
-            limit: 10,
-            expiry: None,
-            reservoir: None,
-            clock: Clock::system(),
-            resets_sums: false,
-            secrets: Secrets::fixed(),
-            redaction: None,
+            ..StreamConfig::counter()
         }
     }
 

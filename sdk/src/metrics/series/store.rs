@@ -320,29 +320,10 @@ impl Store {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::metrics::config::{AttributeFilter, InstrumentKind, Shape};
-    use crate::metrics::data::{NumberType, Secrets, Temporality};
-    use crate::time::Clock;
 
     #[test]
     fn a_series_that_is_removed_during_a_collection_leaves_no_trace() {
-        let config = StreamConfig {
-            name: "c".into(),
-            description: "".into(),
-            unit: "".into(),
-            kind: InstrumentKind::Counter,
-            number: NumberType::U64,
-            shape: Shape::Sum,
-            temporality: Temporality::Cumulative,
-            attributes: AttributeFilter::All,
-            limit: 10,
-            expiry: Some(Duration::from_secs(60)),
-            reservoir: None,
-            clock: Clock::system(),
-            resets_sums: false,
-            secrets: Secrets::fixed(),
-            redaction: None,
-        };
+        let config = StreamConfig { expiry: Some(Duration::from_secs(60)), ..StreamConfig::counter() };
         let (store, now) = (Store::new(Timestamp::default()), Timestamp::default());
         let list = |value: &'static str| [KeyValue::new("k", value)];
         ["a", "b"].iter().for_each(|value| drop(store.series(&config, &list(value), 0)));
