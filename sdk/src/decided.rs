@@ -161,8 +161,13 @@ impl Decided {
             });
             entry.open = entry.open.saturating_add(1);
             entry.asked |= opening.asked;
+            let is_there =
+                |(key, serial): &([u64; 2], u32)| traces.get(&whole(*key)).is_some_and(|entry| entry.serial == *serial);
+            // Most traces end in the order in which they started, so the first ones are gone.
+            let gone = order.iter().take(MAX_GONE).take_while(|first| !is_there(first)).count();
+            order.drain(..gone);
             if order.len() > 2 * traces.len() + MAX_GONE {
-                order.retain(|(key, serial)| traces.get(&whole(*key)).is_some_and(|entry| entry.serial == *serial));
+                order.retain(is_there);
             }
             if traces.len() > self.max_traces {
                 self.forget_some(shard);
@@ -228,12 +233,14 @@ impl Decided {
             return decisions.clear();
         }
         self.settle();
-        let mut decided: Vec<_> = decisions.drain(..).map(|(trace, fate)| (self.id(key_of(trace)), fate)).collect();
-        decided.sort_by_key(|(id, _)| id.shard());
-        for of_shard in decided.chunk_by(|(one, _), (other, _)| one.shard() == other.shard()) {
-            let Some(shard) = of_shard.first().and_then(|(id, _)| self.shards.get(id.shard())) else { continue };
+        let decided: Vec<_> = decisions.drain(..).map(|(trace, fate)| (self.id(key_of(trace)), fate)).collect();
+        for (index, shard) in self.shards.iter().enumerate() {
+            let mut of_shard = decided.iter().filter(|(id, _)| id.shard() == index).peekable();
+            if of_shard.peek().is_none() {
+                continue;
+            }
             let mut shard = unpoisoned(shard.lock());
-            for (Id { key, hash }, fate) in of_shard {
+            for (Id { key, hash }, fate) in of_shard.clone() {
                 shard.past.insert(*key, *hash, *fate);
             }
             for (Id { key, .. }, _) in of_shard {

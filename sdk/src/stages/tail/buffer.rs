@@ -374,14 +374,19 @@ impl Buffer {
         Some(waiting)
     }
 
-    /// Removes the traces that are gone from the list by age, once they are the majority.
+    /// Removes the traces that are gone from the list by age: the first ones, because most traces end in the order in which they started,
+    /// and all of them once they are the majority.
     fn skip_gone(&mut self) {
+        let places = &self.places;
+        let is_there = |(place, serial): &(u32, u32)| {
+            let waiting = places.get(*place as usize).and_then(Option::as_ref);
+            waiting.is_some_and(|waiting| waiting.serial == *serial)
+        };
+        while self.by_age.front().is_some_and(|first| !is_there(first)) {
+            self.by_age.pop_front();
+        }
         if self.by_age.len() > 2 * self.by_trace.len() + 64 {
-            let places = &self.places;
-            self.by_age.retain(|(place, serial)| {
-                let waiting = places.get(*place as usize).and_then(Option::as_ref);
-                waiting.is_some_and(|waiting| waiting.serial == *serial)
-            });
+            self.by_age.retain(is_there);
         }
     }
 }

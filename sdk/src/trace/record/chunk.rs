@@ -4,6 +4,7 @@
 //! creates spans therefore writes two sequential streams, which the worker reads from front to back.
 
 use std::borrow::Cow;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 
 use opentelemetry::KeyValue;
@@ -24,11 +25,66 @@ const ATTRIBUTES: usize = 4 * SPANS;
 /// [`SpanView`]s.
 #[derive(Debug, Default)]
 pub struct SpanChunk {
-    heads: Vec<Head>,
+    heads: Heads,
     /// The attributes of all spans, in the same order as `heads`.
     attributes: Vec<KeyValue>,
     /// The number of bytes that the spans own in addition to these lists.
     owned: usize,
+}
+
+/// The heads of spans. Most own nothing, and have left the CPU's caches by the time at which they are freed, so freeing a list of such
+/// heads does not look at them.
+#[derive(Debug, Default)]
+struct Heads {
+    list: Vec<ManuallyDrop<Head>>,
+    /// True if a head in the list owns something.
+    is_owner: bool,
+}
+
+impl Heads {
+    #[inline]
+    fn push(&mut self, head: Head) {
+        self.is_owner |= head.is_owner();
+        self.list.push(ManuallyDrop::new(head));
+    }
+
+    /// Takes all heads, also those that the caller leaves in the iterator.
+    fn drain(&mut self) -> impl Iterator<Item = Head> {
+        self.is_owner = false;
+        Drain(self.list.drain(..))
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_owner) {
+            drop(Drain(self.list.drain(..)));
+        }
+        self.list.clear();
+    }
+}
+
+impl Drop for Heads {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Takes heads out of their list, and frees those that are left.
+struct Drain<'a>(std::vec::Drain<'a, ManuallyDrop<Head>>);
+
+impl Iterator for Drain<'_> {
+    type Item = Head;
+
+    #[inline]
+    fn next(&mut self) -> Option<Head> {
+        self.0.next().map(ManuallyDrop::into_inner)
+    }
+}
+
+impl Drop for Drain<'_> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
 }
 
 /// The fields of a span, except for its attributes and rare fields.
@@ -96,6 +152,12 @@ impl Rare {
 }
 
 impl Head {
+    /// Returns true if memory must be freed with the head.
+    #[inline]
+    fn is_owner(&self) -> bool {
+        matches!(self.name, Cow::Owned(_)) || matches!(self.scope, Scope::Shared(_)) || self.rare.is_some()
+    }
+
     /// Creates a record from the head and the span's own attributes.
     fn into_data(self, own: impl Iterator<Item = KeyValue>) -> SpanData {
         let rare = self.rare.map(|rare| *rare);
@@ -118,20 +180,20 @@ impl Head {
 impl SpanChunk {
     /// Returns the spans.
     pub fn iter(&self) -> impl Iterator<Item = SpanView<'_>> + Clone {
-        self.views(0..self.heads.len())
+        self.views(0..self.len())
     }
 
     /// Returns the total number of attributes of all spans before the span at `index`.
     #[inline]
     fn attributes_before(&self, index: usize) -> u32 {
-        index.checked_sub(1).and_then(|before| self.heads.get(before)).map_or(0, |head| head.attributes_end)
+        index.checked_sub(1).and_then(|before| self.heads.list.get(before)).map_or(0, |head| head.attributes_end)
     }
 }
 
 /// Iterates over the spans of a chunk, from front to back.
 #[derive(Clone)]
 struct Views<'a> {
-    heads: std::slice::Iter<'a, Head>,
+    heads: std::slice::Iter<'a, ManuallyDrop<Head>>,
     /// The attributes of the remaining spans.
     attributes: &'a [KeyValue],
     /// The number of attributes that come before these.
@@ -153,14 +215,14 @@ impl<'a> Iterator for Views<'a> {
 impl Chunk<Traces> for SpanChunk {
     #[inline]
     fn len(&self) -> usize {
-        self.heads.len()
+        self.heads.list.len()
     }
 
     #[inline]
     fn views(&self, range: Range<usize>) -> impl Iterator<Item = SpanView<'_>> + Clone {
         let before = self.attributes_before(range.start);
         Views {
-            heads: self.heads.get(range).unwrap_or_default().iter(),
+            heads: self.heads.list.get(range).unwrap_or_default().iter(),
             attributes: self.attributes.get(before as usize..).unwrap_or_default(),
             before,
         }
@@ -194,17 +256,17 @@ impl Chunk<Traces> for SpanChunk {
     }
 
     fn make_room(&mut self, span: &SpanData) {
-        make_room(&mut self.heads, 1);
+        make_room(&mut self.heads.list, 1);
         make_room(&mut self.attributes, span.own_attributes.len());
     }
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.heads.len() >= SPANS || self.attributes.len() >= ATTRIBUTES
+        self.len() >= SPANS || self.attributes.len() >= ATTRIBUTES
     }
 
     fn bytes(&self) -> usize {
-        let heads = self.heads.capacity() * size_of::<Head>();
+        let heads = self.heads.list.capacity() * size_of::<Head>();
         heads + self.attributes.capacity() * size_of::<KeyValue>() + self.owned
     }
 
@@ -212,7 +274,7 @@ impl Chunk<Traces> for SpanChunk {
         self.owned = 0;
         let mut attributes = self.attributes.drain(..);
         let mut taken = 0;
-        self.heads.drain(..).map(move |head| {
+        self.heads.drain().map(move |head| {
             let own = attributes.by_ref().take((head.attributes_end - taken) as usize);
             taken = head.attributes_end;
             head.into_data(own)
@@ -220,7 +282,7 @@ impl Chunk<Traces> for SpanChunk {
     }
 
     fn shrink(&mut self) {
-        self.heads.shrink_to_fit();
+        self.heads.list.shrink_to_fit();
         self.attributes.shrink_to_fit();
     }
 
@@ -228,8 +290,8 @@ impl Chunk<Traces> for SpanChunk {
         self.heads.clear();
         self.attributes.clear();
         self.owned = 0;
-        if self.heads.capacity() > 2 * SPANS {
-            self.heads = Vec::new();
+        if self.heads.list.capacity() > 2 * SPANS {
+            self.heads = Heads::default();
         }
         if self.attributes.capacity() > 2 * ATTRIBUTES {
             self.attributes = Vec::new();
@@ -263,6 +325,8 @@ impl Extend<SpanData> for SpanChunk {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use opentelemetry::InstrumentationScope;
     use opentelemetry::trace::Link;
 
@@ -305,6 +369,30 @@ mod tests {
         let moved: Vec<_> = chunk.drain().collect();
         assert_eq!(format!("{moved:?}"), expected);
         assert_eq!((chunk.len(), chunk.owned), (0, 0));
+    }
+
+    #[test]
+    fn what_heads_own_is_freed_however_the_chunk_is_emptied() {
+        let scope = Arc::new(InstrumentationScope::default());
+        let shared = || SpanData::new(SpanContext::NONE, "shared", Scope::Shared(scope.clone()));
+        let ways: [fn(SpanChunk); 4] = [
+            drop,
+            |mut chunk| chunk.clear(),
+            |mut chunk| drop(chunk.drain().next()),
+            |mut chunk| chunk.drain().for_each(drop),
+        ];
+        for empty in ways {
+            let mut chunk: SpanChunk = (0..3).map(|_| shared()).collect();
+            chunk.extend([plain("static", 1)]);
+            assert_eq!(Arc::strong_count(&scope), 4);
+            empty(chunk);
+            assert_eq!(Arc::strong_count(&scope), 1);
+        }
+        let is_owner = |span: SpanData| SpanChunk::from_iter([span]).heads.is_owner;
+        let mut failed = plain("failed", 0);
+        failed.status = Status::error("no".to_owned());
+        let owners = [plain("static", 1), SpanData::new(SpanContext::NONE, "n".to_owned(), Scope::unnamed()), failed];
+        assert_eq!(owners.map(is_owner), [false, true, true]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::trace::SpanView;
 
 /// Spans of a trace that arrived one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::stages::tail) struct Run {
     pub(super) chunk: u32,
     pub(super) first: u32,
@@ -25,8 +25,8 @@ impl Run {
 /// The runs of a trace, oldest first.
 #[derive(Debug, Default)]
 pub(in crate::stages::tail) struct Runs {
-    /// Most traces have one run, which takes no further memory.
-    first: Option<Run>,
+    /// Most traces have one run, or two if they continue in the next chunk, which take no further memory. A run without spans is none.
+    first: [Run; 2],
     #[allow(clippy::box_collection, reason = "the memory of the many traces without other runs counts")]
     others: Option<Box<VecDeque<Run>>>,
     spans: u32,
@@ -43,32 +43,37 @@ impl Runs {
         self.others.as_ref().map_or(0, |others| size_of::<VecDeque<Run>>() + others.capacity() * size_of::<Run>())
     }
 
+    /// Adds a run, which is not empty.
     pub(super) fn push(&mut self, run: Run) {
         self.spans += run.len;
-        if self.first.is_none() {
-            self.first = Some(run);
-        } else {
-            self.others.get_or_insert_default().push_back(run);
+        match self.first.iter_mut().find(|first| first.len == 0) {
+            Some(free) => *free = run,
+            None => self.others.get_or_insert_default().push_back(run),
         }
     }
 
     /// Takes the first run if `wants` says so.
     pub(super) fn pop_if(&mut self, wants: impl FnOnce(&Run) -> bool) -> Option<Run> {
-        let run = self.first.take_if(|run| wants(run))?;
-        self.spans -= run.len;
-        self.first = self.others.as_mut().and_then(|others| others.pop_front());
+        let [first, second] = self.first;
+        if first.len == 0 || !wants(&first) {
+            return None;
+        }
+        self.spans -= first.len;
+        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        self.first = [second, next.unwrap_or_default()];
         self.others.take_if(|others| others.is_empty());
-        Some(run)
+        Some(first)
     }
 
     /// Takes all runs, and keeps no memory.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Run> + use<> {
         let Runs { first, others, .. } = std::mem::take(self);
-        first.into_iter().chain(others.into_iter().flat_map(|others| *others))
+        first.into_iter().take_while(|run| run.len > 0).chain(others.into_iter().flat_map(|others| *others))
     }
 
     pub(in crate::stages::tail) fn iter(&self) -> impl Iterator<Item = Run> {
-        self.first.iter().chain(self.others.iter().flat_map(|others| others.iter())).copied()
+        let first = self.first.iter().take_while(|run| run.len > 0);
+        first.chain(self.others.iter().flat_map(|others| others.iter())).copied()
     }
 }
 
