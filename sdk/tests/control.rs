@@ -176,20 +176,20 @@ fn what_was_known_about_a_sampler_does_not_outlive_it() {
         control.set_sampler(AlwaysOff);
         Context::new().with_span(tracer.start_with_context("root", &Context::new()))
     };
-    let check = |below_sampled: bool, below_unsampled: bool| {
-        let sampled = [&root, &unsampled].map(|parent| {
+    let check = |a_root: bool, below_sampled: bool, below_unsampled: bool| {
+        let sampled = [&Context::new(), &root, &unsampled].map(|parent| {
             let child = tracer.start_with_context("child", parent);
             child.span_context().is_sampled()
         });
-        assert_eq!(sampled, [below_sampled, below_unsampled]);
+        assert_eq!(sampled, [a_root, below_sampled, below_unsampled]);
     };
-    check(false, false);
+    check(false, false, false);
     control.set_sampler(AlwaysOn);
-    check(true, true);
+    check(true, true, true);
     control.set_sampler(ParentBased::new(AlwaysOff));
-    check(true, false);
+    check(false, true, false);
     control.set_sampler(ParentBased::new(AlwaysOn).with_local_parent_sampled(AlwaysOff));
-    check(false, false);
+    check(true, false, false);
     assert!(telemetry.handle().control().is_enabled());
 }
 
@@ -212,6 +212,10 @@ impl Sampler for Panics {
 
     fn samples_below_sampled_parents(&self) -> bool {
         panic!("samples")
+    }
+
+    fn samples_roots(&self) -> bool {
+        panic!("roots")
     }
 
     fn shutdown(&self, _: Deadline) -> Result<(), ExportError> {

@@ -411,6 +411,10 @@ impl Sampler for ShySampler {
     fn samples_below_sampled_parents(&self) -> bool {
         std::panic::panic_any(Bomb)
     }
+
+    fn samples_roots(&self) -> bool {
+        std::panic::panic_any(Bomb)
+    }
 }
 
 impl Drop for ShySampler {
@@ -561,25 +565,46 @@ fn instances_beside_each_other_do_not_mix() {
     assert_eq!(two.tree(), "in two\n");
 }
 
-#[test]
-fn the_sampler_sees_each_span_once() {
-    #[derive(Debug)]
-    struct Counting(Arc<AtomicUsize>);
+/// Samples everything, counts the spans about which it is asked, and may say that it samples all roots.
+#[derive(Debug)]
+struct Counting {
+    calls: Arc<AtomicUsize>,
+    says_so: bool,
+}
 
-    impl Sampler for Counting {
-        fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            AlwaysOn.sample(request)
-        }
-
-        fn description(&self) -> Cow<'static, str> {
-            "Counting".into()
-        }
+impl Sampler for Counting {
+    fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        AlwaysOn.sample(request)
     }
 
-    let calls = Arc::new(AtomicUsize::new(0));
-    let telemetry = TestTelemetry::with(|builder| builder.with_sampler(Counting(calls.clone())));
-    let tracer = telemetry.tracer("test");
-    tracer.in_span("a", |_| drop(tracer.start("b")));
-    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    fn description(&self) -> Cow<'static, str> {
+        "Counting".into()
+    }
+
+    fn samples_roots(&self) -> bool {
+        self.says_so
+    }
+}
+
+#[test]
+fn the_sampler_sees_each_span_once_unless_it_says_that_it_samples_all_roots() {
+    let roots = [false, true].map(|says_so| {
+        let calls = Arc::new(AtomicUsize::new(0));
+        // A test's telemetry has ids of its own, for which the sampler is always asked.
+        let provider = SdkTracerProvider::builder().with_sampler(Counting { calls: calls.clone(), says_so }).build();
+        let tracer = provider.tracer("test");
+        tracer.in_span("a", |_| drop(tracer.start("b")));
+        assert_eq!(calls.load(Ordering::Relaxed), 2 - usize::from(says_so));
+        // The tracer reads a parent that is none, as a propagator returns for a bad header, like no parent.
+        let state = TraceState::from_key_value([("vendor", "x")]).unwrap();
+        let none = SpanContext::new(TraceId::INVALID, SpanId::INVALID, TraceFlags::default(), true, state);
+        [Context::new(), Context::new().with_remote_span_context(none)].map(|parent| {
+            let root = tracer.start_with_context("root", &parent);
+            let context = root.span_context();
+            assert!(context.is_valid() && !context.is_remote());
+            (context.trace_flags(), context.trace_state().header())
+        })
+    });
+    assert_eq!(roots[0], roots[1]);
 }

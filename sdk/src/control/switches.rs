@@ -1,6 +1,6 @@
 //! The switches of a provider: its end, and the pauses that a program makes.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// What a program switches off and on again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) enum Switch {
 }
 
 impl Switch {
-    fn bit(self) -> u8 {
+    fn bit(self) -> u16 {
         match self {
             Switch::Telemetry => 1 << 1,
             Switch::Signal => 1 << 2,
@@ -21,32 +21,32 @@ impl Switch {
 }
 
 /// The bit that is set by the end of the provider.
-const ENDED: u8 = 1;
+const ENDED: u16 = 1;
 
 /// The bits each of which stops the recording.
-const OFF: u8 = 0b111;
+const OFF: u16 = 0b111;
 
-/// The switches of a provider, and up to five [`Flags`] that the provider reads with them, all in one load.
+/// The switches of a provider, and [`Flags`] that the provider reads with them, all in one load.
 #[derive(Debug)]
-pub(crate) struct Switches(AtomicU8);
+pub(crate) struct Switches(AtomicU16);
 
 /// Facts that a provider keeps beside its switches. The bits are those from [`Flags::FIRST`] on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flags(pub(crate) u8);
+pub(crate) struct Flags(pub(crate) u16);
 
 impl Flags {
     /// The lowest bit.
-    pub(crate) const FIRST: u8 = 1 << 3;
+    pub(crate) const FIRST: u16 = 1 << 3;
 }
 
 /// The switches and flags at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State(u8);
+pub(crate) struct State(u16);
 
 impl Switches {
     /// Creates switches that are on, or those of a provider that never records.
     pub(crate) fn new(has_ended: bool, flags: Flags) -> Self {
-        Switches(AtomicU8::new(if has_ended { ENDED | flags.0 } else { flags.0 }))
+        Switches(AtomicU16::new(if has_ended { ENDED | flags.0 } else { flags.0 }))
     }
 
     #[inline]
@@ -70,7 +70,7 @@ impl Switches {
     /// Sets the flags of `mask` to those of `flags`.
     pub(crate) fn set_flags(&self, mask: Flags, flags: Flags) {
         // In one step: a flag that stays set must not be seen unset.
-        let next = |state: u8| Some(state & !mask.0 | flags.0 & mask.0);
+        let next = |state: u16| Some(state & !mask.0 | flags.0 & mask.0);
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 }

@@ -104,7 +104,7 @@ impl BridgedSpan {
         if let (Parent::Current, Some(tracer)) =
             (parent, active::only_installed().filter(|tracer| !tracer.wants_start()))
         {
-            match context::look(|current| tracer.begin_child(current))? {
+            match context::look(|current| tracer.begin_at_once(current))? {
                 Glance::Silent => return None,
                 Glance::Recorded(data) => {
                     let span = tracer.record_bridged(site.call_site, site.code_attributes, data, fill);

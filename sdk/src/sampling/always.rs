@@ -24,6 +24,10 @@ impl Sampler for AlwaysOn {
     fn samples_below_sampled_parents(&self) -> bool {
         true
     }
+
+    fn samples_roots(&self) -> bool {
+        true
+    }
 }
 
 impl ComposableSampler for AlwaysOn {
@@ -98,6 +102,10 @@ impl Sampler for AlwaysRecord {
 
     fn samples_below_sampled_parents(&self) -> bool {
         self.0.samples_below_sampled_parents()
+    }
+
+    fn samples_roots(&self) -> bool {
+        self.0.samples_roots()
     }
 
     fn wants_attributes(&self) -> bool {

@@ -138,6 +138,10 @@ impl Sampler for ParentBased {
         self.local_parent_sampled.samples_below_sampled_parents()
     }
 
+    fn samples_roots(&self) -> bool {
+        self.root.samples_roots()
+    }
+
     fn wants_attributes(&self) -> bool {
         self.branches().iter().any(|branch| branch.wants_attributes())
     }
@@ -164,7 +168,7 @@ mod tests {
         Context::new().with_remote_span_context(span)
     }
 
-    /// Compares the kinds of parents whose children are sampled with `expected`.
+    /// Compares the kinds of parents whose children are sampled with `expected`, and with what the sampler says about roots.
     fn check(sampler: &impl Sampler, expected: &str) {
         let parents = ["none", "invalid", "remote sampled", "remote", "local sampled", "local"];
         let sampled = parents.into_iter().filter(|parent| {
@@ -173,11 +177,13 @@ mod tests {
             sampler.sample(&request).decision == Decision::RecordAndSample
         });
         assert_eq!(sampled.collect::<Vec<_>>().join(", "), expected, "{sampler:?}");
+        assert_eq!(sampler.samples_roots(), expected.contains("none"), "{sampler:?}");
     }
 
     #[test]
     fn five_branches() {
         check(&ParentBased::default(), "none, invalid, remote sampled, local sampled");
+        check(&ParentBased::new(AlwaysRecord::new(AlwaysOn)), "none, invalid, remote sampled, local sampled");
         check(&ParentBased::new(AlwaysOff), "remote sampled, local sampled");
         let off = || ParentBased::new(AlwaysOff);
         check(&off().with_remote_parent_sampled(AlwaysOff), "local sampled");

@@ -53,6 +53,12 @@ pub trait Sampler: Debug + Send + Sync + 'static {
     fn samples_below_sampled_parents(&self) -> bool {
         false
     }
+
+    /// Returns true if the sampler samples every span without a parent, adds no attributes and sets no trace state. The SDK may then skip
+    /// the call.
+    fn samples_roots(&self) -> bool {
+        false
+    }
 }
 
 impl Sampler for Box<dyn Sampler> {
@@ -74,6 +80,10 @@ impl Sampler for Box<dyn Sampler> {
 
     fn samples_below_sampled_parents(&self) -> bool {
         (**self).samples_below_sampled_parents()
+    }
+
+    fn samples_roots(&self) -> bool {
+        (**self).samples_roots()
     }
 
     fn wants_attributes(&self) -> bool {

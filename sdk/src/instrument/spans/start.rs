@@ -388,7 +388,7 @@ fn look_at_the_current() -> Look {
         let Some(tracer) = only.or_else(|| active::tracer(current)) else {
             return if active::uses_global() { Look::Undecided } else { Look::Off };
         };
-        match tracer.begin_child(current) {
+        match tracer.begin_at_once(current) {
             Glance::Silent => Look::Off,
             Glance::Dropped(parent) if !tracer.has_own_ids() => {
                 tracer.count_dropped(current);

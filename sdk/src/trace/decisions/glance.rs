@@ -1,4 +1,4 @@
-//! The decision for a span as far as it follows from the parent, without asking the sampler.
+//! The decision for a span as far as it follows from the parent, or from its absence, without asking the sampler.
 
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags};
 use opentelemetry::{Context, InstrumentationScope};
@@ -13,14 +13,14 @@ use crate::trace::tracer::RANDOM_FLAG;
 use crate::trace::{SdkTracer, SpanData};
 use crate::unsampled;
 
-/// The decision for a span, as far as it can be derived from the parent.
+/// The decision for a span, as far as it can be made without the sampler.
 #[derive(Debug)]
 pub(crate) enum Glance {
     /// No span is created, because telemetry is suppressed or the provider has been shut down.
     Silent,
     /// The span is dropped, and its parent's context already reflects that.
     Dropped(unsampled::Parent),
-    /// The span is recorded, and sampled if its local parent is. Holds the span's data, including the span context.
+    /// The span is recorded, and sampled if its local parent is or if it has none. Holds the span's data, including the span context.
     Recorded(SpanData),
     /// The sampler has to decide.
     Unknown,
@@ -31,12 +31,12 @@ impl SdkTracer {
     /// span is sampled. Runs no user code, so this method can be called during a borrow of the API's context. The scope of the span is
     /// not known yet, so nothing is decided if tracers may be disabled.
     #[inline]
-    pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
+    pub(crate) fn begin_at_once(&self, parent: &Context) -> Glance {
         let state = self.provider.decisions.state();
         if state.has_configs() && !state.is_off() { Glance::Unknown } else { self.glance(state, parent) }
     }
 
-    /// Like [`Self::begin_child`], for a span with this scope. May call a configurator of the program.
+    /// Like [`Self::begin_at_once`], for a span with this scope. May call a configurator of the program.
     #[inline(always)]
     pub(in crate::trace) fn begin_in(
         &self,
@@ -48,7 +48,7 @@ impl SdkTracer {
         if self.provider.decisions.takes(state, scope, config) { self.glance(state, parent) } else { Glance::Silent }
     }
 
-    /// Like [`Self::begin_child`], for a span that has started already and gets another parent.
+    /// Like [`Self::begin_at_once`], for a span that has started already and gets another parent.
     pub(in crate::trace) fn begin_again(&self, parent: &Context) -> Glance {
         self.glance(self.provider.decisions.state().without_pauses(), parent)
     }
@@ -63,6 +63,7 @@ impl SdkTracer {
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
             (true, false, _) if state.drops_below_unsampled() => Glance::Dropped(unsampled::Parent::new(context)),
+            (false, _, _) if state.samples_roots() && provider.ids.is_none() => Glance::Recorded(root_in(context)),
             (true, true, false) if state.samples_below_sampled() && provider.ids.is_none() => {
                 Glance::Recorded(child_of(context, true))
             }
@@ -85,6 +86,16 @@ impl SdkTracer {
 pub(in crate::trace) fn without_threshold(context: &SpanContext) -> SpanContext {
     let state = with_threshold(context.trace_state(), None).into_owned();
     SpanContext::new(context.trace_id(), context.span_id(), context.trace_flags(), context.is_remote(), state)
+}
+
+/// Creates the data of a sampled span without a parent, in a context that has no valid one.
+#[inline]
+fn root_in(none: &SpanContext) -> SpanData {
+    let flags = TraceFlags::new(RANDOM_FLAG).with_sampled(true);
+    let mut data = SpanData::blank();
+    let state = none.trace_state().clone();
+    data.context = SpanContext::new(RandomIds.trace_id(), RandomIds.span_id(), flags, false, state);
+    data
 }
 
 /// Creates the data of a span below a local parent.

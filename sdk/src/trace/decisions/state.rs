@@ -25,13 +25,20 @@ const HAS_CONFIGS: Flags = Flags(Flags::FIRST << 2);
 const RECORDS_BELOW_UNSAMPLED: Flags = Flags(Flags::FIRST << 3);
 /// The sampler looks at attributes.
 const WANTS_ATTRIBUTES: Flags = Flags(Flags::FIRST << 4);
-const FACTS: Flags =
-    Flags(DROPS_BELOW_UNSAMPLED.0 | SAMPLES_BELOW_SAMPLED.0 | RECORDS_BELOW_UNSAMPLED.0 | WANTS_ATTRIBUTES.0);
+/// The sampler samples every span without a parent, and there is no tail sampler, which would hear of them.
+const SAMPLES_ROOTS: Flags = Flags(Flags::FIRST << 5);
+const FACTS: Flags = Flags(
+    DROPS_BELOW_UNSAMPLED.0
+        | SAMPLES_BELOW_SAMPLED.0
+        | RECORDS_BELOW_UNSAMPLED.0
+        | WANTS_ATTRIBUTES.0
+        | SAMPLES_ROOTS.0,
+);
 
 /// The switches, the sampler and the configurator of a provider.
 #[derive(Debug)]
 pub(in crate::trace) struct Decisions {
-    /// The switches, and what is known about the sampler, so that a span below a local parent costs one load.
+    /// The switches, and what is known about the sampler, so that most spans cost one load.
     switches: Switches,
     sampler: Live<Own>,
     /// Locked during changes. True once the sampler has been shut down.
@@ -189,6 +196,11 @@ impl State {
         self.has(SAMPLES_BELOW_SAMPLED)
     }
 
+    #[inline]
+    pub(in crate::trace) fn samples_roots(self) -> bool {
+        self.has(SAMPLES_ROOTS)
+    }
+
     /// Returns true if the sampler looks at attributes.
     #[inline]
     pub(in crate::trace) fn wants_attributes(self) -> bool {
@@ -207,9 +219,15 @@ fn facts(sampler: &dyn Sampler, has_tail: bool) -> Flags {
     let flag = |is_set: bool, flag: Flags| if is_set { flag.0 } else { 0 };
     let drops = catch(|| sampler.drops_below_unsampled_parents()).unwrap_or(false);
     let samples = catch(|| sampler.samples_below_sampled_parents()).unwrap_or(false);
+    let roots = !has_tail && catch(|| sampler.samples_roots()).unwrap_or(false);
     let wants = catch(|| sampler.wants_attributes()).unwrap_or(true);
     let below_unsampled = if has_tail { RECORDS_BELOW_UNSAMPLED } else { DROPS_BELOW_UNSAMPLED };
-    Flags(flag(drops, below_unsampled) | flag(samples, SAMPLES_BELOW_SAMPLED) | flag(wants, WANTS_ATTRIBUTES))
+    Flags(
+        flag(drops, below_unsampled)
+            | flag(samples, SAMPLES_BELOW_SAMPLED)
+            | flag(roots, SAMPLES_ROOTS)
+            | flag(wants, WANTS_ATTRIBUTES),
+    )
 }
 
 /// A sampler of the program.
