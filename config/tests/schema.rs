@@ -11,7 +11,7 @@ use telemark_sdk::config::{Data, Env, Item, Report, Tree, VARIABLES};
 fn valid(kind: &Kind) -> Item {
     match kind {
         Kind::Boolean => Item::new(true),
-        Kind::Integer(min, _) => Item::new(*min),
+        Kind::Integer(min, _) | Kind::Milliseconds(min) => Item::new(*min),
         Kind::Number(min, _) => Item::new(min.max(0.0)),
         Kind::Text | Kind::Any => Item::new("text"),
         Kind::OneOf(names) => Item::new(names[0]),
@@ -48,6 +48,7 @@ fn invalid(kind: &Kind) -> Vec<Item> {
             let beyond = [min.checked_sub(1), max.checked_add(1)].into_iter().flatten().map(Item::new);
             beyond.chain([Item::new("1"), Item::new(1.5), mapping]).collect()
         }
+        Kind::Milliseconds(min) => vec![Item::new(min - 1), Item::new("1"), Item::new(1.5), mapping],
         Kind::Number(..) => vec![Item::new("1"), Item::new(f64::NAN), Item::new(true)],
         Kind::Text => vec![Item::new(1), Item::new(true), mapping],
         Kind::OneOf(_) => vec![Item::new("unexpected"), Item::new(1)],

@@ -73,7 +73,7 @@ fn all_mistakes_are_one_error_of_the_start() {
         error,
         format!(
             "configuration: {path} cannot be used, 5 problems
-  line 5, column 25: tracer_provider.processors[0].batch.schedule_delay=\"soon\" cannot be used: expected a whole number of at least 0
+  line 5, column 25: tracer_provider.processors[0].batch.schedule_delay=\"soon\" cannot be used: expected milliseconds, a whole number of at least 0
   line 8, column 23: tracer_provider.processors[0].batch.exporter.otlp_http.endpoint=\"collector:4318\" cannot be used: expected a URL such as \
              http://localhost:4318 or https://host/path
   line 9, column 25: tracer_provider.processors[0].batch.exporter.otlp_http.compresion is no property of OtlpHttpExporter, is compression meant?

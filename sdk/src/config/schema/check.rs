@@ -3,7 +3,7 @@
 use super::root::FILE_FORMAT;
 use super::types::{Kind, Point, Property, Support, Type};
 use crate::config::tree::{Data, Item, Report};
-use crate::config::tree::{one_of, whole_number};
+use crate::config::tree::{milliseconds, number, one_of, whole_number};
 
 /// Reports everything in the tree of `report` that the schema does not allow: unknown, missing and unsupported names, and values of
 /// another type. `names` returns the components that the program has at a point, beside those of the schema.
@@ -141,6 +141,7 @@ impl Check<'_, '_> {
             (Kind::Any, Data::Mapping(_)) => false,
             (Kind::Any, _) | (Kind::Boolean, Data::Boolean(_)) | (Kind::Text, Data::Text(_)) => true,
             (Kind::Integer(min, max), Data::Integer(number)) => (min..=max).contains(&number),
+            (Kind::Milliseconds(min), Data::Integer(number)) => number >= min,
             (Kind::Number(min, max), _) => value.as_number().is_some_and(|number| (*min..=*max).contains(&number)),
             (Kind::OneOf(names), Data::Text(text)) => names.contains(&text.as_str()),
             _ => false,
@@ -156,8 +157,8 @@ pub(super) fn describe(kind: &Kind) -> String {
     match kind {
         Kind::Boolean => "true or false".to_owned(),
         Kind::Integer(min, max) => whole_number(&(*min..=*max)),
-        Kind::Number(f64::MIN, f64::MAX) => "a number".to_owned(),
-        Kind::Number(min, max) => format!("a number from {min} to {max}"),
+        Kind::Milliseconds(min) => milliseconds(*min),
+        Kind::Number(min, max) => number(&(*min..=*max)),
         Kind::Text => "text; put it in quotes".to_owned(),
         Kind::OneOf(names) => one_of(names),
         Kind::Any => "text, a number, true, false or a list of these".to_owned(),

@@ -1,6 +1,6 @@
 //! Types that several parts of the configuration use.
 
-use super::types::{EMPTY, Kind, Property, Type, boolean, choice, integer, list, object, text, texts};
+use super::types::{EMPTY, Kind, Property, Type, boolean, choice, integer, list, milliseconds, object, text, texts};
 
 pub(super) const TEMPORALITIES: &[&str] = &["cumulative", "delta", "low_memory"];
 pub(super) const HISTOGRAMS: &[&str] = &["explicit_bucket_histogram", "base2_exponential_bucket_histogram"];
@@ -41,7 +41,7 @@ const MAX_REQUEST: Property = integer("max_request_size", 0).or("67108864").code
 const MAX_RESPONSE: Property =
     integer("max_response_size", 1).or("4194304").code("OtlpBuilder::with_max_response_size");
 const TIMEOUT: Property =
-    integer("timeout", 0).or("10000").counterpart("OTEL_EXPORTER_OTLP_TIMEOUT").code("OtlpBuilder::with_timeout");
+    milliseconds("timeout", 0).or("10000").counterpart("OTEL_EXPORTER_OTLP_TIMEOUT").code("OtlpBuilder::with_timeout");
 const ENCODING: Property = choice("encoding", &["protobuf", "json"])
     .or("protobuf")
     .counterpart("OTEL_EXPORTER_OTLP_PROTOCOL")

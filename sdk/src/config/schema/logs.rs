@@ -1,7 +1,7 @@
 //! The types of `logger_provider`.
 
 use super::common::{COUNT, DEPTH, EXPORTERS, LENGTH, SEVERITIES};
-use super::types::{EMPTY, Kind, Point, Type, boolean, choice, integer, list, object, text};
+use super::types::{EMPTY, Kind, Point, Type, boolean, choice, integer, list, milliseconds, object, text};
 
 pub(super) static LOGGER_PROVIDER: Type = Type::new(
     "LoggerProvider",
@@ -28,12 +28,12 @@ static LOG_RECORD_PROCESSOR: Type = Type::new(
 static BATCH_LOG_RECORD_PROCESSOR: Type = Type::new(
     "BatchLogRecordProcessor",
     &[
-        integer("schedule_delay", 0)
+        milliseconds("schedule_delay", 0)
             .or("1000")
             .counterpart("OTEL_BLRP_SCHEDULE_DELAY")
             .code("BatchConfig::with_schedule_delay")
             .control("set_log_batch_delay"),
-        integer("export_timeout", 0)
+        milliseconds("export_timeout", 0)
             .or("30000")
             .counterpart("OTEL_BLRP_EXPORT_TIMEOUT")
             .code("BatchConfig::with_export_timeout"),

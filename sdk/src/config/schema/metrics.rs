@@ -1,7 +1,7 @@
 //! The types of `meter_provider`.
 
 use super::common::{INCLUDE_EXCLUDE, METRIC_EXPORTERS};
-use super::types::{EMPTY, Kind, Point, Property, Type, boolean, choice, integer, list, object, text};
+use super::types::{EMPTY, Kind, Point, Property, Type, boolean, choice, integer, list, milliseconds, object, text};
 
 pub(super) static METER_PROVIDER: Type = Type::new(
     "MeterProvider",
@@ -31,12 +31,12 @@ static METRIC_READER: Type = Type::new(
 static PERIODIC_READER: Type = Type::new(
     "PeriodicMetricReader",
     &[
-        integer("interval", 0)
+        milliseconds("interval", 0)
             .or("60000")
             .counterpart("OTEL_METRIC_EXPORT_INTERVAL")
             .code("PeriodicConfig::with_interval")
             .control("set_metric_interval"),
-        integer("timeout", 0)
+        milliseconds("timeout", 0)
             .or("30000")
             .counterpart("OTEL_METRIC_EXPORT_TIMEOUT")
             .code("PeriodicConfig::with_timeout"),

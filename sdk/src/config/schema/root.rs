@@ -6,7 +6,7 @@ use super::logs::LOGGER_PROVIDER;
 use super::metrics::METER_PROVIDER;
 use super::resource::{PROPAGATOR, RESOURCE};
 use super::traces::{TAIL_SAMPLING, TRACER_PROVIDER};
-use super::types::{Kind, Property, Type, boolean, choice, integer, list, object, text, texts};
+use super::types::{Kind, Property, Type, boolean, choice, integer, list, milliseconds, object, text, texts};
 
 /// The version of the schema: its major and its minor part.
 pub const FILE_FORMAT: (u32, u32) = (1, 2);
@@ -58,7 +58,7 @@ static TELEMARK: Type = Type::new(
         object("tail_sampling", &TAIL_SAMPLING).code("with_tail_sampling"),
         object("otlp", &OTLP),
         object("viewer", &VIEWER),
-        integer("watch_interval", 1).variable("OTEL_RUST_CONFIG_WATCH_INTERVAL").code("with_config_watch"),
+        milliseconds("watch_interval", 1).variable("OTEL_RUST_CONFIG_WATCH_INTERVAL").code("with_config_watch"),
         object("redaction", &REDACTION).code("with_redaction"),
         texts("code").elsewhere(),
     ],
@@ -104,7 +104,7 @@ static OTLP: Type = Type::new(
         text("headers_command")
             .variable("OTEL_RUST_EXPORTER_OTLP_HEADERS_COMMAND")
             .code("OtlpBuilder::with_headers_from_command"),
-        integer("headers_refresh", 0)
+        milliseconds("headers_refresh", 0)
             .variable("OTEL_RUST_EXPORTER_OTLP_HEADERS_REFRESH")
             .code("OtlpBuilder::with_headers_refresh"),
         text("proxy").variable("OTEL_RUST_EXPORTER_OTLP_PROXY").code("OtlpBuilder::with_proxy"),
@@ -157,7 +157,7 @@ static LIMITS: Type = Type::new(
         integer("max_spans_per_second", 1).code("ItemLimits::with_max_spans_per_second"),
         integer("max_span_bytes", 4096).code("ItemLimits::with_max_span_bytes"),
         integer("max_log_record_bytes", 4096).code("ItemLimits::with_max_log_record_bytes"),
-        integer("series_expiry", 1).code("with_series_expiry"),
+        milliseconds("series_expiry", 1).code("with_series_expiry"),
     ],
 );
 

@@ -2,7 +2,7 @@
 
 use super::common::{COUNT, DEPTH, EXPORTERS, LENGTH};
 use super::resource::ATTRIBUTE;
-use super::types::{EMPTY, Kind, Point, Property, Type, boolean, integer, list, object, text, texts};
+use super::types::{EMPTY, Kind, Point, Property, Type, boolean, integer, list, milliseconds, object, text, texts};
 
 pub(super) static TRACER_PROVIDER: Type = Type::new(
     "TracerProvider",
@@ -33,12 +33,12 @@ static SPAN_PROCESSOR: Type = Type::new(
 static BATCH_SPAN_PROCESSOR: Type = Type::new(
     "BatchSpanProcessor",
     &[
-        integer("schedule_delay", 0)
+        milliseconds("schedule_delay", 0)
             .or("5000")
             .counterpart("OTEL_BSP_SCHEDULE_DELAY")
             .code("BatchConfig::with_schedule_delay")
             .control("set_span_batch_delay"),
-        integer("export_timeout", 0)
+        milliseconds("export_timeout", 0)
             .or("30000")
             .counterpart("OTEL_BSP_EXPORT_TIMEOUT")
             .code("BatchConfig::with_export_timeout"),
@@ -101,7 +101,11 @@ static ALWAYS_RECORD: Type = Type::new("AlwaysRecordSampler", &[object("root", &
 
 static JAEGER_REMOTE: Type = Type::new(
     "ExperimentalJaegerRemoteSampler",
-    &[text("endpoint").required(), integer("interval", 0).or("60000"), object("initial_sampler", &SAMPLER).required()],
+    &[
+        text("endpoint").required(),
+        milliseconds("interval", 0).or("60000"),
+        object("initial_sampler", &SAMPLER).required(),
+    ],
 );
 
 static PARENT_BASED: Type = Type::new(
@@ -207,8 +211,8 @@ pub(super) static TAIL_SAMPLING: Type = Type::new(
         integer("max_traces", 1).or("50000").code("TailSampling::with_max_traces"),
         integer("max_spans", 1).or("500000").code("TailSampling::with_max_spans"),
         integer("max_bytes", 1).or("100663296").code("TailSampling::with_max_bytes"),
-        integer("deadline", 0).or("30000").code("TailSampling::with_deadline"),
-        integer("grace", 0).or("100").code("TailSampling::with_grace"),
+        milliseconds("deadline", 0).or("30000").code("TailSampling::with_deadline"),
+        milliseconds("grace", 0).or("100").code("TailSampling::with_grace"),
         boolean("hold_logs").or("false").code("TailSampling::with_logs_held"),
         boolean("tell_errors").or("false").code("TailSampling::with_errors_told"),
     ],
@@ -252,9 +256,11 @@ static TAIL_NOT: Type = Type::new("TailSamplingNot", &[object("policy", &TAIL_PO
 static TAIL_VALUES: Type = Type::new("TailSamplingValues", &[text("key").required(), texts("values"), NAME, BUDGET]);
 static TAIL_NAMES: Type = Type::new("TailSamplingNames", &[texts("patterns").required(), NAME, BUDGET]);
 static TAIL_SPANS: Type = Type::new("TailSamplingSpans", &[integer("spans", 0).required(), NAME, BUDGET]);
-static TAIL_SLOWER: Type = Type::new("TailSamplingSlower", &[integer("duration", 0).required(), NAME, BUDGET]);
+static TAIL_SLOWER: Type = Type::new("TailSamplingSlower", &[milliseconds("duration", 0).required(), NAME, BUDGET]);
 static TAIL_SLOWEST: Type =
     Type::new("TailSamplingSlowest", &[Property::new("quantile", Kind::Number(0.0, 1.0)).required(), NAME, BUDGET]);
-static TAIL_PROBABILITY: Type =
-    Type::new("TailSamplingProbability", &[Property::new("ratio", Kind::Number(0.0, 1.0)).required(), NAME, BUDGET]);
+static TAIL_PROBABILITY: Type = Type::new(
+    "TailSamplingProbability",
+    &[Property::new("ratio", Kind::Number(f64::MIN_POSITIVE, 1.0)).required(), NAME, BUDGET],
+);
 static TAIL_RATE: Type = Type::new("TailSamplingRate", &[number("traces").required(), NAME]);

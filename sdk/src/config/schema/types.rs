@@ -92,6 +92,8 @@ pub enum Kind {
     Boolean,
     /// A whole number within these bounds.
     Integer(i64, i64),
+    /// A whole number of milliseconds that is at least this one.
+    Milliseconds(i64),
     /// A number within these bounds.
     Number(f64, f64),
     /// Text.
@@ -231,6 +233,11 @@ pub(super) const fn texts(name: &'static str) -> Property {
 /// Creates a property with a whole number of at least `min`.
 pub(super) const fn integer(name: &'static str, min: i64) -> Property {
     Property::new(name, Kind::Integer(min, i64::MAX))
+}
+
+/// Creates a property with a whole number of milliseconds of at least `min`.
+pub(super) const fn milliseconds(name: &'static str, min: i64) -> Property {
+    Property::new(name, Kind::Milliseconds(min))
 }
 
 /// Creates a property with `true` or `false`.

@@ -112,6 +112,7 @@ pub(super) fn to_data(kind: &Kind, text: &str) -> Option<Data> {
         Kind::Boolean if text.eq_ignore_ascii_case("true") => Data::Boolean(true),
         Kind::Boolean if text.eq_ignore_ascii_case("false") => Data::Boolean(false),
         Kind::Integer(min, max) => Data::Integer(whole(min, max)?),
+        Kind::Milliseconds(min) => Data::Integer(whole(min, i64::MAX)?),
         Kind::Number(min, max) => Data::Number(ratio(min, max)?),
         Kind::Text | Kind::Any => Data::from(text),
         Kind::OneOf(names) => Data::from(*names.iter().find(|name| name.eq_ignore_ascii_case(text))?),

@@ -15,4 +15,4 @@ pub use printed::Printed;
 pub use report::Report;
 pub(super) use report::one_of;
 pub use settings::Settings;
-pub(super) use settings::whole_number;
+pub(super) use settings::{milliseconds, number, whole_number};

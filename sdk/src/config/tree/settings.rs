@@ -133,14 +133,17 @@ impl<'a> Settings<'a> {
         let value = self.value(key)?;
         match value.item.as_number() {
             Some(number) if range.contains(&number) => Some(number),
-            _ => value.refuse(&format!("a number from {} to {}", range.start(), range.end())),
+            _ => value.refuse(&number(&range)),
         }
     }
 
     /// Returns a number of milliseconds as a duration.
     pub fn duration(self, key: &str) -> Option<Duration> {
-        let millis = self.integer(key, 0..=i64::MAX)?;
-        Some(Duration::from_millis(millis.unsigned_abs()))
+        let value = self.value(key)?;
+        match value.item.data {
+            Data::Integer(millis @ 0..) => Some(Duration::from_millis(millis.unsigned_abs())),
+            _ => value.refuse(&milliseconds(0)),
+        }
     }
 
     /// Returns a number of milliseconds as a timeout. Zero means no limit and is returned as [`Duration::MAX`].
@@ -207,6 +210,21 @@ pub(in crate::config) fn whole_number(range: &RangeInclusive<i64>) -> String {
     match (*range.start(), *range.end()) {
         (start, i64::MAX) => format!("a whole number of at least {start}"),
         (start, end) => format!("a whole number from {start} to {end}"),
+    }
+}
+
+/// Describes a range of milliseconds that begins with `min`.
+pub(in crate::config) fn milliseconds(min: i64) -> String {
+    format!("milliseconds, {}", whole_number(&(min..=i64::MAX)))
+}
+
+/// Describes a range of numbers.
+pub(in crate::config) fn number(range: &RangeInclusive<f64>) -> String {
+    match (*range.start(), *range.end()) {
+        (f64::MIN, f64::MAX) => "a number".to_owned(),
+        (start, f64::MAX) => format!("a number of at least {start}"),
+        (f64::MIN_POSITIVE, end) => format!("a number above 0 and up to {end}"),
+        (start, end) => format!("a number from {start} to {end}"),
     }
 }
 

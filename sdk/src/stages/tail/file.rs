@@ -57,7 +57,7 @@ fn policy_of(mapping: Settings<'_>, budgets: &Budgets<'_>) -> Option<Policy> {
         "root_name" => Policy::root_name(texts("patterns")),
         "more_spans_than" => Policy::more_spans_than(settings.size("spans", 0)?),
         "head_sampled" => Policy::head_sampled(),
-        "probability" => Policy::probability(settings.number("ratio", 0.0..=1.0)?),
+        "probability" => Policy::probability(settings.number("ratio", f64::MIN_POSITIVE..=1.0)?),
         "per_second" => Policy::per_second(settings.number("traces", 0.0..=f64::MAX)?),
         "all" => {
             let parts: Option<Vec<_>> = settings.list("policies").map(|part| policy_of(part, budgets)).collect();
