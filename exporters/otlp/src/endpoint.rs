@@ -103,8 +103,8 @@ impl Endpoint {
     pub(crate) fn absent_hint(&self) -> &'static str {
         match (&*self.host, self.port) {
             ("localhost", 4317 | 4318) => {
-                " (the default; OTEL_EXPORTER_OTLP_ENDPOINT names another receiver, and OTEL_TRACES_EXPORTER, \
-                 OTEL_LOGS_EXPORTER and OTEL_METRICS_EXPORTER turn the exports off with none)"
+                " (the default; to send elsewhere, set OTEL_EXPORTER_OTLP_ENDPOINT or the endpoint in the configuration file; to \
+                 send nothing, set OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER and OTEL_METRICS_EXPORTER to none)"
             }
             _ => "",
         }

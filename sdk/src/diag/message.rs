@@ -180,8 +180,10 @@ pub(crate) fn write_line(line: &str) {
 }
 
 fn write(level: Level, text: &str) {
+    // A message is one line, and an error about a configuration file has a line for each problem.
+    let text = text.replace("\n  ", "; ");
     // The last line of defence: foreign text has already been cleaned and truncated where it was reported.
-    let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
+    let text = &*text::display(&text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => tell(sink, level, text),
         None => {

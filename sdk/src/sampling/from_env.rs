@@ -20,9 +20,12 @@ pub fn from_env(env: &Env) -> Box<dyn Sampler> {
         Some(Factory::OfRatio(_)) => {}
         _ if env.string(ARGUMENT).is_none() => {}
         Some(Factory::Plain(_)) => {
-            env.warn(ConfigError::state(ARGUMENT, "has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none"))
+            env.warn(ConfigError::state(ARGUMENT, "has no effect: the sampler of OTEL_TRACES_SAMPLER takes no ratio"))
         }
-        None => env.warn(ConfigError::state(ARGUMENT, "has no effect, for OTEL_TRACES_SAMPLER names no sampler")),
+        None => env.warn(ConfigError::state(
+            ARGUMENT,
+            "has no effect without traceidratio or parentbased_traceidratio in OTEL_TRACES_SAMPLER",
+        )),
     }
     match named {
         None => Box::new(ParentBased::default()),
@@ -105,6 +108,9 @@ mod tests {
         check("parentbased_traceidratio", "1e-4", "ParentBased{root:TraceIdRatioBased{0.000100}");
     }
 
+    const NAMES_NONE: &str = "OTEL_TRACES_SAMPLER_ARG: has no effect without traceidratio or parentbased_traceidratio in \
+                              OTEL_TRACES_SAMPLER";
+
     #[test]
     fn an_unknown_sampler_is_reported_and_the_default_is_taken() {
         let accepted = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, \
@@ -112,7 +118,7 @@ mod tests {
         for unknown in ["jaeger_remote", "xray", "parent_based", "0.5"] {
             let expected = format!(
                 "ParentBased{{root:AlwaysOnSampler; OTEL_TRACES_SAMPLER={unknown:?} cannot be used: expected one of \
-                 {accepted}; OTEL_TRACES_SAMPLER_ARG: has no effect, for OTEL_TRACES_SAMPLER names no sampler"
+                 {accepted}; {NAMES_NONE}"
             );
             check(unknown, "0.5", &expected);
         }
@@ -132,9 +138,8 @@ mod tests {
 
     #[test]
     fn an_argument_that_has_no_effect_is_reported() {
-        let names_none = "OTEL_TRACES_SAMPLER_ARG: has no effect, for OTEL_TRACES_SAMPLER names no sampler";
-        check("", "0.1", &format!("ParentBased{{root:AlwaysOnSampler; {names_none}"));
-        let takes_none = "OTEL_TRACES_SAMPLER_ARG: has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none";
+        check("", "0.1", &format!("ParentBased{{root:AlwaysOnSampler; {NAMES_NONE}"));
+        let takes_none = "OTEL_TRACES_SAMPLER_ARG: has no effect: the sampler of OTEL_TRACES_SAMPLER takes no ratio";
         check("always_off", "0.1", &format!("AlwaysOffSampler; {takes_none}"));
         check("parentbased_always_on", "nonsense", &format!("ParentBased{{root:AlwaysOnSampler; {takes_none}"));
     }
