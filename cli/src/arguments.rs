@@ -55,7 +55,7 @@ cargo telemark audit [--min-coverage PERCENT] [--json] [--package NAME]
                      [--manifest-path FILE] [--offline]
   Finds handlers without a span, tasks without context, clients and pools that
   are not observed, printing and dropped errors, from the source alone.
-  --min-coverage PERCENT  is a problem if less of the entry points have a span
+  --min-coverage PERCENT  is a problem if fewer of the entry points have a span
   --json                  writes the findings as JSON
   --package NAME          reads this package [all packages of the workspace]
 

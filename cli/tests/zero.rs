@@ -311,7 +311,8 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
         "  tool/src/main.rs:9: observers::observed around the call (the rule in line 15 of telemark.toml)\n",
         "  1 paths lead to observers::version in place of tool_core::version (the rule in line 19 of telemark.toml)\n",
         "  the rule in line 25 of telemark.toml needs tokio 0.2: Cargo.lock has 1.",
-        "telemark.toml: the rule in line 25 matches nothing\n",
+        "telemark.toml: the rule in line 25 decides nothing: it matches nothing, earlier rules decide first, or \
+         what it chooses does not compile\n",
         "hex 0.4.3, a copy of the dependency\n  hex-0.4.3/src/lib.rs:",
         "span hex::encode (the rule in line 41 of telemark.toml)\n",
         "telemark.toml: line 37: tokio is left alone: Telemark depends on it\n",

@@ -26,14 +26,15 @@ pub(crate) fn report(rewrites: &Rewrites<'_>, rules: &Rules, lock: &Lock) -> Str
             others.join(", ")
         );
     }
-    for line in unused_rules(rewrites, rules) {
+    for line in notes(rewrites, rules) {
         let _ = writeln!(text, "{line}");
     }
     text
 }
 
-/// Returns a line for each rule that changes nothing, and for each dependency that is left alone.
-pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
+/// Returns a line for each rule that changes nothing, for each dependency that is left alone, and for programs in which nothing starts a
+/// trace.
+pub(crate) fn notes(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
     let mut used = BTreeSet::new();
     for file in rewrites.packages.iter().flat_map(|package| &package.files) {
         for change in &file.rewritten.changes {
@@ -49,8 +50,29 @@ pub(crate) fn unused_rules(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String
     }
     let edges = rewrites.packages.iter().flat_map(PackageRewrites::changing).collect();
     let lines = rules.unused(&used, &edges).into_iter();
-    let unused = lines.map(|line| format!("telemark.toml: the rule in line {line} matches nothing"));
-    unused.chain(rewrites.notes.iter().cloned()).collect()
+    let unused = lines.map(|line| {
+        format!(
+            "telemark.toml: the rule in line {line} decides nothing: it matches nothing, earlier rules decide first, or \
+             what it chooses does not compile"
+        )
+    });
+    unused.chain(rewrites.notes.iter().cloned()).chain(without_traces(rewrites, rules)).collect()
+}
+
+/// Returns a line if telemetry starts and nothing starts a trace: no function has a span of its own, and nothing is around a call or
+/// replaces a type.
+fn without_traces(rewrites: &Rewrites<'_>, rules: &Rules) -> Option<String> {
+    let files = rewrites.packages.iter().flat_map(|package| &package.files);
+    let changes: Vec<_> = files.flat_map(|file| &file.rewritten.changes).map(|change| &change.what).collect();
+    let starts = |what: &&What| match what {
+        What::Span(_, by) => rules.starts_traces(*by),
+        What::Call(_) | What::Path(_) => true,
+        What::Main | What::Module => false,
+    };
+    (changes.contains(&&What::Main) && !changes.iter().any(starts)).then(|| {
+        "nothing starts a trace: name a function that main calls in a rule of telemark.toml with span = \"root\""
+            .to_owned()
+    })
 }
 
 fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
@@ -83,7 +105,7 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
                 Why::Never(reason) => format!("functions are never instrumented: {reason}"),
                 Why::By(by) => format!("functions are left out by {}", rules.shown(by)),
                 Why::NoRule => {
-                    "functions match no rule: they are not async, or have less than two statements".to_owned()
+                    "functions match no rule: they are not async, or have fewer than two statements".to_owned()
                 }
                 Why::DoesNotCompile => {
                     let _ =

@@ -219,6 +219,13 @@ impl Rules {
         lines
     }
 
+    /// Returns true if the spans of this decision need no span above them.
+    pub(crate) fn starts_traces(&self, by: By) -> bool {
+        let By::Rule(index) = by else { return false };
+        let action = self.rules.get(index).and_then(|rule| rule.action.as_ref());
+        action.is_some_and(|span| span.origin != Origin::Below)
+    }
+
     /// Describes the effect of the edge with this index, and names its rule.
     pub(crate) fn edge(&self, index: usize) -> String {
         match self.edges.get(index) {
@@ -385,7 +392,7 @@ mod tests {
                 "line 1, column 1: `of` is not known: expected `off`, `defaults`, `audit`, `crates`, `dependency` or `rule`",
                 "line 3, column 8: `rule.paht` is not known: expected the conditions `path`, `crate`, `file`, `visibility`, `async`, \
                  `statements` and `returns`, or `span`, `kind`, `level`, `fields` and `metrics`; or `call` or `replace`",
-                "line 4, column 8: expected one of \"below\", \"always\", \"root\", \"off\"",
+                "line 4, column 8: \"roots\" is not known: expected one of \"below\", \"always\", \"root\", \"off\"",
                 "line 5, column 16: expected a whole number of at least 0",
                 "line 6, column 10: \"a)\" is no field such as \"id\" or \"user.name = name\"",
             ],

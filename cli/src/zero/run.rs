@@ -129,7 +129,7 @@ impl Session {
             match self.build(&shadow, &workspace, &rewrites, &mut left_out, &mut notes)? {
                 Built::Ready => {
                     left_out.write(&shadow.folder, &rewrites, state).map_err(of_shadow)?;
-                    notes.extend(explain::unused_rules(&rewrites, &rules));
+                    notes.extend(explain::notes(&rewrites, &rules));
                     notes.iter().for_each(|note| say(note));
                     return Ok(self.launch(&shadow, &workspace));
                 }

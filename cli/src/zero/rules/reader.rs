@@ -228,7 +228,8 @@ impl<'a> Reader<'a> {
         let found = item.as_str().and_then(|word| accepted.iter().find(|(name, _)| *name == word));
         if found.is_none() {
             let names = quoted(accepted.iter().map(|(name, _)| name));
-            self.problem(item.span(), &format!("expected one of {names}"));
+            let unknown = item.as_str().map_or(String::new(), |word| format!("{word:?} is not known: "));
+            self.problem(item.span(), &format!("{unknown}expected one of {names}"));
         }
         found.map(|(_, value)| value.clone())
     }
