@@ -89,7 +89,7 @@ variables! {
     "OTEL_RUST_TERMINATION_HANDLER_DISABLED" "false" "true, false" "Disables the export of remaining telemetry when SIGTERM, Ctrl-C or exit ends the program"
     "OTEL_RUST_PANICS" "false" "true, false" "Records panics as log records, with their stack trace and the current span, before the panic hook of the program runs"
     "OTEL_RUST_SELF_METRICS" "false" "true, false" "Also exports the SDK's own metrics, otel.sdk.*"
-    "OTEL_RUST_REDACTION" "" "a list of email, payment_card, social_security_number, bearer_token, password and ip_address" "Hides such values in spans, log records, metrics and the resource before they are exported; requires the feature redaction. A name that is none of these is an error"
+    "OTEL_RUST_REDACTION" "" "a list of email, payment_card, social_security_number, bearer_token, password and ip_address" "Hides such values in spans, log records, metrics and the resource before they are exported, but not in log lines; requires the feature redaction. A name that is none of these is an error"
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "The maximum length of string values; longer ones are truncated"
     "OTEL_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "The maximum number of attributes, unless a more specific variable is set"
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "The same for spans"

@@ -42,8 +42,13 @@
 //!
 //! # Weights
 //!
-//! The value `th` in the trace state says how many traces a kept one stands for. It is the lowest threshold of all policies that may keep
-//! a trace with these contents, and replaces that of the sampler, because every local root of the process is seen here:
+//! The value `th` in the trace state says how many traces a kept one stands for. Read as the digits of a hexadecimal fraction, it is the
+//! share of traces that are not kept, so a kept one stands for 1 / (1 − `th`): `0` for 1 trace, `8` for 2, `c` for 4, and `e666` for 10
+//! ([`Threshold::adjusted_count`](crate::sampling::Threshold::adjusted_count)). A receiver that counts spans must count each with this
+//! weight. Metrics need none: they are recorded before the decision, and their exemplars lead to kept traces alone.
+//!
+//! `th` is the lowest threshold of all policies that may keep a trace with these contents, and replaces that of the sampler, because every
+//! local root of the process is seen here:
 //!
 //! | policy | the sampler sampled the trace with `th` | sampled it without `th` | did not sample it |
 //! |---|---|---|---|
