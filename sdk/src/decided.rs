@@ -16,8 +16,8 @@
 mod keys;
 mod opened;
 mod past;
+mod shard;
 
-use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ use opentelemetry::trace::TraceId;
 
 pub(crate) use self::keys::Keys;
 use self::opened::{Opened, Opening};
-use self::past::Past;
+use self::shard::{Id, Shard};
 use crate::process::Generation;
 use crate::sync::unpoisoned;
 
@@ -36,11 +36,6 @@ const SHARDS: usize = 8;
 /// The minimum number of traces in a full shard. A program may have many local roots running at the same time, whatever the number of
 /// traces that its tail sampler may hold.
 const MIN_TRACES: usize = 256;
-/// The number of traces that a full shard looks at to find one to forget.
-const MAX_STEPS: usize = 8;
-/// The number of traces that are gone and may be in the list of a shard by age, beside as many as there are in the shard.
-const MAX_GONE: usize = 16;
-
 /// What was decided about a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -68,8 +63,6 @@ pub(crate) struct Decided {
     /// Local roots that have started and are not in the shards yet.
     opened: Opened,
     shards: Box<[Mutex<Shard>]>,
-    /// The number of traces at which a shard is full. It may have a quarter more if the oldest ones are all running.
-    max_traces: usize,
     keys: Keys,
     /// The number of traces in which an error is known.
     failed: AtomicUsize,
@@ -79,47 +72,13 @@ pub(crate) struct Decided {
     home: Generation,
 }
 
-#[derive(Debug)]
-struct Shard {
-    /// The traces that are running or undecided. They are few, so their memory is in the caches.
-    traces: HashMap<u128, Entry, Keys>,
-    /// These traces, oldest first, with their serial numbers. Traces that are gone are skipped.
-    order: VecDeque<([u64; 2], u32)>,
-    next_serial: u32,
-    /// What was decided, also about traces that are running again or still.
-    past: Past,
-    /// The traces whose last local root was lost.
-    lost: Vec<u128>,
-}
-
-/// A trace in 12 bytes.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    serial: u32,
-    open: u16,
-    asked: u16,
-    /// True if something was decided about the trace.
-    is_decided: bool,
-    has_failed: bool,
-}
-
 impl Decided {
     /// Creates a table that knows up to about `max_traces` traces.
     pub(crate) fn new(max_traces: usize) -> Self {
         let (keys, max_traces) = (Keys::new(), max_traces.div_ceil(SHARDS).max(MIN_TRACES));
-        let shard = || {
-            Mutex::new(Shard {
-                traces: HashMap::with_hasher(keys),
-                order: VecDeque::new(),
-                next_serial: 0,
-                past: Past::new(max_traces, keys),
-                lost: Vec::new(),
-            })
-        };
         Decided {
             opened: Opened::new(),
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-            max_traces,
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(max_traces, keys))).collect(),
             keys,
             failed: AtomicUsize::new(0),
             has_lost: AtomicBool::new(false),
@@ -151,28 +110,15 @@ impl Decided {
     }
 
     fn start(&self, opening: Opening) {
-        self.with_shard(opening.key(), |shard, Id { key, hash }| {
-            let Shard { traces, order, next_serial, past, .. } = shard;
-            let entry = traces.entry(key).or_insert_with(|| {
-                *next_serial = next_serial.wrapping_add(1);
-                order.push_back((halves(key), *next_serial));
-                let is_decided = !opening.is_first && past.get(key, hash).is_some();
-                Entry { serial: *next_serial, open: 0, asked: 0, is_decided, has_failed: false }
-            });
-            entry.open = entry.open.saturating_add(1);
-            entry.asked |= opening.asked;
-            let is_there =
-                |(key, serial): &([u64; 2], u32)| traces.get(&whole(*key)).is_some_and(|entry| entry.serial == *serial);
-            // Most traces end in the order in which they started, so the first ones are gone.
-            let gone = order.iter().take(MAX_GONE).take_while(|first| !is_there(first)).count();
-            order.drain(..gone);
-            if order.len() > 2 * traces.len() + MAX_GONE {
-                order.retain(is_there);
-            }
-            if traces.len() > self.max_traces {
-                self.forget_some(shard);
-            }
-        });
+        let failed = self.with_shard(opening.key(), |shard, id| shard.start(opening, id));
+        self.forgot(failed.unwrap_or(0));
+    }
+
+    /// Notes that a shard has forgotten this number of traces with an error.
+    fn forgot(&self, failed: usize) {
+        if failed > 0 {
+            self.failed.fetch_sub(failed, Ordering::Relaxed);
+        }
     }
 
     /// Notes that a local root has ended, and returns the state of its trace without it.
@@ -186,9 +132,7 @@ impl Decided {
     /// Notes that a local root was lost after its start, so that the tail sampler never sees it.
     pub(crate) fn lose(&self, trace: TraceId) {
         self.with(trace, |shard, id| {
-            // If the tail sampler hangs, the list stays bounded.
-            if shard.end(id.key) && shard.lost.len() < self.max_traces {
-                shard.lost.push(id.key);
+            if shard.lose(id.key) {
                 self.has_lost.store(true, Ordering::Relaxed);
             }
         });
@@ -201,7 +145,7 @@ impl Decided {
         }
         // The flag is reset first, so that what is lost from now on sets it again.
         self.has_lost.store(false, Ordering::Relaxed);
-        let take = |shard: &Mutex<Shard>| std::mem::take(&mut unpoisoned(shard.lock()).lost);
+        let take = |shard: &Mutex<Shard>| unpoisoned(shard.lock()).take_lost();
         self.shards.iter().flat_map(take).map(TraceId::from).collect()
     }
 
@@ -212,8 +156,7 @@ impl Decided {
 
     /// Returns the number of local roots of a trace that are running, and the answers of all of them to the questions about their contexts.
     pub(crate) fn running(&self, trace: TraceId) -> (u16, u16) {
-        let of = |entry: &Entry| (entry.open, entry.asked);
-        self.with(trace, |shard, id| shard.traces.get(&id.key).map(of)).flatten().unwrap_or_default()
+        self.with(trace, |shard, id| shard.running(id.key)).flatten().unwrap_or_default()
     }
 
     /// Returns what was decided about a trace; `None` if it is not known.
@@ -239,26 +182,16 @@ impl Decided {
             if of_shard.peek().is_none() {
                 continue;
             }
-            let mut shard = unpoisoned(shard.lock());
-            for (Id { key, hash }, fate) in of_shard.clone() {
-                shard.past.insert(*key, *hash, *fate);
-            }
-            for (Id { key, .. }, _) in of_shard {
-                match shard.traces.get_mut(key) {
-                    Some(entry) if entry.open > 0 => entry.is_decided = true,
-                    Some(_) => self.forget(&mut shard, *key),
-                    None => {}
-                }
-            }
+            let failed = unpoisoned(shard.lock()).decide(of_shard);
+            self.forgot(failed);
         }
     }
 
     /// Notes that a span of the trace has failed.
     pub(crate) fn note_error(&self, trace: TraceId) {
-        self.with(trace, |shard, Id { key, .. }| {
-            let Some(entry) = shard.traces.get_mut(&key) else { return };
-            let is_over = entry.open == 0 && entry.is_decided;
-            if !is_over && !std::mem::replace(&mut entry.has_failed, true) {
+        self.with(trace, |shard, id| {
+            // Counted within the lock, so that the trace cannot be forgotten before.
+            if shard.note_error(id.key) {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -267,40 +200,14 @@ impl Decided {
     /// Returns true if a span of the trace has failed. Costs one load as long as there is no such trace.
     #[inline]
     pub(crate) fn has_failed(&self, trace: TraceId) -> bool {
-        self.failed.load(Ordering::Relaxed) > 0
-            && self.with(trace, |shard, id| shard.traces.get(&id.key).is_some_and(|entry| entry.has_failed))
-                == Some(true)
+        self.failed.load(Ordering::Relaxed) > 0 && self.with(trace, |shard, id| shard.has_failed(id.key)) == Some(true)
     }
 
     /// Returns the number of traces that are running or undecided.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.settle();
-        self.shards.iter().map(|shard| unpoisoned(shard.lock()).traces.len()).sum()
-    }
-
-    /// Forgets old traces of a shard that has too many. Moves those with running local roots to the end, because their spans would be
-    /// decided one by one; but forgets them as well if there are too many of them.
-    fn forget_some(&self, shard: &mut Shard) {
-        let mut steps = 0;
-        while steps < MAX_STEPS && shard.traces.len() > self.max_traces {
-            let Some((halves, serial)) = shard.order.pop_front() else { return };
-            let oldest = whole(halves);
-            let Some(entry) = shard.traces.get(&oldest).filter(|entry| entry.serial == serial) else { continue };
-            steps += 1;
-            if entry.open > 0 && shard.traces.len() <= self.max_traces + self.max_traces / 4 {
-                shard.order.push_back((halves, serial));
-            } else {
-                self.forget(shard, oldest);
-            }
-        }
-    }
-
-    /// Forgets that a trace is running or undecided. What was decided about it remains.
-    fn forget(&self, shard: &mut Shard, key: u128) {
-        if shard.traces.remove(&key).is_some_and(|entry| entry.has_failed) {
-            self.failed.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.shards.iter().map(|shard| unpoisoned(shard.lock()).len()).sum()
     }
 
     /// Runs `work` with the shard of a trace, except in a forked child.
@@ -323,47 +230,14 @@ impl Decided {
     }
 }
 
-/// Returns a key in halves, because a number of 16 bytes would be aligned to as many in a list.
-fn halves(key: u128) -> [u64; 2] {
-    [(key >> 64) as u64, key as u64]
-}
-
-fn whole([high, low]: [u64; 2]) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
-}
-
 fn key_of(trace: TraceId) -> u128 {
     u128::from_be_bytes(trace.to_bytes())
-}
-
-/// The id of a trace, with its hash.
-#[derive(Clone, Copy)]
-struct Id {
-    key: u128,
-    hash: u64,
 }
 
 impl Id {
     fn shard(self) -> usize {
         // The low bits select the place within the shard.
         (self.hash >> 56) as usize % SHARDS
-    }
-}
-
-impl Shard {
-    /// Notes that a local root has ended. Returns true if it was the last one that was running.
-    fn end(&mut self, key: u128) -> bool {
-        let Some(entry) = self.traces.get_mut(&key).filter(|entry| entry.open > 0) else { return false };
-        entry.open -= 1;
-        entry.open == 0
-    }
-
-    fn standing(&self, Id { key, hash }: Id) -> Option<Standing> {
-        let Some(entry) = self.traces.get(&key) else {
-            return self.past.get(key, hash).map(|fate| Standing { fate, open: 0, asked: 0 });
-        };
-        let fate = if entry.is_decided { self.past.get(key, hash) } else { None };
-        Some(Standing { fate: fate.unwrap_or(Fate::Pending), open: entry.open, asked: entry.asked })
     }
 }
 
@@ -467,8 +341,8 @@ mod tests {
             decided.close(trace(2));
             decided.decide(trace(2), Fate::Dropped);
         }
-        let listed: usize = decided.shards.iter().map(|shard| shard.lock().unwrap().order.len()).sum();
-        assert!(listed <= 2 * MAX_GONE, "{listed}");
+        let listed: usize = decided.shards.iter().map(|shard| shard.lock().unwrap().listed()).sum();
+        assert!(listed <= 2 * shard::MAX_GONE, "{listed}");
     }
 
     #[test]

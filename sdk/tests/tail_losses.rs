@@ -1,87 +1,30 @@
 //! Tail sampling short of room: local roots that are lost on their way, and exporters that are slower than what is released.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::logs::Severity;
 use opentelemetry::trace::{Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use telemark_sdk::batch::{BatchConfig, Held, Stage, Verdict};
-use telemark_sdk::config::Env;
 use telemark_sdk::error::ExportError;
 use telemark_sdk::export::{Batch, ExportReport, Exporter};
-use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::install::TelemetryBuilder;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
-use telemark_sdk::signal::{Logs, Traces};
+use telemark_sdk::signal::Traces;
 use telemark_sdk::stages::limits::ItemLimits;
 use telemark_sdk::stages::tail::{Policy, TailSampling};
-use telemark_sdk::testing::{InMemoryExporter, ManualClock};
 use telemark_sdk::time::Deadline;
-use telemark_sdk::trace::{END_NOW, SdkTracer, SpanData};
+use telemark_sdk::trace::SpanData;
 
-/// A service whose time and work the test drives.
-struct Service {
-    telemetry: Telemetry,
-    tracer: SdkTracer,
-    spans: InMemoryExporter<Traces>,
-    logs: InMemoryExporter<Logs>,
-    clock: ManualClock,
-    runtime: ManualRuntime,
-}
+use support::{Service, builder, end};
 
-fn builder(runtime: Runtime) -> TelemetryBuilder {
-    Telemetry::builder(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")])).with_runtime(runtime)
-}
-
-impl Service {
-    fn new(configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Self {
-        let (clock, runtime) = (ManualClock::new(), ManualRuntime::new());
-        let (spans, logs) = (InMemoryExporter::new(), InMemoryExporter::new());
-        let builder = builder(Runtime::Manual(runtime.clone()))
-            .with_clock(clock.clock())
-            .with_span_exporter(spans.clone())
-            .with_log_exporter(logs.clone())
-            .with_tail_sampling(TailSampling::new().keep(Policy::errors()).with_logs_held(true));
-        let telemetry = configure(builder).build().unwrap();
-        let tracer = telemetry.tracer("shop");
-        Service { telemetry, tracer, spans, logs, clock, runtime }
-    }
-
-    fn start(&self, name: &'static str, parent: &Context) -> Context {
-        parent.with_span(self.tracer.start_with_context(name, parent))
-    }
-
-    fn fail(&self, name: &'static str, parent: &Context) {
-        let child = self.start(name, parent);
-        child.span().set_status(Status::error("no such table"));
-        end(&child);
-    }
-
-    fn say(&self, context: &Context, text: &'static str) {
-        let _attached = context.clone().attach();
-        let logger = self.telemetry.logger("shop");
-        let mut record = logger.create_log_record();
-        record.set_body(text.into());
-        record.set_severity_number(Severity::Info);
-        logger.emit(record);
-    }
-
-    /// Lets time pass, with a run of the stages and of the exporters.
-    fn pass(&self, time: Duration) {
-        self.clock.advance(time);
-        (0..2).for_each(|_| self.runtime.run_timers());
-    }
-
-    fn exported(&self) -> String {
-        self.spans.items().iter().map(|span| span.name.to_string()).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// Ends a span now; the API would take the system's time.
-fn end(context: &Context) {
-    context.span().end_with_timestamp(END_NOW);
+fn exported(service: &Service) -> String {
+    service.spans.items().iter().map(|span| span.name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Checks that a trace is decided soon after its local root was lost, with the spans that are there, and without waiting for the
@@ -91,19 +34,19 @@ fn check_loss(
     configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
     before: impl FnOnce(&Service, &Context),
 ) {
-    let service = Service::new(configure);
+    let service = Service::with(TailSampling::new().keep(Policy::errors()).with_logs_held(true), configure);
     let root = service.start("GET /", &Context::new());
-    service.say(&root, "held");
+    service.say(&root, "held", Severity::Info);
     service.fail("SELECT", &root);
     service.pass(Duration::ZERO);
     let other = service.start("GET /", &Context::new());
-    service.say(&other, "of a trace without spans");
+    service.say(&other, "of a trace without spans", Severity::Info);
     before(&service, &root);
     end(&root);
     end(&other);
     (0..3).for_each(|_| service.pass(Duration::from_millis(100)));
-    let (exported, health) = (service.exported(), service.telemetry.health().tail.unwrap());
-    assert!(exported.starts_with("SELECT") && !exported.contains("GET"), "{loss}: {exported}");
+    let (names, health) = (exported(&service), service.health());
+    assert!(names.starts_with("SELECT") && !names.contains("GET"), "{loss}: {names}");
     assert_eq!((health.held_traces, health.at_deadline), (0, 0), "{loss}");
     // Its log records follow, also those of a trace of which nothing has arrived.
     let logs = || service.logs.items().len();
@@ -112,7 +55,7 @@ fn check_loss(
     service.pass(Duration::from_secs(1));
     service.fail("late", &root);
     (0..3).for_each(|_| service.pass(Duration::from_millis(100)));
-    assert!(service.exported().contains("late"), "{loss}");
+    assert!(exported(&service).contains("late"), "{loss}");
 }
 
 /// Loses spans called `GET /` in some way.

@@ -1,6 +1,8 @@
 //! Tail sampling: what is kept whole, with which weights, and what is counted. Tests drive the clock and the work themselves.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,12 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::logs::Severity;
 use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use telemark_sdk::batch::{BatchConfig, Stage, Verdict};
+use telemark_sdk::batch::{Stage, Verdict};
 use telemark_sdk::config::Env;
-use telemark_sdk::diag::TailHealth;
 use telemark_sdk::install::{Control, Telemetry, TelemetryBuilder};
 use telemark_sdk::logs::LogVolume;
 use telemark_sdk::metrics::PullReader;
@@ -22,46 +23,15 @@ use telemark_sdk::sampling::{
     AlwaysOff, AlwaysOn, Decision, ParentBased, Randomness, Sampler, SamplingRequest, SamplingResult, Threshold,
     TraceIdRatio, ot_entry,
 };
-use telemark_sdk::signal::{Logs, Traces};
+use telemark_sdk::signal::Traces;
 use telemark_sdk::stages::tail::{Budget, Policy, TailSampling};
-use telemark_sdk::testing::{InMemoryExporter, ManualClock, logs_text, metrics_text};
+use telemark_sdk::testing::{InMemoryExporter, logs_text, metrics_text};
 use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
-use telemark_sdk::trace::{END_NOW, SdkTracer, SpanData};
+use telemark_sdk::trace::SpanData;
 
-/// A service whose time and work the test drives.
-struct Service {
-    telemetry: Telemetry,
-    tracer: SdkTracer,
-    spans: InMemoryExporter<Traces>,
-    logs: InMemoryExporter<Logs>,
-    clock: ManualClock,
-    runtime: ManualRuntime,
-}
+use support::{Service, end};
 
 impl Service {
-    fn new(tail: TailSampling) -> Self {
-        Service::with(tail, |builder| builder)
-    }
-
-    fn with(tail: TailSampling, configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Self {
-        let (spans, logs) = (InMemoryExporter::new(), InMemoryExporter::new());
-        let (clock, runtime) = (ManualClock::new(), ManualRuntime::new());
-        let builder = Telemetry::builder(Env::from_pairs([("OTEL_METRICS_EXPORTER", "none")]))
-            .with_runtime(Runtime::Manual(runtime.clone()))
-            .with_clock(clock.clock())
-            .with_span_batch(BatchConfig::SPANS.with_max_queue_size(1 << 20))
-            .with_span_exporter(spans.clone())
-            .with_log_exporter(logs.clone())
-            .with_tail_sampling(tail);
-        let telemetry = configure(builder).build().unwrap();
-        let tracer = telemetry.tracer("shop");
-        Service { telemetry, tracer, spans, logs, clock, runtime }
-    }
-
-    fn start(&self, name: impl Into<Cow<'static, str>>, parent: &Context) -> Context {
-        parent.with_span(self.tracer.start_with_context(name, parent))
-    }
-
     /// Answers a request that takes `millis` milliseconds and calls a database.
     fn answer(&self, parent: &Context, millis: u64, fails: bool) -> SpanContext {
         let root = self.start("GET /", parent);
@@ -73,12 +43,6 @@ impl Service {
         self.clock.advance(Duration::from_millis(millis));
         end(&root);
         root.span().span_context().clone()
-    }
-
-    /// Lets time pass, with a run of the stages and of the exporters.
-    fn pass(&self, time: Duration) {
-        self.clock.advance(time);
-        (0..2).for_each(|_| self.runtime.run_timers());
     }
 
     /// Returns everything that has been exported, after a flush.
@@ -98,20 +62,11 @@ impl Service {
         self.spans.items().iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
-    fn health(&self) -> TailHealth {
-        self.telemetry.health().tail.unwrap()
-    }
-
     fn kept(&self) -> String {
         let kept = self.health().kept;
         let kept = kept.iter().filter(|(_, count)| count.total > 0);
         kept.map(|(name, count)| format!("{name} {}/{}", count.errors, count.total)).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// Ends a span now; the API would take the system's time.
-fn end(context: &Context) {
-    context.span().end_with_timestamp(END_NOW);
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -743,14 +698,7 @@ fn check_logs(configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder, chan
     let configure = |builder: TelemetryBuilder| configure(builder.with_sampler(ParentBased::new(AlwaysOff)));
     let service = Service::with(TailSampling::new().keep(Policy::errors()).with_logs_held(true), configure);
     change(service.telemetry.control());
-    let logger = service.telemetry.logger("shop");
-    let say = |context: &Context, text: String, severity| {
-        let _attached = context.clone().attach();
-        let mut record = logger.create_log_record();
-        record.set_body(text.into());
-        record.set_severity_number(severity);
-        logger.emit(record);
-    };
+    let say = |context: &Context, text: String, severity| service.say(context, text, severity);
     for fails in [false, true] {
         let root = service.start("GET /", &Context::new());
         say(&root, format!("first {fails}"), Severity::Info);

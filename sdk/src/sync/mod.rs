@@ -17,12 +17,12 @@ mod thread_index;
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicIsize, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicIsize, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 pub(crate) use latch::{Latch, pause};
