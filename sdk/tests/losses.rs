@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::logs::Logger;
-use opentelemetry::trace::Tracer;
+use opentelemetry::trace::{Status, TraceContextExt, Tracer};
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::diag;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::{Logs, Signal};
+use telemark_sdk::stages::limits::ItemLimits;
+use telemark_sdk::stages::tail::{Policy, TailSampling};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
@@ -186,4 +188,18 @@ fn each_signal_and_reason_reports_all_that_was_lost() {
     record(&telemetry, 1, 1);
     drop(telemetry);
     assert_eq!(said(), ["debug: shut down: everything was exported"]);
+
+    // What tail sampling and the limits dropped is not lost, and is said at the end.
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_LOG_LEVEL", "debug")]))
+        .with_span_exporter(Receiver { is_down: false })
+        .with_tail_sampling(TailSampling::new().keep(Policy::errors()))
+        .with_item_limits(ItemLimits::new().with_max_spans_per_second(3))
+        .with_runtime(Runtime::Manual(ManualRuntime::new()))
+        .build()
+        .unwrap();
+    telemetry.tracer("test").in_span("fails", |context| context.span().set_status(Status::error("no")));
+    record(&telemetry, 4, 0);
+    drop(telemetry);
+    let decisions = "tail sampling kept 1 trace (1 with an error) and dropped 2; limits dropped 2 spans";
+    assert_eq!(said(), [format!("debug: shut down: everything was exported; {decisions}")]);
 }

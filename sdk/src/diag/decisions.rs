@@ -1,7 +1,10 @@
 //! Counts what tail sampling kept and dropped: by policy, by reason, and by "was an error".
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::text::counted;
 
 /// The reason why a trace was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,4 +175,51 @@ pub struct TailHealth {
     pub held_spans: u64,
     /// The memory of those spans, in bytes.
     pub held_bytes: u64,
+}
+
+impl TailHealth {
+    /// Returns what was decided about traces, as in `tail sampling kept 1 trace (1 with an error) and dropped 7`; `None` if nothing was.
+    pub(crate) fn summary(&self) -> Option<String> {
+        let kept = self.kept.iter().fold(DecisionCount::default(), |sum, (_, kept)| DecisionCount {
+            total: sum.total + kept.total,
+            errors: sum.errors + kept.errors,
+        });
+        let evicted = match self.evicted.total {
+            0 => String::new(),
+            total => format!(", and {} undecided for lack of room", self.evicted.described(total)),
+        };
+        let has_any = kept.total + self.dropped.total + self.evicted.total > 0;
+        let (kept, dropped) =
+            (kept.described(counted(kept.total, "traces")), self.dropped.described(self.dropped.total));
+        has_any.then(|| format!("tail sampling kept {kept} and dropped {dropped}{evicted}"))
+    }
+}
+
+impl DecisionCount {
+    /// Returns the number, and how many of them had an error unless there is none.
+    fn described(self, total: impl fmt::Display) -> String {
+        match self.errors {
+            0 => total.to_string(),
+            errors => format!("{total} ({errors} with an error)"),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_what_was_decided() {
+        let said = |kept: &[(u64, u64)], dropped: (u64, u64), evicted: (u64, u64)| {
+            let count = |(total, errors)| DecisionCount { total, errors };
+            let kept = kept.iter().map(|kept| ("policy".into(), count(*kept))).collect();
+            TailHealth { kept, dropped: count(dropped), evicted: count(evicted), ..TailHealth::default() }.summary()
+        };
+        let expect = |text: &str| Some(text.to_owned());
+        assert_eq!(said(&[], (0, 0), (0, 0)), None);
+        assert_eq!(said(&[(1, 0)], (0, 0), (0, 0)), expect("tail sampling kept 1 trace and dropped 0"));
+        let text = "tail sampling kept 5 traces (3 with an error) and dropped 7 (1 with an error), and 2 undecided for lack of room";
+        assert_eq!(said(&[(3, 3), (2, 0)], (7, 1), (2, 0)), expect(text));
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::text::counted;
+
 /// The counts of one telemetry.
 #[derive(Debug, Default)]
 pub(crate) struct LimitCounts {
@@ -37,4 +39,35 @@ pub struct LimitsHealth {
     pub cut_spans: u64,
     /// Log records that lost attributes or a part of their body because they took up too many bytes.
     pub cut_log_records: u64,
+}
+
+impl LimitsHealth {
+    /// Returns what the limits did, as in `limits dropped 3 spans and cut 1 span`; `None` if nothing.
+    pub(crate) fn summary(&self) -> Option<String> {
+        let dropped = self.dropped_over_trace + self.dropped_over_rate;
+        let parts = [
+            ("dropped ", dropped, "spans"),
+            ("cut ", self.cut_spans, "spans"),
+            ("cut ", self.cut_log_records, "log records"),
+        ];
+        let parts: Vec<_> = parts.into_iter().filter(|(_, number, _)| *number > 0).collect();
+        let words = parts.iter().map(|(did, number, items)| format!("{did}{}", counted(*number, items)));
+        (!parts.is_empty()).then(|| format!("limits {}", words.collect::<Vec<_>>().join(" and ")))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_what_was_dropped_and_cut() {
+        let said = |[dropped_over_trace, dropped_over_rate, cut_spans, cut_log_records]: [u64; 4]| {
+            LimitsHealth { dropped_over_trace, dropped_over_rate, cut_spans, cut_log_records }.summary()
+        };
+        let expect = |text: &str| Some(text.to_owned());
+        assert_eq!(said([0; 4]), None);
+        assert_eq!(said([1, 2, 0, 0]), expect("limits dropped 3 spans"));
+        assert_eq!(said([0, 1, 1, 2]), expect("limits dropped 1 span and cut 1 span and cut 2 log records"));
+    }
 }

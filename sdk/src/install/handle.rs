@@ -172,11 +172,19 @@ impl TelemetryHandle {
             (Ok(()), lost) => format!("; since the start, {lost}"),
             (Err(_), lost) => format!(": {outcome}; since the start, {lost}"),
         };
-        let message = format_args!("{done} after {:?}{outcome}", started.passed_for());
+        let message = format!("{done} after {:?}{outcome}", started.passed_for());
         match is_end {
-            true => diag::log_always(Level::Debug, message),
-            false => diag::log(Level::Debug, "flush", message),
+            true => diag::log_always(Level::Debug, format_args!("{message}{}", self.decisions())),
+            false => diag::log(Level::Debug, "flush", format_args!("{message}")),
         }
+    }
+
+    /// Returns what tail sampling and the limits did since the start, to be appended to a message.
+    fn decisions(&self) -> String {
+        let health = self.providers.health();
+        let summaries =
+            [health.tail.and_then(|tail| tail.summary()), health.limits.and_then(|limits| limits.summary())];
+        summaries.into_iter().flatten().map(|summary| format!("; {summary}")).collect()
     }
 
     /// Calls `act` for every signal, each within its share of the time. Returns the results in the order of the providers.
