@@ -42,22 +42,67 @@ fn credentials(text: &[u8], start: usize) -> Option<Range<usize>> {
     let authority = &text[start..start + length];
     let (end, colon) = match authority.iter().rposition(|byte| *byte == b'@') {
         Some(end) => (end, authority[..end].iter().position(|byte| *byte == b':')),
-        None => unescaped(authority, &text[start..])?,
+        None => unescaped(authority, &text[start..], scheme_before(text, start - 3))?,
     };
     let begin = colon.map_or(0, |colon| colon + 1);
     (begin < end).then_some(start + begin..start + end)
 }
 
 /// Returns the places of the `@` and of the colon around a password that contains an unescaped `/`, `?` or `#`, or a quote. They would
-/// end the authority, which then has a colon that no port follows. `rest` is the text from the start of the authority.
-fn unescaped(authority: &[u8], rest: &[u8]) -> Option<(usize, Option<usize>)> {
-    let colon = authority.iter().position(|byte| *byte == b':')?;
-    let is_host = authority.starts_with(b"[") || authority[colon + 1..].iter().all(u8::is_ascii_digit);
+/// end the authority, which then has a colon that no port follows. In a URL of a database or a broker it may have one, as in
+/// `amqp://ann:12/3@db`, if a path and a query without `@` cannot explain the rest. `rest` is the text from the start of the authority.
+fn unescaped(authority: &[u8], rest: &[u8], scheme: &[u8]) -> Option<(usize, Option<usize>)> {
+    let colon = authority.iter().position(|byte| *byte == b':').filter(|_| !authority.starts_with(b"["))?;
     let window = &rest[..rest.len().min(authority.len() + MAX_PASSWORD)];
     let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<' | b'>');
     let window = &window[..window.iter().position(ends).unwrap_or(window.len())];
-    let end = window.iter().rposition(|byte| *byte == b'@').filter(|_| !is_host)?;
-    Some((end, Some(colon)))
+    let end = window.iter().rposition(|byte| *byte == b'@')?;
+    let may_be_path = !is_service(scheme) || window[authority.len()..end].contains(&b'?');
+    (!(is_port(&authority[colon + 1..]) && may_be_path)).then_some((end, Some(colon)))
+}
+
+/// Returns true for what may follow the colon of a host.
+fn is_port(text: &[u8]) -> bool {
+    let digit = |port: u32, byte: &u8| port.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+    text.iter().all(u8::is_ascii_digit) && text.iter().fold(0, digit) <= u32::from(u16::MAX)
+}
+
+/// The schemes of databases and brokers, whose paths name a database, a queue or a virtual host, without additions such as `+srv`.
+const SERVICES: [&str; 21] = [
+    "amqp",
+    "amqps",
+    "cassandra",
+    "clickhouse",
+    "cockroachdb",
+    "kafka",
+    "ldap",
+    "ldaps",
+    "mariadb",
+    "mongodb",
+    "mqtt",
+    "mqtts",
+    "mssql",
+    "mysql",
+    "nats",
+    "postgres",
+    "postgresql",
+    "redis",
+    "rediss",
+    "sqlserver",
+    "stomp",
+];
+
+/// Returns true if an `@` in the path of a URL with this scheme belongs to a password rather than to the path.
+fn is_service(scheme: &[u8]) -> bool {
+    let name = scheme.split(|byte| *byte == b'+').next().unwrap_or_default();
+    SERVICES.iter().any(|service| name.eq_ignore_ascii_case(service.as_bytes()))
+}
+
+/// Returns the scheme of a URL that ends here.
+fn scheme_before(text: &[u8], end: usize) -> &[u8] {
+    let is_scheme = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let length = text[..end].iter().rev().take(MAX_NAME).take_while(is_scheme).count();
+    &text[end - length..end]
 }
 
 /// Returns the value if the text assigns one to the name of a secret at this sign.
