@@ -9,20 +9,16 @@
 //! The argument is the number of traces, each a root with ten nested spans and three attributes each. The difference of two runs, divided
 //! by the difference of their spans, is the cost of a span.
 
+mod support;
+
 use std::error::Error;
 use std::time::Duration;
 
-use opentelemetry::trace::{TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
 use telemark_otlp::JsonLinesExporter;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::Traces;
-use telemark_sdk::trace::SdkTracer;
-
-/// The number of nested spans in a trace.
-const SPANS: u32 = 11;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let traces: u32 = std::env::args().nth(1).as_deref().unwrap_or("1000").parse()?;
@@ -33,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let tracer = telemetry.tracer("shop");
     for trace in 0..traces {
-        nested(&tracer, &Context::new(), trace, SPANS);
+        support::trace(&tracer, trace, &|| ());
         runtime.run_woken();
     }
     telemetry.flush(Duration::from_secs(10))?;
@@ -41,14 +37,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     let exported: u64 = health.iter().map(|health| health.exported).sum();
     println!("{exported} spans were exported");
     Ok(())
-}
-
-fn nested(tracer: &SdkTracer, parent: &Context, number: u32, left: u32) {
-    let context = parent.with_span(tracer.start_with_context("checkout step", parent));
-    context.span().set_attribute(KeyValue::new("customer.name", "Ada Lovelace"));
-    context.span().set_attribute(KeyValue::new("cart.items", i64::from(number)));
-    context.span().set_attribute(KeyValue::new("cart.gift", number % 2 == 0));
-    if left > 1 {
-        nested(tracer, &context, number, left - 1);
-    }
 }

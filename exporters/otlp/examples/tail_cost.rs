@@ -8,14 +8,14 @@
 //! With the argument `behind-a-stage`, both go through a stage of the program first, which looks at each span and changes nothing.
 //! Linux only, because it reads the time of each thread from `/proc`.
 
+mod support;
+
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use opentelemetry::trace::{TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
 use telemark_otlp::OtlpExporter;
 use telemark_sdk::batch::{Stage, Verdict};
 use telemark_sdk::config::Env;
@@ -27,7 +27,6 @@ use telemark_sdk::trace::{SdkTracer, SpanData};
 const ROUNDS: usize = 5;
 const BURSTS: u32 = 400;
 const TRACES: u32 = 40;
-const SPANS: u32 = 11;
 
 /// A stage of the program.
 struct Glance;
@@ -49,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let is_behind = argument.as_deref() == Some("behind-a-stage");
     let (mut receiver, endpoint) = start_receiver()?;
-    println!("CPU time in ns a span, {} spans a run", BURSTS * TRACES * SPANS);
+    println!("CPU time in ns a span, {} spans a run", BURSTS * TRACES * support::SPANS);
     println!("{:>20} {:>20} {:>20} {:>20}", "export: foreground", "beyond", "1 % kept: foreground", "beyond");
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
@@ -96,26 +95,16 @@ fn run(endpoint: &str, is_tail: bool, is_behind: bool) -> Result<[f64; 2], Box<d
     if lost > 0 {
         println!("{lost} spans were lost");
     }
-    let spans = f64::from(BURSTS * TRACES * SPANS);
+    let spans = f64::from(BURSTS * TRACES * support::SPANS);
     Ok([own / spans, others / spans])
 }
 
 fn load(tracer: &SdkTracer, bursts: u32) {
     for _ in 0..bursts {
         for trace in 0..TRACES {
-            nested(tracer, &Context::new(), trace, SPANS);
+            support::trace(tracer, trace, &|| ());
         }
         std::thread::sleep(Duration::from_millis(4));
-    }
-}
-
-fn nested(tracer: &SdkTracer, parent: &Context, number: u32, left: u32) {
-    let context = parent.with_span(tracer.start_with_context("checkout step", parent));
-    context.span().set_attribute(KeyValue::new("customer.name", "Ada Lovelace"));
-    context.span().set_attribute(KeyValue::new("cart.items", i64::from(number)));
-    context.span().set_attribute(KeyValue::new("cart.gift", number % 2 == 0));
-    if left > 1 {
-        nested(tracer, &context, number, left - 1);
     }
 }
 
