@@ -107,6 +107,12 @@ fn failed(error: &ExportError, target: &Target<'_>, words: Words) -> String {
     }
 }
 
+/// Returns true if the path of a URL begins with two slashes.
+fn has_two_slashes(url: &str) -> bool {
+    let host_and_path = url.split_once("://").map_or("", |(_, rest)| rest);
+    host_and_path.find('/').is_some_and(|path| host_and_path[path..].starts_with("//"))
+}
+
 fn refused_over_http(status: u16, target: &Target<'_>, words: Words) -> String {
     let endpoint = words.endpoint();
     match status {
@@ -116,6 +122,11 @@ fn refused_over_http(status: u16, target: &Target<'_>, words: Words) -> String {
             "The server cannot read OTLP. Check that {endpoint} is an OTLP receiver and that no proxy changes the body."
         ),
         401 | 403 => credentials(target, words),
+        404 if has_two_slashes(&target.destination) => {
+            format!(
+                "The path begins with two slashes, because {endpoint} ends with one to which a path is appended. Remove it."
+            )
+        }
         404 => format!(
             "The server has no such path. Receivers take {}; a path that the vendor documents belongs into {endpoint}. \
              A receiver may also lack this signal.",

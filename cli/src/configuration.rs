@@ -240,6 +240,38 @@ pub(crate) fn sampler(tree: &Tree) -> Option<&Item> {
     tree.root().get("tracer_provider")?.get("sampler")
 }
 
+/// Returns a setting below `distribution.telemark`.
+fn of_distribution<'a>(tree: &'a Tree, path: &[&str]) -> Option<&'a Item> {
+    let telemark = tree.root().get("distribution")?.get("telemark")?;
+    path.iter().try_fold(telemark, |item, key| item.get(key))
+}
+
+/// Returns the policies of tail sampling with what they keep, or `None` without tail sampling.
+pub(crate) fn tail_policies(tree: &Tree) -> Option<String> {
+    let policies = of_distribution(tree, &["tail_sampling", "policies"])?;
+    let shown = policies.items().iter().filter_map(component).map(|(name, settings)| {
+        let of = |key: &str| settings.get(key).map(|value| format!("{}", value.data));
+        match of("ratio").or_else(|| of("quantile")) {
+            Some(number) => format!("{name}({number})"),
+            None => name.to_owned(),
+        }
+    });
+    Some(shown.collect::<Vec<_>>().join(", "))
+}
+
+/// Returns the presets of the redaction and the number of other rules, or `None` without redaction.
+pub(crate) fn redaction_presets(tree: &Tree) -> Option<String> {
+    let redaction = of_distribution(tree, &["redaction"])?;
+    let presets = redaction.get("presets").map(Item::items).unwrap_or_default().iter().filter_map(text);
+    let rules = match redaction.get("rules").map_or(0, |rules| rules.items().len()) {
+        0 => None,
+        1 => Some("1 rule".to_owned()),
+        rules => Some(format!("{rules} rules")),
+    };
+    let shown: Vec<_> = presets.map(str::to_owned).chain(rules).collect();
+    Some(if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") })
+}
+
 /// Shows a sampler with what it does for the first span of a trace.
 pub(crate) fn shown_sampler(sampler: &Item) -> String {
     let Some((name, settings)) = component(sampler) else { return String::new() };

@@ -90,6 +90,12 @@ fn describe<'a>(configuration: &Configuration, tree: &'a Tree, findings: &mut Fi
             );
         }
     }
+    let (policies, presets) = (configuration::tail_policies(tree), configuration::redaction_presets(tree));
+    for (row, names) in [("tail sampling", policies), ("redaction", presets)] {
+        if let Some(names) = names {
+            findings.rows.push((row, names));
+        }
+    }
     let propagators = configuration::propagators(tree);
     if propagators.is_empty() && !configuration::is_disabled(tree) {
         let setting = if is_file { "the file has no `propagator`" } else { "OTEL_PROPAGATORS=none" };

@@ -566,6 +566,35 @@ fn a_file_is_described_in_its_own_words() {
 }
 
 #[test]
+fn a_file_with_tail_sampling_and_redaction_says_so() {
+    let (_, text) = doctor_of_file(
+        "tail",
+        "file_format: '1.2'\n\
+         tracer_provider: {processors: [{batch: {exporter: {console: }}}]}\n\
+         distribution:\n  telemark:\n    \
+         redaction: {presets: [email, password], rules: [{keys: [user.name], action: delete}]}\n    \
+         tail_sampling: {policies: [{errors: }, {slowest: {quantile: 0.99}}, {probability: {ratio: 0.05, name: rest}}]}\n",
+    );
+    let expected = "tail sampling errors, slowest(0.99), probability(0.05)\n\
+                    redaction     email, password, 1 rule\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_path_that_begins_with_two_slashes() {
+    let server = http(Script::status("404 Not Found"), "");
+    let (_, text) = doctor_of_file(
+        "slashes",
+        &format!(
+            "file_format: '1.2'\n\
+             tracer_provider: {{processors: [{{batch: {{exporter: {{otlp_http: {{endpoint: 'http://{server}//v1/traces'}}}}}}}}]}}\n"
+        ),
+    );
+    let expected = "The path begins with two slashes, because the exporter's `endpoint` ends with one to which a path is appended. Remove it.";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn a_file_that_turns_telemetry_off_and_one_that_cannot_be_parsed() {
     let (_, text) = doctor_of_file("off", "file_format: '1.2'\ndisabled: true\n");
     assert!(text.contains("\n1 problem\n\n1. `disabled: true` turns telemetry off\n"), "{text}");

@@ -36,6 +36,7 @@ const SHARDS: usize = 8;
 /// The minimum number of traces in a full shard. A program may have many local roots running at the same time, whatever the number of
 /// traces that its tail sampler may hold.
 const MIN_TRACES: usize = 256;
+
 /// What was decided about a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {

@@ -112,6 +112,21 @@ fn the_series_of_each_metric_and_reader_are_metrics() {
 }
 
 #[test]
+fn a_small_limit_hides_no_metric_from_those_about_series() {
+    let reader = PullReader::new(ReaderConfig::new().with_cardinality_limit(|_| 3));
+    let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+    let _metrics = SelfMetrics::observe(&SdkTracerProvider::builder().build(), &provider);
+    for number in 0..20 {
+        let counter = provider.meter("test").u64_counter(format!("metric.{number}")).build();
+        (0..2).for_each(|n| counter.add(1, &[KeyValue::new("n", n)]));
+    }
+    let lines = collected(&reader);
+    for number in 0..20 {
+        assert_eq!(value(&lines, &["telemark.sdk.metric.series[", &format!("name=metric.{number}}}")]), 2);
+    }
+}
+
+#[test]
 fn expired_series_are_counted_by_metric() {
     let (reader, clock) = (PullReader::default(), ManualClock::new());
     let telemetry = Telemetry::builder(Env::from_pairs::<&str, &str>([]))

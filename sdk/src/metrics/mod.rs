@@ -49,7 +49,7 @@ pub use reader::{
     DEFAULT_CARDINALITY_LIMIT, INSTRUMENT_LIMIT, MetricProducer, MetricReader, PeriodicConfig, PeriodicReader,
     PullReader, ReaderConfig,
 };
-pub(crate) use reader::{MetricSeries, SeriesSource};
+pub(crate) use reader::{MetricSeries, SELF_METRICS_SCOPE, SeriesSource};
 
 use std::ops::Range;
 

@@ -17,12 +17,9 @@ use super::tail::Tail;
 use super::words::Words;
 use crate::diag::{Counters, LimitCounts, Listener, ReloadCounts, ServedRoutes};
 use crate::logs::SdkLoggerProvider;
-use crate::metrics::{CallbackHandle, SdkMeterProvider};
+use crate::metrics::{CallbackHandle, SELF_METRICS_SCOPE, SdkMeterProvider};
 use crate::redaction::Redaction;
 use crate::trace::SdkTracerProvider;
-
-/// The scope of these metrics.
-pub(super) const SCOPE: &str = "telemark.sdk";
 
 /// Exposes the SDK's work as metrics in the scope `telemark.sdk`, until dropped: started and live spans, emitted
 /// log records, processor queues, items in flight and exported, and the durations of exports and collections, as `otel.sdk.*`.
@@ -88,7 +85,7 @@ impl SelfMetrics {
         signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
         sources: Sources<'_>,
     ) -> Self {
-        let scope = InstrumentationScope::builder(SCOPE)
+        let scope = InstrumentationScope::builder(SELF_METRICS_SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(crate::resource::SCHEMA_URL)
             .build();

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue};
 
-use super::observe::SCOPE;
 use super::words::signed;
-use crate::metrics::{MetricSeries, Observable, Observer, SdkMeter, SeriesSource};
+use crate::metrics::{MetricSeries, Observable, Observer, SELF_METRICS_SCOPE, SdkMeter, SeriesSource};
 
 /// Numbers of distinct values below this are not shown.
 const FEW: u64 = 32;
@@ -54,7 +53,7 @@ impl SeriesInstruments {
             let mut names: BTreeMap<Arc<str>, OfName> = BTreeMap::new();
             for MetricSeries { scope, name, cardinality, limit, expired } in source.all() {
                 // The series of these metrics follow from those of the others.
-                if &*scope == SCOPE || (cardinality.series == 0 && expired == 0) {
+                if &*scope == SELF_METRICS_SCOPE || (cardinality.series == 0 && expired == 0) {
                     continue;
                 }
                 let of_name = names.entry(name).or_default();

@@ -33,6 +33,8 @@ pub struct ReaderConfig {
 ///
 /// spec: metrics/sdk.md#cardinality-limits
 pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
+/// The scope of the metrics about the SDK itself.
+pub(crate) const SELF_METRICS_SCOPE: &str = "telemark.sdk";
 
 impl Default for ReaderConfig {
     fn default() -> Self {
@@ -103,7 +105,7 @@ impl ReaderConfig {
     }
 
     /// Sets the maximum number of series for each instrument kind. Measurements beyond the limit share one
-    /// overflow series.
+    /// overflow series. The metrics about the SDK itself have at least the default limit, so that they show which metrics are full.
     pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize) -> Self {
         self.limit = PerKind::new(limit);
         self

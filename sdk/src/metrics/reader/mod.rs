@@ -21,6 +21,7 @@ pub use producer::MetricProducer;
 pub use pull::PullReader;
 pub use registry::INSTRUMENT_LIMIT;
 
+pub(crate) use config::SELF_METRICS_SCOPE;
 pub(crate) use contract::{Begin, Source};
 pub(crate) use pipeline::{Callback, Callbacks, Pipeline};
 pub(crate) use source::{MetricSeries, SeriesSource};

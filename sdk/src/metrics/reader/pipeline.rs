@@ -149,7 +149,7 @@ impl Pipeline {
             selecting.push(&default);
         }
         for view in selecting {
-            let Some(config) = resolve::config(&self.config, view, instrument, &self.clock) else { continue };
+            let Some(config) = resolve::config(&self.config, view, scope, instrument, &self.clock) else { continue };
             let Some(stream) = self.registry.stream(scope, config) else { continue };
             // Two views may produce the same stream, which must not count measurements twice.
             if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {

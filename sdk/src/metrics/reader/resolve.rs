@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::config::ReaderConfig;
+use opentelemetry::InstrumentationScope;
+
+use super::config::{DEFAULT_CARDINALITY_LIMIT, ReaderConfig, SELF_METRICS_SCOPE};
 use crate::metrics::config::{
     Aggregation, DEFAULT_BOUNDARIES, ExponentialConfig, HistogramConfig, Instrument, InstrumentKind, ReservoirFactory,
     Shape, StreamConfig, View,
@@ -16,6 +18,7 @@ use crate::time::Clock;
 pub(crate) fn config(
     reader: &ReaderConfig,
     view: &View,
+    scope: &InstrumentationScope,
     instrument: &Instrument,
     clock: &Clock,
 ) -> Option<StreamConfig> {
@@ -33,7 +36,7 @@ pub(crate) fn config(
         attributes: view.attributes.clone(),
         // spec: metrics/sdk.md#cardinality-limits — the view takes precedence over the reader, whose default is
         // 2000.
-        limit: view.limit.unwrap_or_else(|| reader.limit.of(kind)),
+        limit: view.limit.unwrap_or_else(|| reader.limit.of(kind).max(minimum_limit(scope))),
         expiry: view.expiry.or(reader.expiry),
         reservoir: reservoir(reader, view, &shape),
         clock: clock.clone(),
@@ -42,6 +45,11 @@ pub(crate) fn config(
         redaction: reader.redaction.clone(),
         shape,
     })
+}
+
+/// Returns the minimum of a reader's limit. The metrics that show which metrics have too many series must not overflow themselves.
+fn minimum_limit(scope: &InstrumentationScope) -> usize {
+    if scope.name() == SELF_METRICS_SCOPE { DEFAULT_CARDINALITY_LIMIT } else { 0 }
 }
 
 /// Returns what makes the reservoirs of the stream's series. Without tail sampling, it is that of the view, if it has one.
