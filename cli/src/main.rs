@@ -12,6 +12,7 @@
 //! | `connection` | a connection of the command itself, with TLS for https |
 //! | `clock` | compares the clock with the receiver's |
 //! | `hop` | what becomes of a trace context on its way through a proxy or a service |
+//! | `stack` | the stack for syntax trees |
 //! | `source` | the source of a workspace as facts |
 //! | `add` | puts Telemark into a source for good |
 //! | `audit` | finds where telemetry is missing |
@@ -32,6 +33,7 @@ mod lockfile;
 mod probe;
 mod report;
 mod source;
+mod stack;
 mod zero;
 
 use std::ffi::OsString;

@@ -3,65 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test helpers")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
-/// A workspace in a folder of its own.
-struct Workspace(PathBuf);
+#[path = "support/workspace.rs"]
+mod workspace;
 
-impl Drop for Workspace {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use workspace::{Workspace, text};
 
 impl Workspace {
-    /// Writes the files.
-    fn new(name: &str, files: &[(&str, &str)]) -> Workspace {
-        let folder = std::env::temp_dir().join(format!("telemark-add-{}-{name}", std::process::id()));
-        Workspace::inside(folder, files)
-    }
-
-    fn inside(folder: PathBuf, files: &[(&str, &str)]) -> Workspace {
-        let workspace = Workspace(folder);
-        let _ = fs::remove_dir_all(&workspace.0);
-        files.iter().for_each(|(path, text)| workspace.write(path, text));
-        workspace
-    }
-
-    fn committed(self) -> Workspace {
-        self.commit();
-        self
-    }
-
-    fn commit(&self) {
-        self.git(&["init", "--quiet"]);
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message=all"]);
-    }
-
-    fn git(&self, arguments: &[&str]) -> String {
-        let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
-        let output = Command::new("git").args(identity).args(arguments).current_dir(&self.0).output().unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.0.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.0.join(path)).unwrap()
-    }
-
-    fn telemark(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-telemark"));
-        command.arg("telemark").args(arguments).arg("--offline").current_dir(&self.0).output().unwrap()
-    }
-
     #[track_caller]
     fn apply(&self, arguments: &[&str]) -> String {
         let output = self.telemark(&[&["add", "--apply"], arguments].concat());
@@ -82,10 +32,6 @@ impl Workspace {
             }
         }
     }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 const MANIFEST: &str =

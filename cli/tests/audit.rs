@@ -3,39 +3,25 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test helpers")]
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// A workspace in a folder of its own, which is removed at the end.
-struct Workspace(PathBuf);
+#[path = "support/workspace.rs"]
+mod workspace;
 
-impl Drop for Workspace {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use workspace::{Workspace, text};
 
 const LOCK: &str = "axum 0.8.9, hyper 1.8.1, hyper-util 0.1.19, reqwest 0.13.5, sqlx 0.9.0, tonic 0.14.5";
 
+/// Writes a package with these files, which uses the libraries.
+fn package(name: &str, files: &[(&str, &str)]) -> Workspace {
+    let (manifest, lock) = (manifest(name), lock(LOCK));
+    let common = [("Cargo.toml", manifest.as_str()), ("Cargo.lock", lock.as_str())];
+    Workspace::new(name, &[&common, files].concat())
+}
+
 impl Workspace {
-    fn new(name: &str, files: &[(&str, &str)]) -> Workspace {
-        let folder = std::env::temp_dir().join(format!("telemark-audit-{}-{name}", std::process::id()));
-        let workspace = Workspace(folder);
-        workspace.write("Cargo.toml", &manifest(name));
-        workspace.write("Cargo.lock", &lock(LOCK));
-        files.iter().for_each(|(path, text)| workspace.write(path, text));
-        workspace
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.0.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
     fn audit(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-telemark"));
-        command.args(["telemark", "audit", "--offline"]).args(arguments).current_dir(&self.0).output().unwrap()
+        self.telemark(&[&["audit"], arguments].concat())
     }
 
     /// Returns the lines with findings and the share, after checking that the exit status fits to them.
@@ -63,14 +49,10 @@ fn lock(packages: &str) -> String {
     packages.collect()
 }
 
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
-}
-
 /// Checks the findings in a source: the line, the check, and the start of the sentence.
 #[track_caller]
 fn check(name: &str, source: &str, expected: &[&str]) {
-    let workspace = Workspace::new(name, &[("src/main.rs", source)]);
+    let workspace = package(name, &[("src/main.rs", source)]);
     let found = workspace.findings();
     let expected: Vec<_> = expected.iter().map(|line| line.replace("main:", "src/main.rs:")).collect();
     assert_eq!(found[..found.len() - 1], expected, "{source}");
@@ -218,10 +200,10 @@ fn printing_belongs_to_commands() {
     let left = "main:6: print: `dbg!` is left over";
     let request = "main:10: print: `eprintln!` writes past the logs";
     check("print", source, &[left, request, NONE]);
-    let workspace = Workspace::new("print-lib", &[("src/lib.rs", source)]);
+    let workspace = package("print-lib", &[("src/lib.rs", source)]);
     assert!(workspace.findings().contains(&"src/lib.rs:5: print: `println!` writes past the logs".to_owned()));
     let everywhere = ("telemark.toml", "[audit]\nprint = \"everywhere\"");
-    let workspace = Workspace::new("print-all", &[("src/main.rs", source), everywhere]);
+    let workspace = package("print-all", &[("src/main.rs", source), everywhere]);
     assert_eq!(workspace.findings().len(), 4 + 2);
 }
 
@@ -246,7 +228,7 @@ fn errors_that_matter_are_not_dropped() {
 fn findings_can_be_allowed() {
     let source = "fn app() {\n    // telemark: allow(handler): only the scraper asks\n    axum::Router::new().route(\"/metrics\", axum::routing::get(page));\n    \
                   reqwest::Client::new(); // telemark: allow(client)\n    dbg!(1); // telemark: allow(prints)\n    a(); // telemark: allow(pool)\n}";
-    let workspace = Workspace::new("allowed", &[("src/main.rs", source)]);
+    let workspace = package("allowed", &[("src/main.rs", source)]);
     let expected = [
         "src/main.rs:5: print: `dbg!` is left over",
         "note: src/main.rs:5: allow(prints) names no check: expected handler, spawn, client, pool, print, error",
@@ -272,7 +254,7 @@ fn findings_can_be_allowed() {
 fn the_share_of_entry_points_decides_in_ci() {
     let source = "use axum::routing::get;\nfn a() { axum::Router::new().route(\"/a\", get(a)).route(\"/b\", get(b)); }\n#[traced]\nfn a() {}\nfn b() {}";
     let rules = |min| format!("[audit]\noff = \"handler\"\n{min}");
-    let workspace = Workspace::new("share", &[("src/main.rs", source), ("telemark.toml", &rules(""))]);
+    let workspace = package("share", &[("src/main.rs", source), ("telemark.toml", &rules(""))]);
     let status = |arguments: &[&str]| workspace.audit(arguments).status.code();
     assert_eq!(status(&["--min-coverage", "50"]), Some(0));
     let output = workspace.audit(&["--min-coverage", "51"]);
@@ -303,13 +285,13 @@ fn the_share_of_entry_points_decides_in_ci() {
 #[test]
 fn only_the_source_of_the_authors_is_read() {
     let source = "fn a() { dbg!(1); }";
-    let elsewhere = Workspace::new("elsewhere", &[("outside.rs", source)]);
+    let elsewhere = package("elsewhere", &[("outside.rs", source)]);
     let outside = elsewhere.0.join("outside.rs");
     let root = format!(
         "mod generated; mod ignored; #[path = {outside:?}] mod outside; mod linked; mod broken;
 {source}"
     );
-    let workspace = Workspace::new(
+    let workspace = package(
         "authors",
         &[
             ("src/lib.rs", &root),
@@ -352,7 +334,7 @@ fn the_shop_has_no_findings() {
 
 #[test]
 fn versions_that_are_not_known_are_an_error() {
-    let workspace = Workspace::new("no-lock", &[("src/main.rs", "fn main() {}")]);
+    let workspace = package("no-lock", &[("src/main.rs", "fn main() {}")]);
     fs::remove_file(workspace.0.join("Cargo.lock")).unwrap();
     let output = workspace.audit(&["--min-coverage", "100"]);
     assert_eq!(output.status.code(), Some(1));
@@ -361,7 +343,7 @@ fn versions_that_are_not_known_are_an_error() {
 
 #[test]
 fn a_program_without_telemark_gets_it_from_add() {
-    let workspace = Workspace::new("without", &[("src/main.rs", "fn main() { dbg!(1); }")]);
+    let workspace = package("without", &[("src/main.rs", "fn main() { dbg!(1); }")]);
     workspace.write("Cargo.toml", "[package]\nname = \"without\"\nedition = \"2024\"\n");
     let note = "note: no package depends on telemark: `cargo telemark add` shows a patch with most of these changes";
     assert!(workspace.findings().contains(&note.to_owned()));

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod deny;
 mod doc;
+mod edits;
 mod fuzz;
 mod minimal;
 mod services;
@@ -31,6 +32,7 @@ Usage: cargo xtask <command>
   services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
                        with a command, runs it with the TELEMARK_TEST_* variables set and then stops them
   bench [arguments]    runs the benchmarks and those of competing crates, in release mode; `bench --help` lists the arguments
+  edits [pairs]        compares builds after an edit with `cargo telemark` and with plain cargo, six pairs by default
 
 Environment:
   CI=true              fails if a receiver cannot be installed or started, instead of skipping its tests
@@ -69,6 +71,11 @@ fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
         ("doc", []) => doc::run(),
         ("minimal", []) => minimal::run(true),
         ("minimal", [flag]) if flag == "--ci" => minimal::run(false),
+        ("edits", []) => edits::run(6),
+        ("edits", [pairs]) => match pairs.parse() {
+            Ok(pairs) if pairs > 0 => edits::run(pairs),
+            _ => Err(Failure::usage(&format!("`edits` takes a number of pairs, but got {pairs:?}"))),
+        },
         ("fuzz", []) => fuzz::run(60),
         ("fuzz", [seconds]) => match seconds.parse() {
             Ok(seconds) => fuzz::run(seconds),

@@ -28,8 +28,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::plan::Plan;
-use crate::source::on_large_stack;
 use crate::source::program::{Program, Scope};
+use crate::stack::on_large_stack;
 use crate::zero::shadow::manifest::Telemark;
 use crate::{complain, say, status};
 

@@ -9,14 +9,15 @@ use super::edits::{Edit, indent, line_break};
 use crate::source::routed::resolved;
 use crate::zero::rewrite::surroundings::collect;
 use crate::zero::rewrite::syntax::{arguments, bytes};
+use crate::zero::rules::edges::{DATABASES, OF_DATABASE, SHARED_BY_DATABASES};
 
 const IMPORT: &str = "use telemark::reqwest;";
-/// The modules of sqlx that have types of pools.
-const MODULES: [&str; 4] = ["mysql", "pool", "postgres", "sqlite"];
-/// The types of sqlx that all databases share.
-const SHARED: [&str; 4] = ["Pool", "PoolConnection", "PoolOptions", "Transaction"];
-/// The ends of the names of those that each database has.
-const ENDS: [&str; 4] = ["Connection", "Pool", "PoolOptions", "Transaction"];
+
+/// Returns true for the modules of sqlx that have types of pools.
+fn is_module(name: &str) -> bool {
+    DATABASES.iter().any(|(database, _)| name == *database)
+        || SHARED_BY_DATABASES.iter().any(|(module, _)| name == *module)
+}
 
 /// The libraries whose paths are led elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -147,19 +148,14 @@ impl Walker<'_> {
             return None;
         }
         let index = match full.get(1) {
-            Some(module) if MODULES.contains(&module.as_str()) => 2,
+            Some(module) if is_module(module) => 2,
             _ => 1,
         };
         let name = full.get(index)?;
-        let of_database = |database: &&str| {
-            let start = match *database {
-                "sqlite" => "Sqlite",
-                "postgres" => "Pg",
-                _ => "MySql",
-            };
-            name.strip_prefix(start).is_some_and(|end| ENDS.contains(&end))
-        };
-        (SHARED.contains(&name.as_str()) || self.libraries.sqlx.iter().any(of_database)).then_some(index)
+        let is_of = |start: &str| name.strip_prefix(start).is_some_and(|end| OF_DATABASE.contains(&end));
+        let mut enabled = DATABASES.iter().filter(|(database, _)| self.libraries.sqlx.contains(database));
+        let is_shared = SHARED_BY_DATABASES.iter().any(|(_, shared)| name == shared);
+        (is_shared || enabled.any(|(_, start)| is_of(start))).then_some(index)
     }
 
     fn path(&mut self, path: &Path) {

@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 pub(crate) use self::checks::CHECKS;
 use self::report::Report;
-use crate::source::on_large_stack;
 use crate::source::program::{Program, Scope};
+use crate::stack::on_large_stack;
 use crate::{complain, say, say_json, status};
 
 /// A request to audit a workspace.

@@ -18,20 +18,3 @@ pub(crate) mod libraries;
 pub(crate) mod program;
 pub(crate) mod routed;
 mod walk;
-
-use std::process::ExitCode;
-
-/// The stack for syntax trees, whose depth is that of the source.
-const STACK: usize = 512 << 20;
-/// The exit status of a command that cannot do its work.
-const FAILED: u8 = 1;
-
-/// Runs work on a stack that is large enough for syntax trees.
-#[allow(clippy::disallowed_methods, reason = "a thread of a command, for its stack")]
-pub(crate) fn on_large_stack(work: impl FnOnce() -> ExitCode + Send + 'static) -> ExitCode {
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    match thread.map(std::thread::JoinHandle::join) {
-        Ok(Ok(code)) => code,
-        _ => ExitCode::from(FAILED),
-    }
-}

@@ -126,12 +126,7 @@ impl Program {
                         self.left_alone.push((shown, "generated".to_owned()));
                         continue;
                     }
-                    let is_test = module.is_test || of_root.role == Role::Test;
-                    let role = match (is_test, module.path.is_empty()) {
-                        (true, _) => Role::Test,
-                        (false, true) => of_root.role,
-                        (false, false) => Role::Module,
-                    };
+                    let role = of_root.role_of(&module);
                     let krate = of_root.krate.clone();
                     let (text, module) = (module.text, module.path);
                     self.files.push(SourceFile {

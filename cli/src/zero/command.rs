@@ -151,6 +151,11 @@ impl Command {
         &arguments[..end.unwrap_or(arguments.len())]
     }
 
+    /// Returns the arguments of the program.
+    pub(crate) fn of_program(&self) -> &[OsString] {
+        &self.arguments[self.options(&self.arguments).len()..]
+    }
+
     /// Returns true if cargo is asked for documentation tests only.
     pub(crate) fn tests_documentation(&self) -> bool {
         self.verb == Verb::Test && self.options(&self.arguments).iter().any(|argument| argument == "--doc")

@@ -1,9 +1,12 @@
 //! The messages of cargo and rustc while they build: errors, warnings and progress.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
+
+use super::wrapper::runner::Started;
 
 /// The messages of one build.
 #[derive(Debug, Default)]
@@ -11,6 +14,8 @@ pub(crate) struct Messages {
     /// The warnings, as rustc shows them.
     pub(crate) warnings: String,
     pub(crate) failures: Vec<Failure>,
+    /// The program that cargo would start.
+    pub(crate) started: Option<Started>,
 }
 
 /// An error of the compiler.
@@ -27,6 +32,10 @@ impl Messages {
     /// Reads a line of cargo's JSON.
     pub(crate) fn read(&mut self, line: &[u8]) {
         let Ok(parsed) = serde_json::from_slice::<Value>(line) else { return };
+        if let Some(started) = Started::read(&parsed) {
+            self.started = Some(started);
+            return;
+        }
         let Some(message) = parsed.get("message").filter(|_| parsed["reason"] == "compiler-message") else { return };
         let text = message["rendered"].as_str().unwrap_or_default();
         if !message["level"].as_str().is_some_and(|level| level.starts_with("error")) {
@@ -66,24 +75,30 @@ fn place(span: &Value, is_primary: bool, primary: &mut Vec<(String, usize)>, all
     }
 }
 
-/// Shows cargo's progress, and holds back what it says about errors and warnings. What else writes to the pipe may be no UTF-8.
+/// Shows cargo's progress without the runner, and holds back what it says about errors and warnings. What else writes to the pipe may be
+/// no UTF-8.
 #[allow(clippy::disallowed_methods, reason = "a thread of a command, which reads one of two pipes")]
-pub(crate) fn forward(stderr: Option<impl Read + Send + 'static>) -> Option<JoinHandle<Vec<u8>>> {
-    let stderr = stderr?;
-    std::thread::Builder::new().spawn(|| held(stderr, &mut std::io::stderr())).ok()
+pub(crate) fn forward(stderr: Option<impl Read + Send + 'static>, runner: &Path) -> Option<JoinHandle<Vec<u8>>> {
+    let (stderr, runner) = (stderr?, runner.display().to_string());
+    std::thread::Builder::new().spawn(move || held(stderr, &runner, &mut std::io::stderr())).ok()
 }
 
-fn held(from: impl Read, shown: &mut impl Write) -> Vec<u8> {
+fn held(from: impl Read, runner: &str, shown: &mut impl Write) -> Vec<u8> {
     let mut held = Vec::new();
     for mut line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         line.push(b'\n');
-        if std::str::from_utf8(&line).is_ok_and(is_progress) {
-            let _ = shown.write_all(&line);
-        } else {
-            held.extend(line);
+        match std::str::from_utf8(&line) {
+            Ok(line) if is_progress(line) => _ = shown.write_all(without(runner, line).as_bytes()),
+            _ => held.extend(line),
         }
     }
     held
+}
+
+/// Returns the line with the program that runs, without its runner, which cargo quotes for a shell if it has a space or the like.
+fn without(runner: &str, line: &str) -> String {
+    let quoted = runner.replace('\'', "'\\''");
+    line.replacen(&format!("`{runner} "), "`", 1).replacen(&format!("`'{quoted}' "), "`", 1)
 }
 
 /// Returns true for a line such as `   Compiling shop v0.1.0`, whose first word ends at the twelfth column.
@@ -118,10 +133,19 @@ mod tests {
     }
 
     #[test]
+    fn the_runner_is_not_shown() {
+        for (runner, quoted) in [("/a/runner", "/a/runner"), ("/a b/it's", "'/a b/it'\\''s'")] {
+            let (line, mut shown) = (format!("     Running `{quoted} target/shop serve`\n"), Vec::new());
+            assert_eq!(held(line.as_bytes(), runner, &mut shown), b"");
+            assert_eq!(shown, b"     Running `target/shop serve`\n");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_text_do_not_end_the_messages() {
         let mut shown = Vec::new();
         let from = b"   Compiling a v0.1.0\nwarning: \xff\n   Compiling b\xff\n   Compiling c v0.1.0\nlast";
-        let held = held(&from[..], &mut shown);
+        let held = held(&from[..], "", &mut shown);
         assert_eq!(shown, b"   Compiling a v0.1.0\n   Compiling c v0.1.0\n");
         assert_eq!(held, b"warning: \xff\n   Compiling b\xff\nlast\n");
     }

@@ -13,13 +13,15 @@
 //! | `shadow::workspace` | the packages, their dependencies and their targets |
 //! | `shadow::manifest` | the edits of `Cargo.toml` |
 //! | `shadow::lock` | the differences between two lock files |
+//! | `shadow::profile` | the profile of the packages that only Telemark needs |
 //! | `shadow::copies` | the dependencies whose copies are instrumented |
 //! | `messages` | the errors of a build |
 //! | `modules` | the files of a crate |
 //! | `rewrite` | the edits of a source file |
 //! | `rules` | `telemark.toml` |
 //! | `wrapper` | the wrapper of rustc |
-//! | `wrapper::configured` | the wrapper that the user has set |
+//! | `wrapper::configured` | the wrapper and the runner that the user has set |
+//! | `wrapper::runner` | the runner that tells which program cargo would start |
 
 pub(crate) mod command;
 mod costs;

@@ -20,31 +20,26 @@ use super::command::{Command, Verb};
 use super::rules::Rules;
 use super::shadow::lock::{Lock, refusal};
 use super::shadow::manifest::{Telemark, normalized};
+use super::shadow::profile;
 use super::shadow::workspace::{Cargo, Workspace};
 use super::shadow::{LeftOut, Plan, Rewrites, Shadow, put, rewrites};
 use super::wrapper::configured::Places;
-use super::wrapper::{self, CARGO_ERROR, replace, say};
+use super::wrapper::runner::Started;
+use super::wrapper::{self, CARGO_ERROR, Inner, replace, say};
 use super::{costs, explain};
+use crate::stack::on_large_stack;
 
-/// The stack for syntax trees, whose depth is that of the source.
-const STACK: usize = 512 << 20;
 /// Completes a lock file without moving what is in it.
 const LOCK: [&str; 3] = ["update", "--workspace", "--quiet"];
 /// The number of builds after which plain cargo takes over.
 const MAX_ROUNDS: usize = 8;
 
 /// Runs the command with the variables of this process.
-#[allow(clippy::disallowed_methods, reason = "a thread of a command, for its stack")]
 pub(crate) fn run(command: &Command, variables: &[(String, OsString)]) -> ExitCode {
     let (command, variables) = (command.clone(), variables.to_vec());
-    let work = move || match Session::new(command, &variables).and_then(|session| session.prepared()) {
+    on_large_stack(move || match Session::new(command, &variables).and_then(|session| session.prepared()) {
         Ok(code) | Err(code) => code,
-    };
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    match thread.map(std::thread::JoinHandle::join) {
-        Ok(Ok(code)) => code,
-        _ => ExitCode::from(CARGO_ERROR),
-    }
+    })
 }
 
 fn exit(code: i32) -> ExitCode {
@@ -58,8 +53,12 @@ struct Session {
     rustc: OsString,
     /// The user's folder.
     folder: PathBuf,
-    /// The wrapper of rustc that the user has set.
-    inner: Option<OsString>,
+    /// The wrappers of rustc that the user has set.
+    inner: Inner,
+    /// The targets for which cargo builds; none for the host.
+    targets: Vec<String>,
+    /// True if the user may have set a program that runs programs.
+    has_runner: bool,
     /// True if no variable configures telemetry.
     is_unconfigured: bool,
     /// What decides about compilation besides the sources, once it is asked for.
@@ -70,13 +69,17 @@ impl Session {
     fn new(command: Command, variables: &[(String, OsString)]) -> Result<Session, ExitCode> {
         let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let folder = std::env::current_dir().map_err(|error| fail(&format!("the current folder: {error}")))?;
-        let inner = Places { variables, folder: &folder }.wrapper(command.options(&command.arguments));
+        let (places, options) = (Places { variables, folder: &folder }, command.options(&command.arguments));
+        let (inner, targets) = (Inner::new(&places, options), places.targets(options));
+        let has_runner = places.may_have_runner(options);
         Ok(Session {
             command,
             cargo: Cargo { program: variable("CARGO").unwrap_or_else(|| "cargo".into()) },
             rustc: variable("RUSTC").unwrap_or_else(|| "rustc".into()),
             folder,
             inner,
+            targets,
+            has_runner,
             is_unconfigured: !variables.iter().any(|(name, _)| name.starts_with("OTEL_")),
             state: OnceCell::new(),
         })
@@ -113,6 +116,7 @@ impl Session {
             let _ = write!(std::io::stdout(), "{report}{notes}{costs}");
             return Ok(ExitCode::SUCCESS);
         }
+        let mut is_resolved_again = false;
         for _ in 0..MAX_ROUNDS {
             let plan = Plan { rules: &rules, lock: &parsed, left_out: &left_out };
             let rewrites = rewrites(&workspace, plan);
@@ -127,13 +131,18 @@ impl Session {
                 }
             }
             match self.build(&shadow, &workspace, &rewrites, &mut left_out, &mut notes)? {
-                Built::Ready => {
+                Built::Ready(started) => {
                     left_out.write(&shadow.folder, &rewrites, state).map_err(of_shadow)?;
                     notes.extend(explain::notes(&rewrites, &rules));
                     notes.iter().for_each(|note| say(note));
-                    return Ok(self.launch(&shadow, &workspace));
+                    return Ok(self.launch(&shadow, &workspace, started.as_ref()));
                 }
                 Built::Again => {}
+                // A package outside of the workspace has other dependencies than before, Telemark's checkout for example.
+                Built::Failed(reason) if reason.contains("--locked") && !is_resolved_again => {
+                    is_resolved_again = true;
+                    fs::remove_file(shadow.resolved()).map_err(of_shadow)?;
+                }
                 Built::Failed(reason) => return Ok(self.plain(&reason)),
             }
         }
@@ -192,16 +201,20 @@ impl Session {
         };
         let manifests =
             shadow.write(workspace, rewrites, &telemark, &self.command.features).map_err(|error| fail(&error))?;
-        wrapper::install(&shadow.folder, &shadow.source, &workspace.root, self.inner.as_deref())
+        let copies: Vec<_> =
+            workspace.copies.iter().map(|copied| (shadow.copy(copied), copied.folder.clone())).collect();
+        self.inner
+            .install(&shadow.folder, (&shadow.source, &workspace.root), &copies)
             .map_err(|error| fail(&format!("{}: {error}", shadow.folder.display())))?;
         self.lock(shadow, lock, manifests)
     }
 
     /// Writes the lock file of the shadow: the user's, with the packages that Telemark adds.
     fn lock(&self, shadow: &Shadow, lock: &str, manifests: u64) -> Result<(), ExitCode> {
-        let (path, known) = (shadow.source.join("Cargo.lock"), shadow.folder.join("resolved"));
+        let (path, known) = (shadow.source.join("Cargo.lock"), shadow.resolved());
         let state = format!("{manifests} {} {}\n", super::shadow::hash(lock), self.command.allows_updates);
-        if path.exists() && fs::read_to_string(&known).is_ok_and(|known| known == state) {
+        let profile = profile::path(&shadow.folder);
+        if path.exists() && profile.exists() && fs::read_to_string(&known).is_ok_and(|known| known == state) {
             return Ok(());
         }
         let _ = fs::remove_file(&known);
@@ -222,18 +235,19 @@ impl Session {
             return Err(fail(&refusal(&moved)));
         }
         if !lock.is_empty() {
-            say(&format!("Cargo.lock stays; the build has {} more packages", old.added(&new)));
+            say(&format!("Cargo.lock stays; the build has {} more packages", old.added(&new).len()));
         }
         moved
             .iter()
             .for_each(|moved| say(&format!("the build has {} {} in place of {}", moved.name, moved.to, moved.from)));
-        put(&known, &state).map_err(|error| fail(&format!("{}: {error}", known.display())))
+        put(&profile, &profile::config(&old, &new))
+            .and_then(|()| put(&known, &state))
+            .map_err(|error| fail(&format!("{}: {error}", shadow.folder.display())))
     }
 
     /// Returns cargo's command on the shadow.
     fn shadow_command(&self, verb: Verb, shadow: &Shadow, workspace: &Workspace, arguments: &[OsString]) -> Process {
         let inside = workspace.relative(&self.manifest()).unwrap_or(Path::new("Cargo.toml")).to_owned();
-        let wrapper = wrapper::path(&shadow.folder).display().to_string();
         let (options, program) = arguments.split_at(self.command.options(arguments).len());
         let mut cargo = self.cargo.command();
         cargo
@@ -242,14 +256,13 @@ impl Session {
             .arg(shadow.source.join(inside))
             .arg("--target-dir")
             .arg(&shadow.build)
-            .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .args(self.command.is_offline.then_some("--offline"))
             .arg("--locked")
-            .args(options)
-            // The last one counts.
             .arg("--config")
-            .arg(format!("build.rustc-workspace-wrapper={wrapper:?}"))
-            .args(program);
+            .arg(profile::path(&shadow.folder))
+            .args(options);
+        wrapper::configure(&mut cargo, &shadow.folder, !workspace.copies.is_empty());
+        cargo.args(program);
         cargo
     }
 
@@ -262,10 +275,15 @@ impl Session {
         manifests.find(|manifest| manifest.is_file()).unwrap_or_default()
     }
 
-    /// Runs the program or its tests.
-    fn launch(&self, shadow: &Shadow, workspace: &Workspace) -> ExitCode {
+    /// Runs the program or its tests. The turn ends once this process is the program, which no other run can replace before.
+    fn launch(&self, shadow: &Shadow, workspace: &Workspace, started: Option<&Started>) -> ExitCode {
         if self.command.verb == Verb::Build && !self.command.has_message_format() {
             return ExitCode::SUCCESS;
+        }
+        if let Some(started) = started {
+            let mut program = started.command((&shadow.source, &workspace.root));
+            program.env(costs::VARIABLE, costs::begin(&shadow.folder));
+            return replace(program);
         }
         let mut cargo = self.shadow_command(self.command.verb, shadow, workspace, &self.command.arguments);
         if self.command.verb == Verb::Test && self.is_unconfigured {
@@ -282,6 +300,15 @@ impl Session {
 
     /// Lets plain cargo do it. If the program does not compile at all, the user sees nothing else.
     fn plain(&self, reason: &str) -> ExitCode {
+        let run = || {
+            let mut cargo = self.cargo.command();
+            cargo.arg(self.command.verb.name()).args(&self.command.plain);
+            replace(cargo)
+        };
+        // It does not know which program to run. Everything that compiles says nothing about that.
+        if reason.starts_with("error:") && reason.contains("`cargo run`") {
+            return run();
+        }
         let mut build = self.cargo.command();
         let is_test = self.command.verb == Verb::Test;
         build.arg(if is_test { "test" } else { "build" }).args(is_test.then_some("--no-run"));
@@ -294,9 +321,7 @@ impl Session {
         if self.command.verb == Verb::Build {
             return ExitCode::SUCCESS;
         }
-        let mut cargo = self.cargo.command();
-        cargo.arg(self.command.verb.name()).args(&self.command.plain);
-        replace(cargo)
+        run()
     }
 }
 

@@ -5,6 +5,7 @@ mod files;
 mod left_out;
 pub(crate) mod lock;
 pub(crate) mod manifest;
+pub(crate) mod profile;
 pub(crate) mod workspace;
 
 use std::collections::hash_map::DefaultHasher;
@@ -24,7 +25,7 @@ use self::lock::Lock;
 use self::manifest::{Edit, Telemark, edit};
 use self::workspace::{Package, Root, Workspace};
 use super::modules::Modules;
-use super::rewrite::{Edges, Rewritten, Role, Source, What, rewrite};
+use super::rewrite::{Edges, Rewritten, Source, What, rewrite};
 use super::rules::Rules;
 use super::rules::edges::Edge;
 
@@ -119,18 +120,13 @@ impl PackageRewrites<'_> {
                 continue;
             }
             let hash = hash(&module.text);
-            let role = match (module.is_test || root.role == Role::Test, module.path.is_empty()) {
-                (true, _) => Role::Test,
-                (false, true) => root.role,
-                (false, false) => Role::Module,
-            };
             let none = BTreeSet::new();
             let source = Source {
                 text: &module.text,
                 file: &shown,
                 krate: &root.krate,
                 module: &module.path,
-                role,
+                role: root.role_of(&module),
                 edges: &self.edges,
                 left_out: plan.left_out.of_file(&shown, hash).unwrap_or(&none),
             };
@@ -230,6 +226,11 @@ impl Shadow {
         Shadow { source: folder.join("source"), build: folder.join("build"), folder }
     }
 
+    /// Returns the file that says for which manifests and which lock file of the user the lock file of the shadow is.
+    pub(crate) fn resolved(&self) -> PathBuf {
+        self.folder.join("resolved")
+    }
+
     /// Creates the folder. It holds nothing that a version control or a backup should keep.
     pub(crate) fn create(&self) -> io::Result<()> {
         put(&self.folder.join(".gitignore"), "*\n")?;
@@ -285,7 +286,7 @@ impl Shadow {
     }
 
     /// Returns the folder of a copy.
-    fn copy(&self, copied: &Copied) -> PathBuf {
+    pub(crate) fn copy(&self, copied: &Copied) -> PathBuf {
         self.copies().join(copied.name())
     }
 

@@ -8,6 +8,14 @@ pub(crate) const AXUM: &str = "0.8";
 pub(crate) const REQWEST: &str = "0.13";
 pub(crate) const SQLX: &str = "0.9";
 
+/// The names of sqlx that all databases share and for which Telemark has types, with their modules.
+pub(crate) const SHARED_BY_DATABASES: [(&str, &str); 4] =
+    [("", "Pool"), ("", "Transaction"), ("pool", "PoolOptions"), ("pool", "PoolConnection")];
+/// The ends of the names that each database has in its module.
+pub(crate) const OF_DATABASE: [&str; 4] = ["Pool", "PoolOptions", "Connection", "Transaction"];
+/// The modules and the starts of names of the databases.
+pub(crate) const DATABASES: [(&str, &str); 3] = [("sqlite", "Sqlite"), ("postgres", "Pg"), ("mysql", "MySql")];
+
 /// A rule about calls, or about the paths of a crate.
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
@@ -122,11 +130,15 @@ pub(super) fn defaults(defaults: Defaults) -> Vec<Edge> {
         edges.push(facade(&names, REQWEST, "reqwest"));
     }
     if defaults.sqlx {
-        edges.extend([("sqlite", "Sqlite"), ("postgres", "Pg"), ("mysql", "MySql")].map(|(database, prefix)| {
-            let all = ["Pool", "Transaction", "pool::PoolOptions", "pool::PoolConnection"].map(str::to_owned);
-            let at_root = ["Pool", "Connection", "Transaction"].map(|name| format!("{prefix}{name}"));
-            let in_module = ["Pool", "PoolOptions", "Connection", "Transaction"];
-            let in_module = in_module.map(|name| format!("{database}::{prefix}{name}"));
+        edges.extend(DATABASES.map(|(database, prefix)| {
+            let all = SHARED_BY_DATABASES.map(|(module, name)| match module {
+                "" => name.to_owned(),
+                _ => format!("{module}::{name}"),
+            });
+            // The options are in the module alone.
+            let at_root = OF_DATABASE.into_iter().filter(|end| *end != "PoolOptions");
+            let at_root = at_root.map(|end| format!("{prefix}{end}"));
+            let in_module = OF_DATABASE.map(|end| format!("{database}::{prefix}{end}"));
             let names: Vec<_> =
                 all.into_iter().chain(at_root).chain(in_module).map(|name| format!("sqlx::{name}")).collect();
             Edge { enabled: Some(database), ..facade(&names, SQLX, &format!("sqlx-{database}")) }

@@ -1,18 +1,20 @@
 //! The build of a shadow workspace, and what its errors leave out of the next one.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode, Stdio};
 
 use super::{Session, fail};
 use crate::zero::command::Verb;
 use crate::zero::messages::{Failure, Messages, forward};
 use crate::zero::shadow::workspace::Workspace;
 use crate::zero::shadow::{LeftOut, Rewrites, Shadow};
+use crate::zero::wrapper::runner::{self, Started};
 
 /// The result of a build.
 pub(super) enum Built {
-    Ready,
+    /// The program, if cargo has been asked to run it.
+    Ready(Option<Started>),
     /// Something is left out, and the next build may succeed.
     Again,
     /// It does not compile, whatever is left out, for this reason.
@@ -31,22 +33,13 @@ impl Session {
     ) -> Result<Built, ExitCode> {
         if self.command.tests_documentation() {
             // Cargo builds documentation tests only to run them.
-            return Ok(Built::Ready);
+            return Ok(Built::Ready(None));
         }
-        let verb = if self.command.verb == Verb::Test { Verb::Test } else { Verb::Build };
-        let mut cargo = self.shadow_command(verb, shadow, workspace, &self.command.to_build());
-        let color = if std::io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
-        cargo
-            .arg(format!("--message-format={color}"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null());
-        if self.command.verb == Verb::Test {
-            cargo.arg("--no-run");
-        }
+        let mut cargo = self.building(shadow, workspace);
+        cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
         let mut child = cargo.spawn().map_err(|error| fail(&format!("cargo cannot be started: {error}")))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let held = forward(stderr);
+        let held = forward(stderr, &runner::path(&shadow.folder));
         let mut messages = Messages::default();
         for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).split(b'\n')).map_while(Result::ok) {
             messages.read(&line);
@@ -54,12 +47,12 @@ impl Session {
         let status = child.wait().map_err(|error| fail(&error.to_string()))?;
         let held = held.and_then(|thread| thread.join().ok()).unwrap_or_default();
         if status.success() {
-            // Cargo shows the warnings once more when it runs the program.
-            if self.command.verb == Verb::Build && !self.command.has_message_format() {
+            // Otherwise, cargo shows the warnings when it starts once more.
+            if self.starts_cargo_once() {
                 let _ = write!(std::io::stderr(), "{}", messages.warnings);
                 let _ = std::io::stderr().write_all(&held);
             }
-            return Ok(Built::Ready);
+            return Ok(Built::Ready(messages.started));
         }
         let before = left_out.clone();
         for failure in &messages.failures {
@@ -72,6 +65,37 @@ impl Session {
         let of_cargo = held.lines().find(|line| line.starts_with("error"));
         let reason = messages.failures.first().map(|failure| failure.message.as_str()).or(of_cargo);
         Ok(Built::Failed(reason.unwrap_or("cargo says no reason").to_owned()))
+    }
+
+    /// Returns cargo's command with all messages on standard output. It runs a program by telling which one.
+    fn building(&self, shadow: &Shadow, workspace: &Workspace) -> Process {
+        let color = if std::io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
+        let mut arguments = self.command.to_build();
+        arguments.push(format!("--message-format={color}").into());
+        let verb = match self.command.verb {
+            Verb::Test => {
+                arguments.push("--no-run".into());
+                Verb::Test
+            }
+            Verb::Run if self.starts_cargo_once() => {
+                arguments.extend(["--config".into(), runner::config(&shadow.folder).into()]);
+                arguments.extend_from_slice(self.command.of_program());
+                Verb::Run
+            }
+            _ => Verb::Build,
+        };
+        self.shadow_command(verb, shadow, workspace, &arguments)
+    }
+
+    /// Returns true if the build is all that cargo does. Tests are run by cargo, a user's runner is started by cargo, and a format of
+    /// messages concerns the user.
+    fn starts_cargo_once(&self) -> bool {
+        let is_once = match self.command.verb {
+            Verb::Build => true,
+            Verb::Run => !self.has_runner,
+            Verb::Test | Verb::Explain => false,
+        };
+        is_once && !self.command.has_message_format()
     }
 
     /// Leaves out what may have caused an error, and notes it.
@@ -92,12 +116,7 @@ impl Session {
             }
         }
         for (file, line) in &failure.places {
-            let file = Path::new(file);
-            let file = [&shadow.source, &shadow.copies(), &workspace.root]
-                .into_iter()
-                .find_map(|folder| file.strip_prefix(folder).ok())
-                .unwrap_or(file);
-            let shown = file.display().to_string();
+            let shown = shown(Path::new(file), shadow, workspace).display().to_string();
             if left_out.leave_out(rewrites, &shown, *line) > 0 {
                 notes.push(format!(
                     "left out what does not compile with telemetry, {shown}:{line}: {}",
@@ -106,4 +125,15 @@ impl Session {
             }
         }
     }
+}
+
+/// Returns the path of a file by which rewrites know it: from the root of the workspace, or with the name of a dependency before it.
+fn shown(file: &Path, shadow: &Shadow, workspace: &Workspace) -> PathBuf {
+    let of_copy = workspace.copies.iter().find_map(|copied| {
+        let inside = file.strip_prefix(&copied.folder).ok()?;
+        Some(Path::new(&copied.name()).join(inside))
+    });
+    let inside = [&shadow.source, &shadow.copies(), &workspace.root];
+    of_copy
+        .unwrap_or_else(|| inside.into_iter().find_map(|folder| file.strip_prefix(folder).ok()).unwrap_or(file).into())
 }

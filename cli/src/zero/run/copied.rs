@@ -29,7 +29,7 @@ impl Session {
             let plan = Plan { rules, lock: &Lock::parse(lock), left_out: &LeftOut::default() };
             self.write(shadow, workspace, &rewrites(workspace, plan), lock)?;
         }
-        let mut arguments = copies::arguments(&self.cargo).map_err(exit)?;
+        let mut arguments = copies::arguments(&self.cargo, &self.targets).map_err(exit)?;
         self.place(&mut arguments);
         let metadata = self.cargo.output(&arguments).map_err(exit)?;
         let of_shadow = Lock::parse(&fs::read_to_string(path).unwrap_or_default());

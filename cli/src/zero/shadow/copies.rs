@@ -28,13 +28,18 @@ impl Copied {
     }
 }
 
-/// Returns the arguments with which cargo describes all packages that programs for this host have.
-pub(crate) fn arguments(cargo: &Cargo) -> Result<Vec<OsString>, i32> {
+/// Returns the arguments with which cargo describes all packages that programs for these targets have; none is the host.
+pub(crate) fn arguments(cargo: &Cargo, targets: &[String]) -> Result<Vec<OsString>, i32> {
+    let mut arguments: Vec<OsString> = ["metadata", "--format-version=1", "--locked"].map(OsString::from).into();
+    let filter = |target: &str| OsString::from(format!("--filter-platform={target}"));
+    if !targets.is_empty() && targets.iter().all(|target| target != "host-tuple") {
+        arguments.extend(targets.iter().map(|target| filter(target)));
+        return Ok(arguments);
+    }
     let version = cargo.output(&["--version".into(), "--verbose".into()])?;
     let version = String::from_utf8_lossy(&version);
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    let mut arguments: Vec<OsString> = ["metadata", "--format-version=1", "--locked"].map(OsString::from).into();
-    arguments.extend(host.map(|host| OsString::from(format!("--filter-platform={host}"))));
+    arguments.extend(host.map(filter));
     Ok(arguments)
 }
 

@@ -77,10 +77,11 @@ impl Lock {
         moved.collect()
     }
 
-    /// Returns the number of packages and versions that only `new` has.
-    pub(crate) fn added(&self, new: &Lock) -> usize {
-        let is_new = |name, version| !self.0.get(name).is_some_and(|old: &BTreeMap<_, _>| old.contains_key(version));
-        new.0.iter().map(|(name, versions)| versions.keys().filter(|version| is_new(name, *version)).count()).sum()
+    /// Returns the packages and versions that only `new` has.
+    pub(crate) fn added<'a>(&self, new: &'a Lock) -> Vec<(&'a str, &'a str)> {
+        let all =
+            new.0.iter().flat_map(|(name, versions)| versions.keys().map(|version| (name.as_str(), version.as_str())));
+        all.filter(|(name, version)| !self.0.get(*name).is_some_and(|old| old.contains_key(*version))).collect()
     }
 }
 
@@ -130,7 +131,7 @@ mod tests {
             lock(&[("tokio", "1.54.0"), ("syn", "2.0.1"), ("syn", "3.0.0"), ("itoa", "1.0.0"), ("telemark", "0.1.0")]);
         let expected = Moved { name: "tokio".to_owned(), from: "1.32.0".to_owned(), to: "1.54.0".to_owned() };
         assert_eq!(old.moved(&new), [expected]);
-        assert_eq!(old.added(&new), 3);
+        assert_eq!(old.added(&new).len(), 3);
         assert_eq!(old.moved(&old), []);
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::copies::Copied;
 use super::lock::{Lock, begins};
+use crate::zero::modules::Module;
 use crate::zero::rewrite::{Edges, Role};
 use crate::zero::rules::Rules;
 use crate::zero::rules::edges::Edge;
@@ -46,6 +47,17 @@ pub(crate) struct Root {
     /// The name of the crate, with which the paths of its functions begin.
     pub(crate) krate: String,
     pub(crate) is_example: bool,
+}
+
+impl Root {
+    /// Returns the role of one of the crate's files.
+    pub(crate) fn role_of(&self, module: &Module) -> Role {
+        match (module.is_test || self.role == Role::Test, module.path.is_empty()) {
+            (true, _) => Role::Test,
+            (false, true) => self.role,
+            (false, false) => Role::Module,
+        }
+    }
 }
 
 #[derive(Debug)]
