@@ -301,6 +301,7 @@ mod tests {
         let mut counts = [0u32; 8];
         for round in 0..8000u128 {
             let (decided, mut reservoir) = reservoir(Places::Any(1));
+            reservoir.random = Random::from_seed(round as u64);
             for trace in 1..=8 {
                 decide(&decided, round * 10 + trace, true);
                 offer(&mut reservoir, round * 10 + trace, trace as f64);
