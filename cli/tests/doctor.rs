@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use support::tls::{Authority, Unusual};
-use support::{Script, Temporary, grpc, http, run};
+use support::{NOBODY, Script, Temporary, grpc, http, run};
 
 const LOCK: &str = "tests/fixture.lock";
 /// Leaves one signal, so that each text appears once.
@@ -23,7 +23,9 @@ fn doctor(variables: &[(&str, &str)]) -> (i32, String) {
 fn check_at(address: SocketAddr, variables: &[(&str, &str)], expected: &str) {
     let endpoint = format!("http://{address}");
     let (status, text) = doctor(&[&[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)], variables].concat());
-    let text = text.replace(&address.port().to_string(), "PORT");
+    // The port of `NOBODY` is a digit, which other numbers contain.
+    let port = address.port();
+    let text = text.replace(&format!(":{port}"), ":PORT").replace(&format!(" {port} "), " PORT ");
     let problems = text.split_once("\n1. ").map_or("", |(_, problems)| problems);
     assert_eq!(problems.trim_end(), expected, "{text}");
     assert_eq!(status, i32::from(!expected.is_empty()), "{text}");
@@ -65,9 +67,8 @@ fn a_receiver_over_grpc() {
 
 #[test]
 fn nobody_listens() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     check_at(
-        address,
+        NOBODY.parse().unwrap(),
         &[],
         "traces: cannot connect to http://127.0.0.1:PORT/v1/traces: Connection refused (os error 111)\n   \
          Nothing listens at 127.0.0.1:PORT. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, or set \
@@ -75,28 +76,31 @@ fn nobody_listens() {
     );
 }
 
-/// All addresses that begin with 127 are this machine on Linux, so the default ports of one are free.
+/// All addresses that begin with 127 are this machine on Linux, so the default ports of one are free. Each run of the tests has its own.
 #[cfg(target_os = "linux")]
 #[test]
 fn only_the_port_of_the_other_protocol_listens() {
-    let check = |address: &str, endpoint: &str, protocol: &str, expected: &str| {
-        let _listener = TcpListener::bind(address).unwrap();
-        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+    let [a, b, c, d] = std::process::id().to_be_bytes();
+    let host = std::net::Ipv4Addr::new(127, 64 + (a ^ b) % 64, c, d);
+    let check = |listens: u16, other: u16, protocol: &str, expected: &str| {
+        let _listener = TcpListener::bind((host, listens)).unwrap();
+        let endpoint = format!("http://{host}:{other}");
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
         let (_, text) = doctor(&variables);
-        assert!(text.ends_with(&format!("\n   {expected}\n")), "{text}");
+        assert!(text.replace(&host.to_string(), "HOST").ends_with(&format!("\n   {expected}\n")), "{text}");
     };
     check(
-        "127.9.8.7:4317",
-        "http://127.9.8.7:4318",
+        4317,
+        4318,
         "http/protobuf",
-        "Nothing listens at 127.9.8.7:4318, but port 4317 does, which is usually that of OTLP over gRPC. To use it, set \
+        "Nothing listens at HOST:4318, but port 4317 does, which is usually that of OTLP over gRPC. To use it, set \
          OTEL_EXPORTER_OTLP_PROTOCOL=grpc and name that port in OTEL_EXPORTER_OTLP_ENDPOINT.",
     );
     check(
-        "127.9.8.6:4318",
-        "http://127.9.8.6:4317",
+        4318,
+        4317,
         "grpc",
-        "Nothing listens at 127.9.8.6:4317, but port 4318 does, which is usually that of OTLP over HTTP. To use it, set \
+        "Nothing listens at HOST:4317, but port 4318 does, which is usually that of OTLP over HTTP. To use it, set \
          OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf and name that port in OTEL_EXPORTER_OTLP_ENDPOINT.",
     );
 }
@@ -537,13 +541,12 @@ fn doctor_of_file(name: &str, text: &str) -> (i32, String) {
 
 #[test]
 fn a_file_is_described_in_its_own_words() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (status, text) = doctor_of_file(
         "doctor",
         &format!(
             "file_format: '1.2'\n\
              resource: {{attributes: [{{name: service.name, value: shop}}]}}\n\
-             tracer_provider:\n  processors: [{{batch: {{exporter: {{otlp_http: {{endpoint: 'http://{address}/v1/traces'}}}}}}}}]\n  \
+             tracer_provider:\n  processors: [{{batch: {{exporter: {{otlp_http: {{endpoint: 'http://{NOBODY}/v1/traces'}}}}}}}}]\n  \
              sampler: {{parent_based: {{root: {{always_off: }}}}}}\n"
         ),
     );
@@ -561,7 +564,7 @@ fn a_file_is_described_in_its_own_words() {
                     2. traces: cannot connect to http://127.0.0.1:PORT/v1/traces: Connection refused (os error 111)\n   \
                     Nothing listens at 127.0.0.1:PORT. Start a receiver there, such as the OpenTelemetry Collector or `telemark-viewer`, or \
                     set the exporter's `endpoint` to its address. In a container, localhost is the container itself.\n";
-    assert_eq!(text.replace(&address.port().to_string(), "PORT"), expected);
+    assert_eq!(text.replace(NOBODY, "127.0.0.1:PORT"), expected);
     assert_eq!(status, 1);
 }
 
@@ -606,12 +609,11 @@ fn a_file_that_turns_telemetry_off_and_one_that_cannot_be_parsed() {
 
 #[test]
 fn findings_as_json() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let endpoint = format!("http://{address}");
+    let endpoint = format!("http://{NOBODY}");
     let variables =
         [&TRACES[..], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_PROPAGATORS", "none")]].concat();
     let (status, text) = run(&["doctor", "--lock-file", LOCK, "--json"], &variables);
-    let json: serde_json::Value = serde_json::from_str(&text.replace(&address.port().to_string(), "PORT")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text.replace(NOBODY, "127.0.0.1:PORT")).unwrap();
     let expected = serde_json::json!({
         "version": 1,
         "ok": false,
@@ -672,9 +674,8 @@ fn proxies() {
             protocol,
             &format!("it answered 407 Proxy Authentication Required\n   {CREDENTIALS}"),
         );
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         check_way(
-            &nobody.to_string(),
+            NOBODY,
             protocol,
             &format!("Nothing listens at the address of the proxy. Check the variable in brackets. {DIRECT}"),
         );

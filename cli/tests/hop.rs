@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use support::tls::{Authority, Unusual};
-use support::{Script, http, run};
+use support::{NOBODY, Script, http, run};
 
 /// Starts a server that treats the lines of each request's head with `respond`.
 fn server(respond: impl Fn(Vec<String>, &mut TcpStream) + Send + 'static) -> SocketAddr {
@@ -72,8 +72,10 @@ fn a_service_that_echoes_nothing() {
 
 #[test]
 fn a_proxy_that_removes_baggage_and_clears_the_flag() {
-    // The command listens there as soon as it has started.
-    let behind = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The command listens there as soon as it has started. The system gives ports of this range to no server of another test.
+    let first = std::process::id() as u16;
+    let mut ports = (0..10_000).map(|step| 10_000 + first.wrapping_add(step) % 10_000);
+    let behind = ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).unwrap().local_addr().unwrap();
     let proxy = server(move |lines, client| {
         let kept =
             lines.iter().filter(|line| !line.starts_with("baggage")).map(|line| match line.strip_suffix("-01") {
@@ -99,9 +101,8 @@ fn a_proxy_that_removes_baggage_and_clears_the_flag() {
 
 #[test]
 fn a_hop_that_cannot_be_reached_and_a_url_that_cannot_be_used() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (status, text) = run(&["probe-hop", &format!("http://{nobody}/")], &[]);
-    assert_eq!((status, text), (1, format!("cargo telemark: http://{nobody}/: Connection refused (os error 111)\n")));
+    let (status, text) = run(&["probe-hop", &format!("http://{NOBODY}/")], &[]);
+    assert_eq!((status, text), (1, format!("cargo telemark: http://{NOBODY}/: Connection refused (os error 111)\n")));
     let (status, text) = run(&["probe-hop", "https://u:s3cret@h/"], &[]);
     assert!(
         status == 2 && !text.contains("s3cret") && text.contains("is no URL such as http://host:8080/path"),

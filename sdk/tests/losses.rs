@@ -172,7 +172,8 @@ fn each_signal_and_reason_reports_all_that_was_lost() {
         .build()
         .unwrap();
     record(&telemetry, 1, 1);
-    let deadline = Deadline::after(Duration::from_millis(200));
+    // The spans get three fifths of it, which is enough on a busy machine too.
+    let deadline = Deadline::after(Duration::from_secs(3));
     assert!(telemetry.shutdown(deadline).unwrap_err().to_string().contains(down));
     let lines = said();
     let of_records: Vec<_> = lines.iter().filter(|line| line.starts_with("error: 1 log record was")).collect();

@@ -78,8 +78,11 @@ static_resources:
     }
 }
 
+/// Returns an address whose port the system does not choose by itself, so that nobody takes it before the proxy does.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let first = std::process::id() as u16;
+    let mut ports = (0..10_000).map(|step| 10_000 + first.wrapping_add(step) % 10_000);
+    ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]

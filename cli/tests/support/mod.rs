@@ -38,6 +38,10 @@ pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, Strin
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
+/// An address at which nothing listens. The port of a listener that was closed would not do: the system may give it to a server of another
+/// test.
+pub(crate) const NOBODY: &str = "127.0.0.1:1";
+
 /// A file that exists for one test.
 pub(crate) struct Temporary(PathBuf);
 

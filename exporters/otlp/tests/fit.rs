@@ -4,11 +4,9 @@
 
 mod support;
 
-use std::time::Duration;
-
 use support::http::{Server, Step};
 use support::limited::{Limited, Refuses};
-use support::{PATIENCE, export_all, numbered, numbers, outcome, over_http, quick_retries};
+use support::{EXPIRES, PATIENCE, export_all, numbered, numbers, outcome, over_http, quick_retries};
 use telemark_otlp::{OtlpBuilder, OtlpExporter};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
@@ -124,7 +122,8 @@ fn a_limit_that_falls_is_learned_again() {
 #[test]
 fn a_large_batch_of_tiny_spans_takes_no_more_requests_than_it_needs() {
     let server = Limited::start(1000, Refuses::Politely, b"");
-    let mut exporter = exporter(server.url(), |builder| builder.with_max_request_size(1000));
+    // On a busy machine, several hundred requests take longer than the default timeout.
+    let mut exporter = exporter(server.url(), |builder| builder.with_max_request_size(1000).with_timeout(PATIENCE));
     assert_eq!(send(&mut exporter, &numbered([0; 10_000])), "taken, 0 rejected, 0 retries");
     let seen = server.take();
     assert_eq!(arrived(&seen.taken), (0..10_000).collect::<Vec<_>>());
@@ -154,8 +153,7 @@ fn each_part_is_retried_and_a_rejected_one_costs_only_its_own_spans() {
 #[test]
 fn a_deadline_in_the_middle_costs_the_rest_once() {
     let server = Server::start([Step::ok(), Step::Hang]);
-    let mut exporter =
-        exporter(server.url(), |builder| builder.with_max_request_size(1000).with_timeout(Duration::from_millis(300)));
+    let mut exporter = exporter(server.url(), |builder| builder.with_max_request_size(1000).with_timeout(EXPIRES));
     let report = export_all(&mut exporter, &numbered([100; 60]), Deadline::after(PATIENCE)).unwrap();
     assert_eq!(report.failed(), 54);
     assert_eq!(numbers([&*server.finish()[0].body]), (0..6).collect::<Vec<_>>());
@@ -167,8 +165,7 @@ fn a_deadline_in_the_middle_costs_the_rest_once() {
 fn the_memory_of_an_export_is_bounded() {
     let spans = numbered([1_000_000; 48]);
     let server = Server::start([Step::Hang]);
-    let timeout = Duration::from_millis(500);
-    let mut exporter = exporter(server.url(), |builder| builder.with_timeout(timeout));
+    let mut exporter = exporter(server.url(), |builder| builder.with_timeout(EXPIRES));
     let counted = allocation_counter::measure(|| {
         assert_eq!(send(&mut exporter, &spans), "timeout, 0 retries");
     });
@@ -210,9 +207,8 @@ fn the_memory_of_a_compressed_export_is_bounded() {
         (0..500_000).map(|_| char::from(b'!' + (telemark_sdk::id::random() % 90) as u8)).collect::<String>().leak();
     let spans: SpanChunk = (0..60).map(|_| support::span(noise)).collect();
     let server = Server::start([Step::Hang]);
-    let mut exporter = exporter(server.url(), |builder| {
-        builder.with_timeout(Duration::from_millis(800)).with_compression(Compression::Gzip)
-    });
+    let mut exporter =
+        exporter(server.url(), |builder| builder.with_timeout(EXPIRES).with_compression(Compression::Gzip));
     let counted = allocation_counter::measure(|| {
         assert_eq!(send(&mut exporter, &spans), "timeout, 0 retries");
     });

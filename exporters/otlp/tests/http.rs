@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use support::http::{Request, Server, Step, response};
-use support::{PATIENCE, export, export_by, names, outcome, over_http, quick_retries};
+use support::{EXPIRES, PATIENCE, export, export_by, names, outcome, over_http, quick_retries};
 use telemark_otlp::{Compression, OtlpBuilder, OtlpExporter, Protocol, RetryConfig};
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
@@ -178,7 +178,7 @@ fn the_error_of_an_unknown_path_names_the_likely_mistake() {
 fn the_status_of_the_last_response_is_reported() {
     use telemark_sdk::ResponseStatus;
     let server = Server::start([Step::reply("503 Busy", "", b""), Step::reply("202 Accepted", "", b""), Step::Hang]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(500)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(EXPIRES));
     assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Http(202)));
     let error = export(&mut exporter, "b").unwrap_err();
     assert!(error.is_timeout() && error.response().is_none(), "{error}");
@@ -190,24 +190,23 @@ fn the_status_of_the_last_response_is_reported() {
 #[test]
 fn the_timeout_covers_all_attempts_and_waits() {
     let clock = Clock::system();
-    let timed = |timeout: u64, deadline: Deadline, retry: RetryConfig| {
+    let timed = |timeout: Duration, deadline: Deadline, retry: RetryConfig| {
         let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
-        let mut exporter =
-            exporter(&server, |builder| builder.with_timeout(Duration::from_millis(timeout)).with_retry(retry));
+        let mut exporter = exporter(&server, |builder| builder.with_timeout(timeout).with_retry(retry));
         let start = clock.now();
         let error = export_by(&mut exporter, "a", deadline).unwrap_err();
         assert!(error.retries() > 0, "{error}");
         clock.now().since(start)
     };
-    // A hundred retries would take eight seconds.
+    // A thousand retries would take a minute at least.
     let steady = RetryConfig::default()
         .with_initial_backoff(Duration::from_millis(80))
         .with_max_backoff(Duration::from_millis(80))
-        .with_max_retries(100);
-    let limit = Duration::from_secs(5);
-    assert!(timed(300, Deadline::NEVER, steady) < limit);
+        .with_max_retries(1000);
+    let limit = Duration::from_secs(20);
+    assert!(timed(EXPIRES, Deadline::NEVER, steady) < limit);
     // The caller's deadline passes first.
-    assert!(timed(60_000, Deadline::after(Duration::from_millis(300)), steady) < limit);
+    assert!(timed(Duration::from_secs(60), Deadline::after(EXPIRES), steady) < limit);
 }
 
 #[test]
@@ -219,7 +218,7 @@ fn a_wait_beyond_the_timeout_is_not_started() {
     let clock = Clock::system();
     let start = clock.now();
     assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 0 retries");
-    assert!(clock.now().since(start) < Duration::from_secs(5));
+    assert!(clock.now().since(start) < Duration::from_secs(20));
 }
 
 #[test]
@@ -321,11 +320,9 @@ fn a_response_in_chunks() {
 #[test]
 fn a_response_without_an_end_costs_no_more_than_the_timeout_and_the_limits() {
     let script = |step: Step| {
+        let timeout = if matches!(step, Step::Drip(..)) { EXPIRES } else { PATIENCE };
         let server = Server::start([step, Step::ok()]);
-        let configure = |builder: OtlpBuilder<Traces>| {
-            builder.with_max_response_size(1000).with_timeout(Duration::from_millis(300))
-        };
-        let mut exporter = exporter(&server, configure);
+        let mut exporter = exporter(&server, |builder| builder.with_max_response_size(1000).with_timeout(timeout));
         let first = outcome(&export(&mut exporter, "a"));
         // Nothing of this response is taken for the next one.
         let mut exporter = self::exporter(&server, |builder| builder);
@@ -335,9 +332,13 @@ fn a_response_without_an_end_costs_no_more_than_the_timeout_and_the_limits() {
     };
     const HEAD: &str = "HTTP/1.1 200 OK\r\n";
     const LENGTH: &str = "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n";
-    for (start, repeated) in [(HEAD, "a: b\r\n"), (HEAD, "a"), (LENGTH, "b"), (CHUNKED, "1\r\na\r\n"), (CHUNKED, "0")] {
-        assert_eq!(script(Step::Drip(start, repeated)), "timeout, 0 retries", "{start:?}, {repeated:?}");
-    }
+    let endless = [(HEAD, "a: b\r\n"), (HEAD, "a"), (LENGTH, "b"), (CHUNKED, "1\r\na\r\n"), (CHUNKED, "0")];
+    std::thread::scope(|scope| {
+        let started = endless.map(|(start, repeated)| scope.spawn(move || script(Step::Drip(start, repeated))));
+        for (case, outcome) in endless.into_iter().zip(started) {
+            assert_eq!(outcome.join().unwrap(), "timeout, 0 retries", "{case:?}");
+        }
+    });
     for (start, repeated) in [(HEAD, "a: b\r\n"), (HEAD, "a: \r\n"), ("HTTP/1.1 200 OK\r\na: ", "b")] {
         assert_eq!(script(Step::Flood(start, repeated)), "too_large, 0 retries", "{start:?}, {repeated:?}");
     }
@@ -391,9 +392,9 @@ fn a_request_beyond_the_limit_is_not_sent() {
 #[test]
 fn a_slow_receiver_costs_no_more_than_the_timeout_or_the_deadline() {
     let server = Server::start([Step::Hang, Step::Hang, Step::ok()]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(100)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(EXPIRES));
     assert_eq!(outcome(&export(&mut exporter, "a")), "timeout, 0 retries");
-    let soon = Deadline::after(Duration::from_millis(100));
+    let soon = Deadline::after(EXPIRES / 2);
     assert_eq!(outcome(&export_by(&mut exporter, "b", soon)), "timeout, 0 retries");
     // The next batch starts on a fresh connection.
     let mut exporter = self::exporter(&server, |builder| builder);
@@ -406,7 +407,7 @@ fn a_slow_receiver_costs_no_more_than_the_timeout_or_the_deadline() {
 #[test]
 fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
     let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(300)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(EXPIRES));
     let error = export(&mut exporter, "a").unwrap_err();
     // The timeout may expire during a wait or during a request. In either case, the error quotes the receiver.
     assert!(error.is_unavailable() || error.is_timeout(), "{error}");

@@ -170,9 +170,18 @@ fn start() -> (Server, SdkMeterProvider) {
     (Server::start(prometheus, "127.0.0.1", 0).unwrap(), provider)
 }
 
+/// Starts a server at a port that the system does not choose by itself, so that no server of another test listens there afterwards.
+fn start_at_own_port() -> (Server, SdkMeterProvider) {
+    let (prometheus, provider) = exporter();
+    let first = std::process::id() as u16;
+    let mut ports = (0..10_000).map(|step| 10_000 + first.wrapping_add(step) % 10_000);
+    let server = ports.find_map(|port| Server::start(prometheus.clone(), "127.0.0.1", port).ok()).unwrap();
+    (server, provider)
+}
+
 #[test]
 fn the_server_has_the_page() {
-    let (server, _provider) = start();
+    let (server, _provider) = start_at_own_port();
     for open in [true, false] {
         let accept = if open { "aCCEPT: Application/OpenMetrics-Text\r\n" } else { "" };
         let response = get(&server, "/metrics?x=y", accept);

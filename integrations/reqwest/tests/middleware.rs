@@ -87,7 +87,7 @@ async fn each_attempt_is_a_span_with_its_count<S: Spans>() {
 async fn errors<S: Spans>() {
     let spans = S::new();
     let client = ClientBuilder::new(reqwest::Client::new()).with(middleware(&spans)).build();
-    client.get(format!("http://{}/", refusing().await)).send().await.unwrap_err();
+    client.get(format!("http://{}/", refusing())).send().await.unwrap_err();
     let expected = "GET Error { description: \"Connection refused (os error 111)\" } error.type=\"connection_refused\"";
     assert_eq!(spans.finished()[0].end(), expected);
 }

@@ -36,7 +36,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
         .with_body_sizes();
     assert!(everything.problems().is_empty());
     let server = Server::start().await;
-    let refusing = refusing().await;
+    let refusing = refusing();
     for (config, asked) in [(ClientConfig::new(), &[] as &[&str]), (everything, ASKED)] {
         let spans = S::new();
         let instrumentation = HttpClientInstrumentation::new(config, spans.tracer());

@@ -207,7 +207,8 @@ async fn calls_that_the_client_gives_up<S: Spans>() {
 
 async fn calls_whose_time_is_up<S: Spans>() {
     let mut pair = Pair::<S>::new().await;
-    let status = pair.client.within(Duration::from_millis(30), "hang").await.unwrap_err();
+    // The call arrives before its time is up, on a busy machine too.
+    let status = pair.client.within(Duration::from_secs(1), "hang").await.unwrap_err();
     // What tonic says; the protocol's word is the other one.
     assert_eq!(status.code(), Code::Cancelled);
     let finished = pair.finished(2).await;
@@ -224,10 +225,8 @@ async fn calls_whose_time_is_up<S: Spans>() {
 
 async fn calls_that_never_arrive<S: Spans>() {
     let spans = S::new();
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    // Nothing listens there.
+    let port = 1;
     let mut client = client(&spans, &format!("http://127.0.0.1:{port}"), |config| config);
     let status = client.unary("hello").await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);

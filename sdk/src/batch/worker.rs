@@ -314,10 +314,11 @@ mod tests {
         assert_eq!(*batches.lock().unwrap(), [4, 4]);
         // A flush that ends before the pause leaves the spans where they are.
         *pause.lock().unwrap() = Duration::from_secs(60);
-        assert!(processor.flush(Deadline::after(Duration::from_secs(1))).unwrap_err().is_unavailable());
+        let soon = || Deadline::after(Duration::from_secs(30));
+        assert!(processor.flush(soon()).unwrap_err().is_unavailable());
         assert_eq!((&batches.lock().unwrap()[..], processor.health().failed), (&[4, 4][..], 8));
         // A pause that begins with the first batch of a flush keeps the others, also if the flush has no deadline.
-        for deadline in [Deadline::after(Duration::from_secs(1)), Deadline::NEVER] {
+        for deadline in [soon(), Deadline::NEVER] {
             *pause.lock().unwrap() = Duration::ZERO;
             assert!(processor.flush(deadline).unwrap_err().is_unavailable());
         }
@@ -332,7 +333,7 @@ mod tests {
         let exporter = Busy { pause: Arc::new(Mutex::new(Duration::from_secs(60))), batches: Arc::default() };
         let runtime = Runtime::Manual(ManualRuntime::new());
         let processor = BatchProcessor::start(exporter, Resource::empty(), BatchConfig::SPANS, &runtime).unwrap();
-        processor.flush(Deadline::after(Duration::from_secs(1))).unwrap();
+        processor.flush(Deadline::after(Duration::from_secs(30))).unwrap();
     }
 
     /// Without a pause, the exporter itself gives up when no time is left, and the spans do not wait for a pause that nobody asked for.
