@@ -184,6 +184,13 @@ fn a_lock_of_standard_error_that_is_held_holds_up_no_end_and_no_message() {
 }
 
 #[test]
+fn a_reader_of_standard_error_that_is_gone_ends_no_program() {
+    for end in ["pipe", "socket"] {
+        check(&format!("broken {end} as standard error"), "\nexit 0\nstill there\n");
+    }
+}
+
+#[test]
 fn a_message_is_written_in_one_piece() {
     check("one message", "\nexit 0\ntelemark error: 1 span was not exported: on purpose\n");
 }

@@ -71,10 +71,10 @@ fn write_piece(piece: &[u8]) -> bool {
     let (bytes, size) = (piece.as_ptr().cast::<c_void>(), piece.len());
     let mut state = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
     // SAFETY: `poll` gets one valid entry, the bytes outlive the calls, and libc checks the descriptor.
-    let written = unsafe {
+    let write = || unsafe {
         // On Apple systems, device files do not support `poll`, but can still be written to.
         if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
-            return false;
+            return -1;
         }
         // This never blocks on a socket, even if another process has filled it since the poll.
         match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
@@ -84,7 +84,35 @@ fn write_piece(piece: &[u8]) -> bool {
             sent => sent,
         }
     };
+    let written = without_broken_pipe(write);
     usize::try_from(written).is_ok_and(|written| written == size)
+}
+
+/// Runs `write`, which returns a negative number after an error, without the signal of a broken pipe. Rust programs ignore SIGPIPE, but
+/// those that have restored its default would be ended by a message that nobody reads. Async-signal-safe.
+fn without_broken_pipe(write: impl FnOnce() -> libc::ssize_t) -> libc::ssize_t {
+    let mut set = MaybeUninit::<sigset_t>::uninit();
+    let (mut before, mut pending) = (MaybeUninit::<sigset_t>::uninit(), MaybeUninit::<sigset_t>::uninit());
+    // SAFETY: `sigemptyset` initializes the set, and the other calls the masks that they return, each before it is read.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+        let mut is_pending = || {
+            libc::sigemptyset(pending.as_mut_ptr());
+            libc::sigpending(pending.as_mut_ptr());
+            libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+        };
+        // One that is pending already is the host's.
+        let was_pending = is_pending();
+        let written = write();
+        if written < 0 && !was_pending && is_pending() {
+            // The signal is there, and for this thread, so this does not wait.
+            libc::sigwait(set.as_ptr(), &mut 0);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut());
+        written
+    }
 }
 
 /// Runs `spawn` with all signals blocked, so that the threads started by `spawn` never receive a signal that the host

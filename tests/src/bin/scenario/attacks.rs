@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -171,6 +171,33 @@ pub(crate) fn one_message() {
     let mut line = [0; 4096];
     let size = read.recv(&mut line).expect("there is a message");
     print!("{}", String::from_utf8_lossy(&line[..size]));
+}
+
+/// Gives standard error to a reader that goes away, a pipe or a socket, and restores the signal that says so. Messages come from a thread
+/// of Telemark's and from this one.
+pub(crate) fn broken_standard_error(is_socket: bool) {
+    let telemetry = init_failing();
+    let written: OwnedFd = match is_socket {
+        true => UnixStream::pair().expect("a pair of sockets").0.into(),
+        false => {
+            let mut ends = [0; 2];
+            // SAFETY: the array has room for both descriptors, which nothing else owns.
+            unsafe {
+                assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+                drop(OwnedFd::from_raw_fd(ends[0]));
+                OwnedFd::from_raw_fd(ends[1])
+            }
+        }
+    };
+    // SAFETY: both descriptors are open, and the default action has no handler.
+    unsafe {
+        assert_eq!(libc::dup2(written.as_raw_fd(), libc::STDERR_FILENO), libc::STDERR_FILENO);
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+    work();
+    drop(telemetry);
+    work();
+    println!("still there");
 }
 
 /// Closes descriptors that it did not open, as daemons do, and then opens its own sockets.

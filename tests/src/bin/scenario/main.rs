@@ -61,6 +61,8 @@ fn main() -> ExitCode {
         "held standard error, drop" => attacks::held_standard_error(End::Drop),
         "held standard error, exit" => attacks::held_standard_error(End::Exit),
         "held standard error, signal" => attacks::held_standard_error(End::Signal),
+        "broken pipe as standard error" => attacks::broken_standard_error(false),
+        "broken socket as standard error" => attacks::broken_standard_error(true),
         "one message" => attacks::one_message(),
         "closed descriptors" => attacks::closed_descriptors(&file),
         "exit in a signal handler" => attacks::exit_in_a_signal_handler(&file),
