@@ -58,7 +58,7 @@ async fn a_request<S: Spans>() {
 
 async fn failures<S: Spans>() {
     for (address, expected) in [
-        (refusing().await, "\"Connection refused (os error 111)\" } error.type=\"connection_refused\""),
+        (refusing(), "\"Connection refused (os error 111)\" } error.type=\"connection_refused\""),
         (closing().await, "\"Connection reset by peer (os error 104)\" } error.type=\"connection_reset\""),
     ] {
         let spans = S::new();

@@ -149,7 +149,7 @@ async fn a_name_that_is_not_resolved<S: Spans>() {
 }
 
 async fn a_server_that_refuses<S: Spans>() {
-    let (spans, address) = (S::new(), refusing().await);
+    let (spans, address) = (S::new(), refusing());
     let client = client(&spans, ClientConfig::new().with_connection_phases());
     client.get(uri(&format!("http://{address}/"))).await.unwrap_err();
     assert_eq!(phases(&the_span(&spans).await), ["telemark.connect{error.type=connection_refused}"]);
