@@ -14,6 +14,7 @@
 //! - `DATABASE_URL=postgres://user@localhost/database cargo run --example shop`: with PostgreSQL, in temporary tables
 //! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
 //!   `http://localhost:4318`
+//! - `OTEL_CONFIG_FILE=examples/presets/production.yaml cargo run --example shop`: exports what a configuration file says
 
 mod inventory;
 mod metrics;
@@ -68,7 +69,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts the telemetry from the environment, with different defaults: traces and log records are printed to the terminal, and
+/// Starts the telemetry from a configuration file, or from the environment with different defaults: traces and log records are printed to the terminal, and
 /// metrics are shown on the Prometheus page. A shop that keeps serving has a viewer too.
 fn telemetry(prometheus: &PrometheusExporter, serves: bool) -> Result<telemark::Guard, telemark::ConfigError> {
     if serves {
@@ -77,6 +78,10 @@ fn telemetry(prometheus: &PrometheusExporter, serves: bool) -> Result<telemark::
     }
     let env = Env::process();
     let mut builder = telemark::builder().with_service_name("shop");
+    if env.string("OTEL_CONFIG_FILE").is_some() {
+        // Exporters in code would take the place of those in the file.
+        return builder.with_additional_metric_reader(prometheus.reader()).init();
+    }
     if env.string("OTEL_TRACES_EXPORTER").is_none() {
         builder = builder.with_span_exporter(ConsoleTraceExporter::stdout());
     }

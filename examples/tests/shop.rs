@@ -51,6 +51,16 @@ fn followed(stdout: &str) -> &str {
     tree.lines().nth(1).unwrap().split("  ").next().unwrap()
 }
 
+/// Nothing listens at the receiver of the file, so the shop says that it could not deliver.
+#[test]
+fn a_configuration_file_says_where_its_telemetry_goes() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/presets/staging.yaml");
+    let output = run_shop(&[("OTEL_CONFIG_FILE", file), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]);
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(!output.status.success() && stderr.contains("http://127.0.0.1:1/v1/traces"), "{stdout}{stderr}");
+    assert!(!stdout.contains("\ntrace "), "{stdout}");
+}
+
 #[test]
 fn its_traces_have_the_promised_shape() {
     let output = run_shop(&[]);
