@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `files` | opens files without waiting |
 //! | `fork` | distinguishes a forked child from the process that started the work |
-//! | `unix` | signals, exit and forks on Unix; the only caller of libc, and one of two files with `unsafe` |
+//! | `unix` | signals, exit and forks on Unix; with `standard_error`, the only callers of libc |
+//! | `standard_error` | lines on standard error that neither block nor end the program, on Unix |
 //! | `elsewhere` | the same interface for other systems, on which nothing is watched |
 
 #[cfg(not(any(

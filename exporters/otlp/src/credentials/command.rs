@@ -250,7 +250,8 @@ mod tests {
         let line = format!("sh -c 'echo $$ > {}; exec sleep 1000'", file.display());
         // On a busy machine, a command may be killed before it has written its number.
         let killed_after = |millis| {
-            let problem = Command::parse(&line).unwrap().run(Deadline::after(Duration::from_millis(millis))).unwrap_err();
+            let problem =
+                Command::parse(&line).unwrap().run(Deadline::after(Duration::from_millis(millis))).unwrap_err();
             assert_eq!(problem, "did not end in time and was killed");
             std::fs::read_to_string(&file).ok().filter(|pid| pid.ends_with('\n'))
         };
