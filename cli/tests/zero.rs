@@ -315,9 +315,33 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
          what it chooses does not compile\n",
         "hex 0.4.3, a copy of the dependency\n  hex-0.4.3/src/lib.rs:",
         "span hex::encode (the rule in line 41 of telemark.toml)\n",
+        "  macros in place of items are not looked into, so functions that they define are not seen: 1 define!\n",
         "telemark.toml: line 37: tokio is left alone: Telemark depends on it\n",
     ] {
         assert!(report.contains(line), "{line} is not in\n{report}");
     }
     programs.are_clean();
+}
+
+#[test]
+fn a_program_runs_without_a_telemark_that_does_not_compile() {
+    let programs = Programs(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("broken-{}", std::process::id())));
+    programs.write("Cargo.toml", b"[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\nexclude = [\"telemark\"]\n");
+    programs.write("src/main.rs", b"fn main() {\n    println!(\"hello\");\n}\n");
+    let features = "[features]\nconsole = []\notlp = []\ntermination = []\n";
+    let telemark =
+        format!("[package]\nname = \"telemark\"\nversion = \"0.9.0\"\nedition = \"2024\"\n[workspace]\n{features}");
+    programs.write("telemark/Cargo.toml", telemark.as_bytes());
+    programs.write("telemark/src/lib.rs", b"compile_error!(\"out of order\");\n");
+    // With a lock file and without one.
+    for has_lock in [false, true] {
+        assert_eq!(programs.0.join("Cargo.lock").exists(), has_lock);
+        let mut command = programs.command(env!("CARGO_BIN_EXE_cargo-telemark"));
+        let output = command.args(["telemark", "run", "--offline", "--telemark-path", "telemark"]).output().unwrap();
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"hello\n"[..]), "{}", text(&output));
+        let expected = "cargo telemark: telemark 0.9.0, which only telemetry needs, does not compile, and the program goes without: out of order\n";
+        assert!(text(&output).contains(expected), "{}", text(&output));
+        assert!(!text(&output).contains("error"), "{}", text(&output));
+    }
+    fs::remove_dir_all(&programs.0).unwrap();
 }

@@ -11,6 +11,9 @@ use super::shadow::{PackageRewrites, Rewrites};
 /// The version of the API that Telemark implements.
 const OPENTELEMETRY: &str = "0.33.";
 
+/// The number of macros that the report names for a package.
+const MAX_MACROS: usize = 10;
+
 /// Returns the report about a workspace.
 pub(crate) fn report(rewrites: &Rewrites<'_>, rules: &Rules, lock: &Lock) -> String {
     let mut text = String::new();
@@ -125,5 +128,24 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
     for line in &package.unmet {
         let _ = writeln!(text, "  {line}");
     }
-    let _ = writeln!(text, "  functions that macros define are not seen\n");
+    if let Some(line) = unseen(package) {
+        let _ = writeln!(text, "  {line}");
+    }
+    text.push('\n');
+}
+
+/// Returns a line about the macros in place of items, which may define functions that nobody sees; `None` if there are none.
+fn unseen(package: &PackageRewrites<'_>) -> Option<String> {
+    let mut calls = BTreeMap::<&str, usize>::new();
+    for (name, count) in package.files.iter().flat_map(|file| &file.rewritten.macros) {
+        *calls.entry(name).or_default() += count;
+    }
+    let mut calls: Vec<_> = calls.into_iter().collect();
+    calls.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let mut names: Vec<_> = calls.iter().take(MAX_MACROS).map(|(name, count)| format!("{count} {name}!")).collect();
+    if calls.len() > MAX_MACROS {
+        names.push(format!("and {} more macros", calls.len() - MAX_MACROS));
+    }
+    let line = "macros in place of items are not looked into, so functions that they define are not seen";
+    (!names.is_empty()).then(|| format!("{line}: {}", names.join(", ")))
 }

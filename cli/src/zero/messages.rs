@@ -26,6 +26,42 @@ pub(crate) struct Failure {
     pub(crate) text: String,
     /// The files and lines to which it refers, the primary ones if there are any.
     pub(crate) places: Vec<(String, usize)>,
+    pub(crate) package: Option<Compiled>,
+}
+
+/// The package that was compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Compiled {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+impl Compiled {
+    /// Reads an id such as `registry+https://..#serde@1.0.0` or `path+file:///home/shop#0.1.0`.
+    fn of_id(id: &str) -> Option<Compiled> {
+        let (source, fragment) = id.rsplit_once('#')?;
+        let (name, version) = match fragment.split_once('@') {
+            Some(both) => both,
+            None => (source.rsplit('/').next()?, fragment),
+        };
+        Some(Compiled { name: name.to_owned(), version: version.to_owned() })
+    }
+
+    /// Finds the package in what cargo says: its build script failed, or it is made for a newer compiler.
+    pub(crate) fn of_cargo(said: &str) -> Option<Compiled> {
+        said.lines().find_map(|line| {
+            let (name, version) = match line.split_once("custom build command for `") {
+                Some((_, package)) => {
+                    package.split_once(" v").map(|(name, rest)| (name, rest.split([' ', '`']).next()))?
+                }
+                None => {
+                    let (package, _) = line.split_once(" requires rustc ")?;
+                    package.trim_start().split_once('@').map(|(name, version)| (name, Some(version)))?
+                }
+            };
+            Some(Compiled { name: name.to_owned(), version: version?.to_owned() })
+        })
+    }
 }
 
 impl Messages {
@@ -47,7 +83,8 @@ impl Messages {
         collect(message, &mut primary, &mut all);
         let places = if primary.is_empty() { all } else { primary };
         let short = message["message"].as_str().unwrap_or_default().lines().next().unwrap_or_default();
-        self.failures.push(Failure { message: short.to_owned(), text: text.to_owned(), places });
+        let package = parsed["package_id"].as_str().and_then(Compiled::of_id);
+        self.failures.push(Failure { message: short.to_owned(), text: text.to_owned(), places, package });
     }
 }
 
@@ -157,7 +194,7 @@ mod tests {
         messages.read(br#"{"reason":"compiler-artifact"}"#);
         messages.read(br#"{"reason":"compiler-message","message":{"level":"warning","rendered":"w\n","message":"w"}}"#);
         messages.read(
-            br#"{"reason":"compiler-message","message":{"level":"error","rendered":"error: e","message":"e\nf","spans":[
+            br#"{"reason":"compiler-message","package_id":"path+file:///home/shop#0.1.0","message":{"level":"error","rendered":"error: e","message":"e\nf","spans":[
             {"file_name":"m.rs","line_start":1,"is_primary":true,"expansion":{"span":{"file_name":"a.rs","line_start":7}}},
             {"file_name":"b.rs","line_start":2,"is_primary":false}],
             "children":[{"spans":[{"file_name":"c.rs","line_start":3,"is_primary":true}],"children":[]}]}}"#,
@@ -167,7 +204,26 @@ mod tests {
             message: "e".to_owned(),
             text: "error: e".to_owned(),
             places: vec![("m.rs".to_owned(), 1), ("a.rs".to_owned(), 7)],
+            package: Some(compiled("shop", "0.1.0")),
         };
         assert_eq!(messages.failures, [expected]);
+    }
+
+    fn compiled(name: &str, version: &str) -> Compiled {
+        Compiled { name: name.to_owned(), version: version.to_owned() }
+    }
+
+    #[test]
+    fn the_package_that_fails_is_known() {
+        let registry = "registry+https://github.com/rust-lang/crates.io-index#serde@1.0.0";
+        assert_eq!(Compiled::of_id(registry), Some(compiled("serde", "1.0.0")));
+        assert_eq!(Compiled::of_id("path+file:///home/a#shop@0.1.0"), Some(compiled("shop", "0.1.0")));
+        assert_eq!(Compiled::of_id("shop"), None);
+        let script = "error: failed to run custom build command for `ring v0.17.14 (/home/ring)`\n\nCaused by:";
+        assert_eq!(Compiled::of_cargo(script), Some(compiled("ring", "0.17.14")));
+        let compiler =
+            "error: rustc 1.80.0 is not supported by the following package:\n  telemark@0.1.0 requires rustc 1.85\n";
+        assert_eq!(Compiled::of_cargo(compiler), Some(compiled("telemark", "0.1.0")));
+        assert_eq!(Compiled::of_cargo("error: no such command"), None);
     }
 }

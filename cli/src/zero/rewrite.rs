@@ -58,6 +58,8 @@ pub(crate) struct Rewritten {
     pub(crate) insertions: Vec<Insertion>,
     pub(crate) changes: Vec<Change>,
     pub(crate) left: Vec<Left>,
+    /// The macros that are called in place of items, where they may define functions, with the number of their calls.
+    pub(crate) macros: BTreeMap<String, usize>,
 }
 
 /// A text to insert.

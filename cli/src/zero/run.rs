@@ -17,6 +17,7 @@ use std::process::{Command as Process, ExitCode};
 use self::build::Built;
 use self::turn::Turn;
 use super::command::{Command, Verb};
+use super::messages::Compiled;
 use super::rules::Rules;
 use super::shadow::lock::{Lock, refusal};
 use super::shadow::manifest::{Telemark, normalized};
@@ -139,14 +140,14 @@ impl Session {
                 }
                 Built::Again => {}
                 // A package outside of the workspace has other dependencies than before, Telemark's checkout for example.
-                Built::Failed(reason) if reason.contains("--locked") && !is_resolved_again => {
+                Built::Failed(reason, _) if reason.contains("--locked") && !is_resolved_again => {
                     is_resolved_again = true;
                     fs::remove_file(shadow.resolved()).map_err(of_shadow)?;
                 }
-                Built::Failed(reason) => return Ok(self.plain(&reason)),
+                Built::Failed(reason, added) => return Ok(self.plain(&reason, added.as_ref())),
             }
         }
-        Ok(self.plain("too many builds were needed"))
+        Ok(self.plain("too many builds were needed", None))
     }
 
     /// Returns a number for everything besides the sources that decides about compilation.
@@ -298,8 +299,9 @@ impl Session {
         replace(cargo)
     }
 
-    /// Lets plain cargo do it. If the program does not compile at all, the user sees nothing else.
-    fn plain(&self, reason: &str) -> ExitCode {
+    /// Lets plain cargo do it. If the program does not compile at all, the user sees nothing else. Otherwise, a message has the reason, and
+    /// the package that the build has only for telemetry, if that is what does not compile.
+    fn plain(&self, reason: &str, added: Option<&Compiled>) -> ExitCode {
         let run = || {
             let mut cargo = self.cargo.command();
             cargo.arg(self.command.verb.name()).args(&self.command.plain);
@@ -317,7 +319,14 @@ impl Session {
             Ok(code) => return code.map_or(ExitCode::from(CARGO_ERROR), exit),
             Err(error) => return fail(&format!("cargo cannot be started: {error}")),
         }
-        say(&format!("the program does not compile with telemetry, and goes without: {reason}"));
+        say(&match added {
+            Some(Compiled { name, version }) => {
+                format!(
+                    "{name} {version}, which only telemetry needs, does not compile, and the program goes without: {reason}"
+                )
+            }
+            None => format!("the program does not compile with telemetry, and goes without: {reason}"),
+        });
         if self.command.verb == Verb::Build {
             return ExitCode::SUCCESS;
         }

@@ -67,6 +67,21 @@ fn holds(text: &str, role: Role, rules: &str) {
 }
 
 #[test]
+fn macros_in_place_of_items_are_counted() {
+    let text = "macro_rules! make { () => { async fn made() { a(); b(); } } }\n\
+         make!();\ncfg_if::cfg_if! { if #[cfg(unix)] { async fn only() { a(); b() } } }\n\
+         mod inside { make! {} }\nimpl A { r#make!(); }\ntrait T { make!(); }\n\
+         thread_local!(static A: u8 = 1);\n#[cfg(test)] make!();\n#[cfg(test)] mod tests { make!(); }\n\
+         fn body() { make!(); println!(); macro_rules! more { () => {} } more!(); }";
+    let macros = rewritten(text, Role::Module, "").macros;
+    assert_eq!(
+        macros.iter().map(|(name, count)| (name.as_str(), *count)).collect::<Vec<_>>(),
+        [("cfg_if", 1), ("make", 4)]
+    );
+    assert!(rewritten(text, Role::Test, "").macros.is_empty());
+}
+
+#[test]
 fn functions_and_methods_get_spans() {
     check(
         "/// Loads.\npub async fn load() { a(); b(); }\nfn short() {}",

@@ -7,8 +7,9 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    AttrStyle, Attribute, Block, ExprCall, ExprForLoop, ExprLoop, ExprMethodCall, ExprWhile, File, ImplItemFn, Item,
-    ItemFn, ItemImpl, ItemMod, ItemTrait, ItemUse, Macro, Path, Token, TraitItemFn, UseTree,
+    AttrStyle, Attribute, Block, ExprCall, ExprForLoop, ExprLoop, ExprMethodCall, ExprWhile, File, ImplItemFn,
+    ImplItemMacro, Item, ItemFn, ItemImpl, ItemMacro, ItemMod, ItemTrait, ItemUse, Macro, Path, Token, TraitItemFn,
+    TraitItemMacro, UseTree,
 };
 
 use super::calls::Calls;
@@ -19,6 +20,8 @@ use super::syntax::{Lines, arguments, bytes, is_test, names, returned, statement
 use super::{Change, Insertion, Left, Rewritten, Role, Source, What, Why};
 use crate::zero::rules::{Decision, Function, Rules};
 
+/// Macros in place of items that define no functions.
+const WITHOUT_FUNCTIONS: [&str; 2] = ["compile_error", "thread_local"];
 /// The depth of types that traced futures in futures need.
 const RECURSION_LIMIT: &str = "#![recursion_limit = \"256\"] ";
 
@@ -154,6 +157,14 @@ impl<'a> Visitor<'a> {
         false
     }
 
+    /// Counts a call of a macro in place of an item. Functions that a macro defines within a function would have no span anyway.
+    fn unseen(&mut self, of: &Macro) {
+        let name = of.path.segments.last().map(|last| last.ident.unraw().to_string()).unwrap_or_default();
+        if self.depth == 0 && !self.in_test && !WITHOUT_FUNCTIONS.contains(&name.as_str()) {
+            *self.rewritten.macros.entry(name).or_default() += 1;
+        }
+    }
+
     /// Inserts `telemark::auto()` at the start of a program.
     fn main(&mut self, function: &ItemFn) {
         let has_it = self.source.text.contains("::telemark::auto()");
@@ -218,6 +229,24 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
     /// Macros may do anything with their tokens, except those of the standard library that are known.
     fn visit_macro(&mut self, of: &'ast Macro) {
         arguments(of).iter().for_each(|argument| self.visit_expr(argument));
+    }
+
+    fn visit_item_macro(&mut self, of: &'ast ItemMacro) {
+        // A definition has a name, and defines its functions where it is called.
+        if of.ident.is_none() && !is_test(&of.attrs) {
+            self.unseen(&of.mac);
+        }
+        visit::visit_item_macro(self, of);
+    }
+
+    fn visit_impl_item_macro(&mut self, of: &'ast ImplItemMacro) {
+        self.unseen(&of.mac);
+        visit::visit_impl_item_macro(self, of);
+    }
+
+    fn visit_trait_item_macro(&mut self, of: &'ast TraitItemMacro) {
+        self.unseen(&of.mac);
+        visit::visit_trait_item_macro(self, of);
     }
 
     fn visit_item_use(&mut self, import: &'ast ItemUse) {

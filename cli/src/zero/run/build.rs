@@ -6,7 +6,8 @@ use std::process::{Command as Process, ExitCode, Stdio};
 
 use super::{Session, fail};
 use crate::zero::command::Verb;
-use crate::zero::messages::{Failure, Messages, forward};
+use crate::zero::messages::{Compiled, Failure, Messages, forward};
+use crate::zero::shadow::lock::Lock;
 use crate::zero::shadow::workspace::Workspace;
 use crate::zero::shadow::{LeftOut, Rewrites, Shadow};
 use crate::zero::wrapper::runner::{self, Started};
@@ -17,8 +18,8 @@ pub(super) enum Built {
     Ready(Option<Started>),
     /// Something is left out, and the next build may succeed.
     Again,
-    /// It does not compile, whatever is left out, for this reason.
-    Failed(String),
+    /// It does not compile, whatever is left out, for this reason, and perhaps in a package that it has only for telemetry.
+    Failed(String, Option<Compiled>),
 }
 
 impl Session {
@@ -62,9 +63,12 @@ impl Session {
             return Ok(Built::Again);
         }
         let held = String::from_utf8_lossy(&held);
+        let failure = messages.failures.first();
         let of_cargo = held.lines().find(|line| line.starts_with("error"));
-        let reason = messages.failures.first().map(|failure| failure.message.as_str()).or(of_cargo);
-        Ok(Built::Failed(reason.unwrap_or("cargo says no reason").to_owned()))
+        let reason = failure.map(|failure| failure.message.as_str()).or(of_cargo).unwrap_or("cargo says no reason");
+        let said = Compiled::of_cargo(&held);
+        let package = failure.map_or(said.as_ref(), |failure| failure.package.as_ref());
+        Ok(Built::Failed(reason.to_owned(), package.filter(|package| is_added(package, workspace)).cloned()))
     }
 
     /// Returns cargo's command with all messages on standard output. It runs a program by telling which one.
@@ -136,4 +140,13 @@ fn shown(file: &Path, shadow: &Shadow, workspace: &Workspace) -> PathBuf {
     let inside = [&shadow.source, &shadow.copies(), &workspace.root];
     of_copy
         .unwrap_or_else(|| inside.into_iter().find_map(|folder| file.strip_prefix(folder).ok()).unwrap_or(file).into())
+}
+
+/// Returns true if the build has the package only for telemetry: Telemark, what it depends on, and the crates of rules.
+fn is_added(package: &Compiled, workspace: &Workspace) -> bool {
+    let lock = std::fs::read_to_string(workspace.root.join("Cargo.lock")).unwrap_or_default();
+    match lock.is_empty() {
+        true => package.name == "telemark" || package.name.starts_with("telemark-"),
+        false => !Lock::parse(&lock).versions(&package.name).contains(&package.version.as_str()),
+    }
 }
