@@ -35,8 +35,8 @@ fn all_problems_are_said_at_once() {
         "configuration: FILE cannot be used, 3 problems\n  \
          line 6, column 33: tracer_provider.processors[0].batch.exporter.otlp_http.endpoint=\"ftp://h\" cannot be used: expected a URL such as \
          http://localhost:4318 or https://host/path\n  \
-         line 6, column 53: tracer_provider.processors[0].batch.exporter.otlp_http.timeout=\"soon\" cannot be used: expected a whole number \
-         of at least 0\n  \
+         line 6, column 53: tracer_provider.processors[0].batch.exporter.otlp_http.timeout=\"soon\" cannot be used: expected milliseconds, \
+         a whole number of at least 0\n  \
          line 7, column 1: samplr is no property of the configuration: expected one of file_format, disabled, log_level, attribute_limits, \
          resource, propagator, tracer_provider, meter_provider, logger_provider, instrumentation/development and distribution",
     );

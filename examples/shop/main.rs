@@ -69,8 +69,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts the telemetry from a configuration file, or from the environment with different defaults: traces and log records are printed to the terminal, and
-/// metrics are shown on the Prometheus page. A shop that keeps serving has a viewer too.
+/// Starts the telemetry from a configuration file, or from the environment with different defaults: traces and log records are printed to
+/// the terminal, and metrics are shown on the Prometheus page. A shop that keeps serving has a viewer too.
 fn telemetry(prometheus: &PrometheusExporter, serves: bool) -> Result<telemark::Guard, telemark::ConfigError> {
     if serves {
         let builder = telemark::builder().with_env(with_viewer()).with_service_name("shop");

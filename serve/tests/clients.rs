@@ -15,8 +15,6 @@ use telemark_serve::{Handler, Server, bind};
 
 /// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longer than a response takes, even on a busy machine, and shorter than the five seconds for which the server waits for a client.
-const PROMPT: Duration = Duration::from_secs(4);
 /// More bytes than fit into the buffers of two sockets.
 const LARGE: usize = 12 << 20;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -98,7 +96,7 @@ fn silent_clients_and_clients_that_never_read_delay_no_other() {
     let silent: Vec<_> = (0..200).map(|index| sent(&server, &b"GET"[..index % 4])).collect();
     for _ in 0..5 {
         let waited = scrape(&server);
-        assert!(waited < PROMPT, "{waited:?}");
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
     // At most 64 connections may be open at a time, and the oldest are closed first.
     let is_closed = |mut stream: &TcpStream| {
@@ -273,7 +271,7 @@ fn shutdown_does_not_wait_for_open_connections() {
     scrape(&server);
     let started = Instant::now();
     server.shutdown(Deadline::after(PATIENCE)).unwrap();
-    assert!(started.elapsed() < PROMPT, "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert!(TcpStream::connect(server.address()).is_err(), "it still listens");
     for stream in silent {
         assert_eq!(read_all(stream), "");
@@ -393,7 +391,7 @@ fn a_body_that_does_not_arrive_delays_no_other_client_and_is_given_up() {
     let server = start_with_bodies();
     let slow = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345";
     let clients: Vec<_> = (0..30).map(|_| sent(&server, slow)).collect();
-    assert!(scrape(&server) < PROMPT);
+    assert!(scrape(&server) < Duration::from_secs(4));
     let started = Instant::now();
     for client in clients {
         assert_eq!(read_all(client), "");

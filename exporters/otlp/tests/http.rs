@@ -203,7 +203,7 @@ fn the_timeout_covers_all_attempts_and_waits() {
         .with_initial_backoff(Duration::from_millis(80))
         .with_max_backoff(Duration::from_millis(80))
         .with_max_retries(1000);
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(5);
     assert!(timed(EXPIRES, Deadline::NEVER, steady) < limit);
     // The caller's deadline passes first.
     assert!(timed(Duration::from_secs(60), Deadline::after(EXPIRES), steady) < limit);
@@ -218,7 +218,7 @@ fn a_wait_beyond_the_timeout_is_not_started() {
     let clock = Clock::system();
     let start = clock.now();
     assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 0 retries");
-    assert!(clock.now().since(start) < Duration::from_secs(20));
+    assert!(clock.now().since(start) < Duration::from_secs(5));
 }
 
 #[test]

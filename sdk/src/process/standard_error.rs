@@ -65,7 +65,7 @@ fn write_piece(piece: &[u8]) -> bool {
 }
 
 /// Runs `write`, which returns a negative number after an error, without the signal of a broken pipe. Rust programs ignore SIGPIPE, but
-/// those that have restored its default would be ended by a message that nobody reads. Async-signal-safe.
+/// those that have restored its default would be ended by a message that nobody reads.
 fn without_broken_pipe(write: impl FnOnce() -> libc::ssize_t) -> libc::ssize_t {
     let mut set = MaybeUninit::<sigset_t>::uninit();
     let (mut before, mut pending) = (MaybeUninit::<sigset_t>::uninit(), MaybeUninit::<sigset_t>::uninit());
@@ -82,8 +82,10 @@ fn without_broken_pipe(write: impl FnOnce() -> libc::ssize_t) -> libc::ssize_t {
         // One that is pending already is the host's.
         let was_pending = is_pending();
         let written = write();
-        if written < 0 && !was_pending && is_pending() {
-            // The signal is there, and for this thread, so this does not wait.
+        let is_broken = written < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE);
+        // With this error, the signal is pending for this thread, so this does not wait. One that is pending for the process might be
+        // taken by another thread first.
+        if is_broken && !was_pending && is_pending() {
             libc::sigwait(set.as_ptr(), &mut 0);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut());

@@ -87,8 +87,7 @@ impl SdkTracer {
         Some(Bridged::Span(span))
     }
 
-    /// Records a span whose data was created by [`begin_at_once`](Self::begin_at_once). Does not call
-    /// the processors.
+    /// Records a span whose data was created by [`begin_at_once`](Self::begin_at_once). Does not call the processors.
     #[inline]
     pub(crate) fn record_bridged(
         &self,

@@ -20,7 +20,7 @@ use telemark_sdk::trace::{SpanChunk, SpanData};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 
 /// The time limit of a test.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A timeout that a test waits for. Even on a busy machine, everything that does not hang happens before it.
 pub const EXPIRES: Duration = Duration::from_secs(2);
 
