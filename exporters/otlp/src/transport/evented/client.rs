@@ -216,7 +216,8 @@ impl Client {
         // Nothing runs between exports, so the connection must first read the data that has arrived, such as the end of
         // the stream.
         open.tasks.settle().await;
-        !open.sender.is_closed() && open.tasks.beside(open.sender.ready()).await.is_ok()
+        // A peer that has responded without reading the whole request keeps the connection busy, perhaps for ever.
+        !open.sender.is_closed() && matches!(open.tasks.at_once(open.sender.ready()).await, Some(Ok(())))
     }
 
     async fn connect(&mut self, peer: &mut Peer, reactor: &Arc<Reactor>, deadline: Deadline) -> Result<Open, Failure> {
@@ -319,5 +320,39 @@ fn no_tunnel(peer: &Peer, proxy: &Proxy, cause: NoTunnel) -> Failure {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("open", &self.open.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_busy_with_a_refused_request_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let reactor = Arc::new(Reactor::new().unwrap());
+        let mut client = Client { tls: None, reactor: None, open: None, speaks_http1: Arc::default() };
+        let is_usable = Box::pin(async {
+            let socket = reactor.connect(listener.local_addr().unwrap()).await.unwrap();
+            let (sender, connection) = http1::handshake(Stream::new(Box::new(socket), Arc::default())).await.unwrap();
+            let tasks = Tasks::new(Box::pin(connection), Spawner::default());
+            let open = Open { sender: Sender::Http1(sender), tasks, idle_until: Deadline::NEVER };
+            let Open { sender, tasks, .. } = client.open.insert(open);
+            let mut peer = listener.accept().unwrap().0;
+            // More than the buffers of two sockets hold.
+            let body = Full::new(Sent::new(Arc::new(vec![0; 32 << 20])));
+            let mut response = Box::pin(sender.send(Request::post("/").body(body).unwrap()));
+            assert!(tasks.at_once(response.as_mut()).await.is_none());
+            peer.write_all(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 4\r\n\r\nlong").unwrap();
+            let response = tasks.beside(response).await.ok().unwrap();
+            assert_eq!(tasks.beside(read(response.into_body(), 4)).await.ok().unwrap().0, b"long");
+            client.is_usable().await
+        });
+        let deadline = Deadline::after(Duration::from_secs(20));
+        assert_eq!(reactor.block_on(pin!(reactor.within(deadline, is_usable))).unwrap(), Some(false));
     }
 }

@@ -39,14 +39,26 @@ impl Tasks {
 
     /// Lets the connection read the data that has arrived, such as the end of the stream.
     pub(super) async fn settle(&mut self) {
+        let _ = self.at_once(std::future::pending::<()>()).await;
+    }
+
+    /// Runs `future` together with the connection's futures, and returns `None` if it waits for the peer.
+    pub(super) async fn at_once<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
         std::future::poll_fn(|context| {
             // One future may wait for data that another one reads.
             for _ in 0..3 {
+                if let Poll::Ready(output) = future.as_mut().poll(context) {
+                    return Poll::Ready(Some(output));
+                }
                 self.poll(context);
             }
-            Poll::Ready(())
+            Poll::Ready(match future.as_mut().poll(context) {
+                Poll::Ready(output) => Some(output),
+                Poll::Pending => None,
+            })
         })
-        .await;
+        .await
     }
 
     /// Takes the error that ended the connection.
