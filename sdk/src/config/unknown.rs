@@ -23,11 +23,17 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// The start and the end of the names of the variables that enable integrations.
 const INTEGRATION: (&str, &str) = ("OTEL_RUST_INSTRUMENTATION_", "_ENABLED");
 
+/// The start of the names that only Telemark has.
+const OWN: &str = "OTEL_RUST_";
+/// What is in the names that Kubernetes gives the variables of a Service, which may be called `otel-rust-shop`.
+const OF_SERVICES: [&str; 2] = ["_SERVICE_", "_PORT"];
+
 /// Maximum edit distance at which a name counts as a misspelling.
 const MAX_EDITS: usize = 2;
 
 /// Reports the variables of `env` that resemble known ones but have no effect, all in a single warning: names within one or
-/// two edits of a known name, and unsupported variables from the specification. Values are not checked.
+/// two edits of a known name, unknown names that start with `OTEL_RUST_`, and unsupported variables from the specification. Values are not
+/// checked.
 ///
 /// Ignores every other name, such as those that Kubernetes sets for a Service called `otel-collector`, or the variables of
 /// SDKs for other languages. The process environment is checked only once.
@@ -57,7 +63,12 @@ fn problem(name: &str) -> Option<String> {
     let known = VARIABLES.iter().map(|variable| variable.name).chain(WITHOUT_EFFECT.iter().copied());
     let nearest = known.filter(|known| resembles_ours(known)).map(|known| (edits(&upper, known), known)).min()?;
     let (distance, meant) = nearest;
-    (distance <= MAX_EDITS).then(|| format!("{} has no effect, is {meant} meant?", crate::text::foreign(name)))
+    let shown = crate::text::foreign(name);
+    if distance <= MAX_EDITS {
+        return Some(format!("{shown} has no effect, is {meant} meant?"));
+    }
+    let is_own = name.starts_with(OWN) && !OF_SERVICES.iter().any(|part| name.contains(part));
+    is_own.then(|| format!("{shown} has no effect, there is no such variable"))
 }
 
 /// Returns true if the name starts with `OTEL_`, allowing for a misspelling.
@@ -139,6 +150,12 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_name_of_telemark_is_said() {
+        let name = "OTEL_RUST_COLOUR_OF_SPANS";
+        check(&[name], &format!("environment: {name} has no effect, there is no such variable"));
+    }
+
+    #[test]
     fn several_are_said_in_one_line_without_their_values() {
         check(
             &["OTEL_TRACES_SAMPLR", "OTEL_ENTITIES", "OTEL_EXPORTER_OTLP_HEADER", "PATH"],
@@ -167,6 +184,8 @@ mod tests {
                 "OTEL_SERVICE_PORT_4317_TCP",
                 "OTEL_PORT",
                 "OTEL_SDK_PORT_80_TCP_ADDR",
+                "OTEL_RUST_SHOP_SERVICE_HOST",
+                "OTEL_RUST_SHOP_PORT_80_TCP",
                 // Variables that SDKs for other languages and the Kubernetes operator set.
                 "OTEL_PYTHON_LOG_LEVEL",
                 "OTEL_PHP_LOG_LEVEL",

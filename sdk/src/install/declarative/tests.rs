@@ -614,6 +614,16 @@ fn limits_of_items_and_series_are_read_and_checked() {
 }
 
 #[test]
+fn missing_policies_of_tail_sampling_are_said_once() {
+    let tail = "distribution.telemark.tail_sampling";
+    let empty = format!("{tail}.policies: is an empty list: expected at least one TailSamplingPolicy");
+    check_error("distribution:\n  telemark:\n    tail_sampling:\n      policies: []\n", &[&empty]);
+    let misspelt = format!("{tail}.polices is no property of {tail}, is policies meant?");
+    let required = format!("{tail}.policies: is required, with a list with at least one TailSamplingPolicy");
+    check_error("distribution:\n  telemark:\n    tail_sampling:\n      polices: [errors: ]\n", &[&misspelt, &required]);
+}
+
+#[test]
 fn code_goes_before_the_file() {
     let file = format!(
         "{BATCH}  sampler:\n    always_on:\n  limits:\n    event_count_limit: 1\nresource:\n  attributes:\n    - name: \"service.name\"\n      value: \"file\"\n"

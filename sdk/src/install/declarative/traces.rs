@@ -17,8 +17,12 @@ impl Model {
     pub(super) fn read_tail(&mut self, settings: Option<Settings<'_>>) {
         let read = |settings: Settings<'_>| {
             let tail = TailSampling::from_settings(settings);
-            if let Err(error) = tail.check() {
-                settings.problem(&error.to_string());
+            match tail.check() {
+                // The schema has said so.
+                Err(_) if tail.is_empty() => {}
+                Err(error) if error.has_value() => settings.problem(&error.to_string()),
+                Err(error) => settings.problem(error.accepted()),
+                Ok(()) => {}
             }
             tail
         };

@@ -106,13 +106,18 @@ impl TailSampling {
         self
     }
 
+    /// Returns true if there is no policy.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
     /// Returns an error if there is no policy, or one that cannot be used.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.rules(&Clock::system()).map(drop)
     }
 
     fn rules(&self, clock: &Clock) -> Result<Rules, ConfigError> {
-        if self.policies.is_empty() {
+        if self.is_empty() {
             return Err(ConfigError::state("tail_sampling", "has no policy, so every trace would be dropped"));
         }
         if self.policies.len() > Mark::MAX_POLICIES {
