@@ -1,43 +1,64 @@
 //! `cargo telemark build`, `run`, `test` and `explain` on programs that know nothing of telemetry: a web service with a database and a
-//! client, a network server, a command in several packages, and a library whose source is hard to rewrite.
+//! client, a network server, a command in several packages, and a library whose source is hard to rewrite. Two more are real.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test helpers")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 /// The workspace of the programs, below the target folder, where its builds stay for the next run.
 struct Programs(PathBuf);
 
-/// Returns the source of mini-redis. Otherwise reports its tests as skipped. Fails in continuous integration.
-fn mini_redis() -> Option<PathBuf> {
-    let folder = std::env::var_os("TELEMARK_TEST_MINI_REDIS").map(PathBuf::from);
-    if folder.is_none() {
-        let why = "TELEMARK_TEST_MINI_REDIS is not set; `cargo xtask test` sets it";
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "in continuous integration nothing is skipped: {why}"
-        );
-        let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: the tests of mini-redis: {why}\n");
+/// A program from crates.io with its own tests.
+struct Real {
+    /// The folder of its source.
+    source: PathBuf,
+    /// Its folder among the programs.
+    place: &'static str,
+}
+
+/// A network server, and a database that is served over HTTP.
+const REAL: [(&str, &str); 2] =
+    [("TELEMARK_TEST_MINI_REDIS", "mini-redis"), ("TELEMARK_TEST_SQLX_REMOTE_RUN", "sqlx-remote-run")];
+
+impl Real {
+    /// Returns the real programs. Otherwise reports their tests as skipped. Fails in continuous integration.
+    fn all() -> Vec<Real> {
+        let mut found = Vec::new();
+        for (variable, place) in REAL {
+            let Some(source) = std::env::var_os(variable) else {
+                let why = format!("{variable} is not set; `cargo xtask test` sets it");
+                assert!(
+                    std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+                    "in continuous integration nothing is skipped: {why}"
+                );
+                let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: the tests of {place}: {why}\n");
+                continue;
+            };
+            found.push(Real { source: source.into(), place });
+        }
+        found
     }
-    folder
 }
 
 impl Programs {
-    fn new(mini_redis: Option<&Path>) -> Programs {
+    fn new(real: &[Real]) -> Programs {
         let programs = Programs(Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs"));
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
         programs.copy(&sources, Path::new(""), Path::new(""));
-        let members = fs::read_to_string(sources.join("Cargo.toml.txt")).unwrap();
-        let added = if mini_redis.is_some() { "members = [\"mini-redis\", " } else { "members = [" };
-        programs.write("Cargo.toml", members.replace("members = [", added).as_bytes());
-        if let Some(mini_redis) = mini_redis {
-            programs.copy(mini_redis, Path::new(""), Path::new("mini-redis"));
+        let mut members = String::from("members = [");
+        for Real { source, place } in real {
+            programs.copy(source, Path::new(""), Path::new(place));
+            members.push_str(&format!("{place:?}, "));
         }
+        let manifest = fs::read_to_string(sources.join("Cargo.toml.txt")).unwrap();
+        let manifest = manifest.replace("members = [", &members);
+        programs.write("Cargo.toml", manifest.as_bytes());
         programs.write(".gitignore", b"/target\n*.log\n");
         // The user has a wrapper of rustc, which writes down its arguments.
         programs.write(".cargo/config.toml", b"build.rustc-workspace-wrapper = \"./wrapper\"\n");
@@ -74,13 +95,22 @@ impl Programs {
                 self.copy(sources, &path, place);
                 continue;
             }
-            let text = fs::read_to_string(sources.join(&path)).unwrap();
-            let text = match name.to_str().unwrap() {
-                "carriage.rs" => text.replace('\n', "\r\n"),
-                "marked.rs" => format!("\u{feff}{text}"),
-                _ => text,
+            let bytes = fs::read(sources.join(&path)).unwrap();
+            let text = || String::from_utf8(bytes.clone()).unwrap();
+            let bytes = match name.to_str().unwrap() {
+                "carriage.rs" => text().replace('\n', "\r\n").into_bytes(),
+                "marked.rs" => format!("\u{feff}{}", text()).into_bytes(),
+                _ => bytes,
             };
-            self.write(place.join(path).to_str().unwrap().trim_end_matches(".txt"), text.as_bytes());
+            let path = place.join(path);
+            let path = path.to_str().unwrap();
+            self.write(
+                path.strip_suffix("Cargo.toml.txt")
+                    .map(|folder| format!("{folder}Cargo.toml"))
+                    .as_deref()
+                    .unwrap_or(path),
+                &bytes,
+            );
         }
     }
 
@@ -148,23 +178,33 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Running {
-        let exporters =
-            [("OTEL_TRACES_EXPORTER", "console"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
-        let mut child = command
-            .envs(exporters)
-            .env("NO_COLOR", "1")
-            .env("COLUMNS", "300")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    fn start(command: Command) -> Running {
+        let mut child = Running::spawn(command);
         let mut address = String::new();
         let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
         stdout.read_line(&mut address).unwrap();
         assert!(!address.is_empty(), "{}", text(&child.wait_with_output().unwrap()));
         Running { child, address: address.trim().to_owned() }
+    }
+
+    /// Starts a server that prints nothing, and returns the first connection.
+    fn start_at(command: Command, address: SocketAddr) -> (Running, TcpStream) {
+        let mut child = Running::spawn(command);
+        loop {
+            if let Ok(stream) = TcpStream::connect(address) {
+                return (Running { child, address: address.to_string() }, stream);
+            }
+            let has_ended = child.try_wait().unwrap().is_some();
+            assert!(!has_ended, "{}", text(&child.wait_with_output().unwrap()));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn spawn(mut command: Command) -> Child {
+        let exporters =
+            [("OTEL_TRACES_EXPORTER", "console"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+        let command = command.envs(exporters).env("NO_COLOR", "1").env("COLUMNS", "300").stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Presses Ctrl-C, and returns what the program has written.
@@ -185,27 +225,71 @@ fn trees(output: &str) -> String {
     output.lines().filter_map(name).collect()
 }
 
+/// A command is one trace of at most six spans, as the rule says.
+fn commands_of_mini_redis_have_few_spans(programs: &Programs) {
+    // A port that nobody listens on is nobody else's, and the server can listen on it.
+    let kept = tokio::net::TcpSocket::new_v4().unwrap();
+    kept.set_reuseaddr(true).unwrap();
+    kept.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = kept.local_addr().unwrap();
+    let port = address.port().to_string();
+    let command = programs.telemark("run", &["--bin", "mini-redis-server", "--", "--port", &port]);
+    let (server, mut stream) = Running::start_at(command, address);
+    let commands =
+        [("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n7\r\n", "+OK\r\n"), ("*2\r\n$3\r\nGET\r\n$1\r\na\r\n", "$1\r\n7\r\n")];
+    for (command, expected) in commands {
+        stream.write_all(command.as_bytes()).unwrap();
+        let mut response = vec![0; expected.len()];
+        stream.read_exact(&mut response).unwrap();
+        assert_eq!(String::from_utf8_lossy(&response), expected);
+    }
+    drop(stream);
+    let output = server.interrupted();
+    let set = "Command::apply\n└─ Connection::write_frame\n   └─ Connection::write_value\n";
+    let get = format!("{set}      └─ Connection::write_decimal\n");
+    let trees = trees(&output);
+    assert!(trees.contains(&get) && trees.replacen(&get, "", 1).contains(set), "{output}");
+    let explained = programs.succeeds(programs.telemark("explain", &[]));
+    let costs = explained.split_once("\nThe last run had 2 traces in this process, with ");
+    assert!(costs.is_some(), "{explained}");
+    let costs = costs.unwrap().1;
+    let each: f64 = costs.split(' ').next().unwrap().parse().unwrap();
+    assert!((2.0..=6.0).contains(&each), "{costs}");
+}
+
 #[test]
 fn programs_that_know_nothing_of_telemetry_have_it() {
-    let mini_redis = mini_redis();
-    let programs = Programs::new(mini_redis.as_deref());
+    let real = Real::all();
+    let programs = Programs::new(&real);
 
     // Their own tests find no difference.
-    let plain = programs.cargo("test", &["--no-fail-fast"]).output().unwrap();
-    let traced = programs.telemark("test", &["--no-fail-fast"]).output().unwrap();
+    let has = |place| real.iter().any(|real| real.place == place);
+    let mut arguments = vec!["--no-fail-fast"];
+    if has("sqlx-remote-run") {
+        arguments.extend(["--features", "sqlx_remote_run/axum"]);
+    }
+    let plain = programs.cargo("test", &arguments).output().unwrap();
+    let traced = programs.telemark("test", &arguments).output().unwrap();
     let (status, plain, traced_status, traced) = (plain.status, text(&plain), traced.status, text(&traced));
     assert_eq!(results(&traced), results(&plain));
     assert_eq!(traced_status, status);
-    let failed: Vec<_> = results(&plain).into_iter().filter(|line| line.ends_with("FAILED")).collect();
-    if mini_redis.is_some() {
-        // A test of mini-redis, which newer versions of tokio than its own make fail.
-        assert_eq!(failed, ["test key_value_timeout ... FAILED"]);
-        assert_eq!(results(&plain).len(), 27, "{plain}");
-    } else {
-        assert_eq!((failed.len(), results(&plain).len()), (0, 6), "{plain}");
+    let results = results(&plain);
+    let failed: Vec<_> = results.iter().copied().filter(|line| line.ends_with("FAILED")).collect();
+    let is_there = |test: &str| assert!(results.contains(&test), "{test} is not in\n{plain}");
+    is_there("test values_are_kept ... ok");
+    is_there("test tests::numbers_are_parsed ... ok");
+    // A test of mini-redis, which newer versions of tokio than its own make fail.
+    assert_eq!(failed, if has("mini-redis") { &["test key_value_timeout ... FAILED"][..] } else { &[] }, "{plain}");
+    if has("sqlx-remote-run") {
+        is_there("test axum_router_returns_query_rows ... ok");
     }
+    // Plain cargo has not taken over.
+    assert!(!traced.contains("goes without"), "{traced}");
     // The field of the rule is no argument of `version`, which is left out.
     let left_out = "left out what does not compile with telemetry, tool/core/src/lib.rs:";
+    assert!(traced.contains(left_out), "{traced}");
+    // Nothing in this package can be left out alone.
+    let left_out = "numbers is not instrumented, because it does not compile with telemetry: type annotations needed";
     assert!(traced.contains(left_out), "{traced}");
     programs.are_clean();
 
@@ -219,6 +303,10 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     let output = web.interrupted();
     let expected = "GET /products/{sku}\n└─ Shop::describe\n   ├─ Shop::name\n   │  └─ SELECT products\n   └─ GET\n      └─ GET /stock/{sku}\n";
     assert!(trees(&output).contains(expected), "{output}");
+
+    if has("mini-redis") {
+        commands_of_mini_redis_have_few_spans(&programs);
+    }
 
     // A command of the server is one trace, as the rule says.
     let server = Running::start(programs.telemark("run", &["--bin", "server"]));
@@ -307,9 +395,9 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
         "a span for each request of axum::serve\n",
         "span server::Connection::command (the rule in line 2 of telemark.toml)\n",
         "tool_core::version does not compile with a span\n",
-        "functions are never instrumented: extern\n",
+        "  functions that are never instrumented, extern: 1\n",
         "  tool/src/main.rs:9: observers::observed around the call (the rule in line 15 of telemark.toml)\n",
-        "  1 paths lead to observers::version in place of tool_core::version (the rule in line 19 of telemark.toml)\n",
+        "  paths lead to observers::version in place of tool_core::version (the rule in line 19 of telemark.toml): 1\n",
         "  the rule in line 25 of telemark.toml needs tokio 0.2: Cargo.lock has 1.",
         "telemark.toml: the rule in line 25 decides nothing: it matches nothing, earlier rules decide first, or \
          what it chooses does not compile\n",

@@ -156,6 +156,28 @@ impl Command {
         &self.arguments[self.options(&self.arguments).len()..]
     }
 
+    /// Returns true if cargo compiles the examples in documentation: it is asked for them, or for nothing in particular.
+    pub(crate) fn compiles_documentation(&self) -> bool {
+        const OTHERS: [&str; 10] = [
+            "--lib",
+            "--bin",
+            "--bins",
+            "--example",
+            "--examples",
+            "--test",
+            "--tests",
+            "--bench",
+            "--benches",
+            "--all-targets",
+        ];
+        let is_other = |argument: &OsString| {
+            let argument = argument.to_string_lossy();
+            OTHERS.contains(&argument.split('=').next().unwrap_or_default()) || argument == "--no-run"
+        };
+        let options = self.options(&self.arguments);
+        self.verb == Verb::Test && (self.tests_documentation() || !options.iter().any(is_other))
+    }
+
     /// Returns true if cargo is asked for documentation tests only.
     pub(crate) fn tests_documentation(&self) -> bool {
         self.verb == Verb::Test && self.options(&self.arguments).iter().any(|argument| argument == "--doc")
@@ -224,6 +246,13 @@ mod tests {
             Command::parse(verb, &given).unwrap().tests_documentation()
         };
         assert!(is_asked(Verb::Test, "--doc -p shop"));
+        let is_compiled = |verb, text: &str| {
+            let given: Vec<OsString> = text.split(' ').map(OsString::from).collect();
+            Command::parse(verb, &given).unwrap().compiles_documentation()
+        };
+        assert!(is_compiled(Verb::Test, "--doc") && is_compiled(Verb::Test, "-p shop -- --test"));
+        let others = ["--lib", "--test=a", "--test a", "--no-run"];
+        assert!(!others.iter().any(|text| is_compiled(Verb::Test, text)) && !is_compiled(Verb::Build, "-p shop"));
         // An argument of the program, which is built like any other.
         assert!(
             !is_asked(Verb::Test, "-- --doc")

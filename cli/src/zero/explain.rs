@@ -80,7 +80,7 @@ fn without_traces(rewrites: &Rewrites<'_>, rules: &Rules) -> Option<String> {
 
 fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
     let name = &package.package.name;
-    if let Some(reason) = package.package.left_alone {
+    if let Some(reason) = package.without {
         let _ = writeln!(text, "{name}: left alone: {reason}\n");
         return;
     }
@@ -105,11 +105,9 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
         }
         for left in &file.rewritten.left {
             let why = match left.why {
-                Why::Never(reason) => format!("functions are never instrumented: {reason}"),
-                Why::By(by) => format!("functions are left out by {}", rules.shown(by)),
-                Why::NoRule => {
-                    "functions match no rule: they are not async, or have fewer than two statements".to_owned()
-                }
+                Why::Never(reason) => format!("functions that are never instrumented, {reason}"),
+                Why::By(by) => format!("functions left out by {}", rules.shown(by)),
+                Why::NoRule => "functions that match no rule: not async, or of fewer than two statements".to_owned(),
                 Why::DoesNotCompile => {
                     let _ =
                         writeln!(text, "  {}:{}: {} does not compile with a span", file.shown, left.line, left.path);
@@ -120,7 +118,7 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
         }
     }
     for (why, count) in counts {
-        let _ = writeln!(text, "  {count} {why}");
+        let _ = writeln!(text, "  {why}: {count}");
     }
     for (file, reason) in &package.left_alone {
         let _ = writeln!(text, "  {file}: left alone: {reason}");

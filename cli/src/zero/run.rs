@@ -14,10 +14,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
-use self::build::Built;
+use self::build::{Built, Failed, leave_out_package};
 use self::turn::Turn;
 use super::command::{Command, Verb};
-use super::messages::Compiled;
 use super::rules::Rules;
 use super::shadow::lock::{Lock, refusal};
 use super::shadow::manifest::{Telemark, normalized};
@@ -106,7 +105,7 @@ impl Session {
         let mut parsed = Lock::parse(&lock);
         self.find_copies(&mut workspace, &shadow, &rules, &lock)?;
         let state = || *self.state.get_or_init(|| self.state(&workspace));
-        let mut left_out = LeftOut::read(&shadow.folder, state);
+        let mut left_out = LeftOut::read(&shadow.folder, self.command.verb == Verb::Test, state);
         // Said once the program compiles: before, the mistake may be the user's.
         let mut notes = left_out.notes();
         if is_explain {
@@ -121,6 +120,15 @@ impl Session {
         for _ in 0..MAX_ROUNDS {
             let plan = Plan { rules: &rules, lock: &parsed, left_out: &left_out };
             let rewrites = rewrites(&workspace, plan);
+            let documented = rewrites.documented();
+            if self.command.compiles_documentation() && !documented.is_empty() {
+                let names = documented.iter().cloned().collect::<Vec<_>>().join(", ");
+                notes.push(format!(
+                    "{names}: not instrumented in these tests, because examples in documentation use it"
+                ));
+                left_out.documented.extend(documented);
+                continue;
+            }
             self.write(&shadow, &workspace, &rewrites, &lock)?;
             if lock.is_empty() {
                 // The shadow has the only lock file, which decides about the edges.
@@ -140,14 +148,23 @@ impl Session {
                 }
                 Built::Again => {}
                 // A package outside of the workspace has other dependencies than before, Telemark's checkout for example.
-                Built::Failed(reason, _) if reason.contains("--locked") && !is_resolved_again => {
+                Built::Failed(failed) if failed.reason.contains("--locked") && !is_resolved_again => {
                     is_resolved_again = true;
                     fs::remove_file(shadow.resolved()).map_err(of_shadow)?;
                 }
-                Built::Failed(reason, added) => return Ok(self.plain(&reason, added.as_ref())),
+                // Everything that compiles says nothing about which program to run.
+                Built::Failed(failed) if failed.concerns_the_command() => return Ok(self.run_plain()),
+                Built::Failed(failed) => {
+                    self.build_plain()?;
+                    match leave_out_package(&failed, &workspace, &rewrites, &mut left_out) {
+                        Some(note) => notes.push(note),
+                        None => return Ok(self.go_without(&failed)),
+                    }
+                }
             }
         }
-        Ok(self.plain("too many builds were needed", None))
+        self.build_plain()?;
+        Ok(self.go_without(&Failed { reason: "too many builds were needed".to_owned(), ..Failed::default() }))
     }
 
     /// Returns a number for everything besides the sources that decides about compilation.
@@ -299,38 +316,32 @@ impl Session {
         replace(cargo)
     }
 
-    /// Lets plain cargo do it. If the program does not compile at all, the user sees nothing else. Otherwise, a message has the reason, and
-    /// the package that the build has only for telemetry, if that is what does not compile.
-    fn plain(&self, reason: &str, added: Option<&Compiled>) -> ExitCode {
-        let run = || {
-            let mut cargo = self.cargo.command();
-            cargo.arg(self.command.verb.name()).args(&self.command.plain);
-            replace(cargo)
-        };
-        // It does not know which program to run. Everything that compiles says nothing about that.
-        if reason.starts_with("error:") && reason.contains("`cargo run`") {
-            return run();
-        }
+    /// Builds with plain cargo. If the program does not compile at all, the user sees nothing else.
+    fn build_plain(&self) -> Result<(), ExitCode> {
         let mut build = self.cargo.command();
         let is_test = self.command.verb == Verb::Test;
         build.arg(if is_test { "test" } else { "build" }).args(is_test.then_some("--no-run"));
         match build.args(self.command.options(&self.command.plain)).status().map(|status| status.code()) {
-            Ok(Some(0)) => {}
-            Ok(code) => return code.map_or(ExitCode::from(CARGO_ERROR), exit),
-            Err(error) => return fail(&format!("cargo cannot be started: {error}")),
+            Ok(Some(0)) => Ok(()),
+            Ok(code) => Err(code.map_or(ExitCode::from(CARGO_ERROR), exit)),
+            Err(error) => Err(fail(&format!("cargo cannot be started: {error}"))),
         }
-        say(&match added {
-            Some(Compiled { name, version }) => {
-                format!(
-                    "{name} {version}, which only telemetry needs, does not compile, and the program goes without: {reason}"
-                )
-            }
-            None => format!("the program does not compile with telemetry, and goes without: {reason}"),
-        });
+    }
+
+    /// Lets plain cargo do what the user asked for.
+    fn run_plain(&self) -> ExitCode {
+        let mut cargo = self.cargo.command();
+        cargo.arg(self.command.verb.name()).args(&self.command.plain);
+        replace(cargo)
+    }
+
+    /// Says why the program, which plain cargo has built, goes without telemetry, and runs it.
+    fn go_without(&self, failed: &Failed) -> ExitCode {
+        say(&failed.without());
         if self.command.verb == Verb::Build {
             return ExitCode::SUCCESS;
         }
-        run()
+        self.run_plain()
     }
 }
 

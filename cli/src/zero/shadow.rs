@@ -25,7 +25,7 @@ use self::lock::Lock;
 use self::manifest::{Edit, Telemark, edit};
 use self::workspace::{Package, Root, Workspace};
 use super::modules::Modules;
-use super::rewrite::{Edges, Rewritten, Source, What, rewrite};
+use super::rewrite::{Edges, Rewritten, Role, Source, What, rewrite};
 use super::rules::Rules;
 use super::rules::edges::Edge;
 
@@ -55,6 +55,8 @@ pub(crate) struct PackageRewrites<'a> {
     /// The dependency whose copy is rewritten; `None` for a member of the workspace.
     pub(crate) copied: Option<&'a Copied>,
     pub(crate) edges: Edges<'a>,
+    /// The reason for which the package has no telemetry.
+    pub(crate) without: Option<&'static str>,
     /// The needs of edges that are not met.
     pub(crate) unmet: BTreeSet<String>,
     pub(crate) files: Vec<FileRewrites>,
@@ -72,6 +74,29 @@ pub(crate) struct FileRewrites {
     text: String,
 }
 
+impl Rewrites<'_> {
+    /// Returns the crates whose paths are replaced in a library and that its documentation uses. Examples in documentation are compiled as
+    /// they are, with the types of the crate itself.
+    pub(crate) fn documented(&self) -> BTreeSet<String> {
+        let has_library = |package: &Package| package.roots.iter().any(|root| root.role == Role::Library);
+        let members = self.packages.iter().filter(|package| package.copied.is_none() && has_library(package.package));
+        let documented = members.flat_map(|package| {
+            let replaced: BTreeSet<_> = package.edges.active.iter().filter_map(|(_, edge)| edge.replaced()).collect();
+            replaced.into_iter().filter(|krate| package.files.iter().any(|file| documents(&file.text, krate)))
+        });
+        documented.map(str::to_owned).collect()
+    }
+}
+
+/// Returns true if a comment or an attribute of documentation has a path that begins with the crate.
+fn documents(text: &str, krate: &str) -> bool {
+    let path = format!("{krate}::");
+    let mut lines = text.lines().map(str::trim_start);
+    lines.any(|line| {
+        ["///", "//!", "#[doc", "#![doc"].iter().any(|start| line.starts_with(start)) && line.contains(&path)
+    })
+}
+
 /// Rewrites the sources in memory.
 pub(crate) fn rewrites<'a>(workspace: &'a Workspace, plan: Plan<'a, '_>) -> Rewrites<'a> {
     let members = workspace.packages.iter().map(|package| package_rewrites(workspace, plan, package, None));
@@ -87,14 +112,17 @@ fn package_rewrites<'a>(
     copied: Option<&'a Copied>,
 ) -> PackageRewrites<'a> {
     let (mut edges, mut unmet) = package.edges(plan.rules, plan.lock);
-    edges.active.retain(|(_, edge)| !edge.replaced().is_some_and(|krate| plan.left_out.edges.contains(krate)));
+    edges.active.retain(|(_, edge)| !edge.replaced().is_some_and(|krate| plan.left_out.has_edge(krate)));
     if copied.is_some() {
         // The types of a dependency are those that its other users have.
         edges.active.retain(|(_, edge)| edge.replaced().is_none());
         unmet.clear();
     }
-    let mut of_package = PackageRewrites { package, copied, edges, unmet, files: Vec::new(), left_alone: Vec::new() };
-    if package.left_alone.is_some() {
+    let is_left_out = copied.is_none() && plan.left_out.has_package(&package.name);
+    let without = package.left_alone.or(is_left_out.then_some("it does not compile with telemetry"));
+    let mut of_package =
+        PackageRewrites { package, copied, edges, without, unmet, files: Vec::new(), left_alone: Vec::new() };
+    if without.is_some() {
         return of_package;
     }
     let mut seen = HashSet::new();
@@ -162,6 +190,11 @@ impl PackageRewrites<'_> {
     /// Returns true if a file of the package refers to Telemark.
     pub(crate) fn needs_telemark(&self) -> bool {
         self.files.iter().any(|file| !file.rewritten.insertions.is_empty())
+    }
+
+    /// Returns true if telemetry starts in a program of the package.
+    fn has_program(&self) -> bool {
+        self.files.iter().flat_map(|file| &file.rewritten.changes).any(|change| change.what == What::Main)
     }
 
     /// Returns the edges that change a call or a path of the package.

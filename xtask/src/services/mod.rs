@@ -7,8 +7,8 @@
 //! - `postgres` and `mariadb` are the databases, and `database` is the code that they share.
 //! - `packages` are installed but not started: the Prometheus client, whose parsers read Telemark's pages; gRPC for Python,
 //!   for a collector that compresses its responses; Envoy, which a test starts between two services; the SDKs for Python and
-//!   JavaScript, which send to the viewer; Chromium (`browser`), which shows its page; and the source of mini-redis, whose own tests
-//!   run with and without telemetry.
+//!   JavaScript, which send to the viewer; Chromium (`browser`), which shows its page; and the sources of mini-redis and
+//!   sqlx_remote_run, whose own tests run with and without telemetry.
 
 mod browser;
 mod database;
@@ -74,7 +74,7 @@ impl Services {
     /// `TELEMARK_TEST_{POSTGRES,MARIADB}_URL` for the databases, and the folders of the Python packages in
     /// `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser), `TELEMARK_TEST_GRPCIO` (a collector that compresses),
     /// `TELEMARK_TEST_ENVOY` (a proxy), `TELEMARK_TEST_PYTHON_SDK` and `TELEMARK_TEST_JAVASCRIPT_SDK` (clients of the viewer), the program
-    /// in `TELEMARK_TEST_CHROMIUM`, and the source in `TELEMARK_TEST_MINI_REDIS`.
+    /// in `TELEMARK_TEST_CHROMIUM`, and the sources in `TELEMARK_TEST_{MINI_REDIS,SQLX_REMOTE_RUN}`.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }

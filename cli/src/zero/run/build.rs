@@ -18,8 +18,36 @@ pub(super) enum Built {
     Ready(Option<Started>),
     /// Something is left out, and the next build may succeed.
     Again,
-    /// It does not compile, whatever is left out, for this reason, and perhaps in a package that it has only for telemetry.
-    Failed(String, Option<Compiled>),
+    /// It does not compile, and no change is known to be the cause.
+    Failed(Failed),
+}
+
+/// A build that failed.
+#[derive(Default)]
+pub(super) struct Failed {
+    pub(super) reason: String,
+    /// The package that does not compile.
+    pub(super) package: Option<Compiled>,
+    /// True if the build has the package only for telemetry.
+    pub(super) is_added: bool,
+}
+
+impl Failed {
+    /// Returns true if cargo does not know which program to run.
+    pub(super) fn concerns_the_command(&self) -> bool {
+        self.reason.starts_with("error:") && self.reason.contains("`cargo run`")
+    }
+
+    /// Says that plain cargo takes over, and why.
+    pub(super) fn without(&self) -> String {
+        match &self.package {
+            Some(Compiled { name, version }) if self.is_added => format!(
+                "{name} {version}, which only telemetry needs, does not compile, and the program goes without: {}",
+                self.reason
+            ),
+            _ => format!("the program does not compile with telemetry, and goes without: {}", self.reason),
+        }
+    }
 }
 
 impl Session {
@@ -67,8 +95,9 @@ impl Session {
         let of_cargo = held.lines().find(|line| line.starts_with("error"));
         let reason = failure.map(|failure| failure.message.as_str()).or(of_cargo).unwrap_or("cargo says no reason");
         let said = Compiled::of_cargo(&held);
-        let package = failure.map_or(said.as_ref(), |failure| failure.package.as_ref());
-        Ok(Built::Failed(reason.to_owned(), package.filter(|package| is_added(package, workspace)).cloned()))
+        let package = failure.map_or(said.as_ref(), |failure| failure.package.as_ref()).cloned();
+        let is_added = package.as_ref().is_some_and(|package| is_added(package, workspace));
+        Ok(Built::Failed(Failed { reason: reason.to_owned(), package, is_added }))
     }
 
     /// Returns cargo's command with all messages on standard output. It runs a program by telling which one.
@@ -129,6 +158,26 @@ impl Session {
             }
         }
     }
+}
+
+/// Leaves out a package of the user's whose error nothing explains. Returns a note; `None` if that would leave no telemetry.
+pub(super) fn leave_out_package(
+    failed: &Failed,
+    workspace: &Workspace,
+    rewrites: &Rewrites<'_>,
+    left_out: &mut LeftOut,
+) -> Option<String> {
+    let name = &failed.package.as_ref()?.name;
+    let added = left_out.leave_out_package(workspace, rewrites, name);
+    let first = added.first()?;
+    let reason = &failed.reason;
+    Some(match first == name {
+        true => format!("{name} is not instrumented, because it does not compile with telemetry: {reason}"),
+        false => format!(
+            "{} are not instrumented, because {name}, which uses them, does not compile with telemetry: {reason}",
+            added.join(", ")
+        ),
+    })
 }
 
 /// Returns the path of a file by which rewrites know it: from the root of the workspace, or with the name of a dependency before it.

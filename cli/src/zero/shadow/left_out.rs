@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
+use super::workspace::Workspace;
 use super::{Rewrites, put};
 use crate::zero::rewrite::What;
 
 /// The file in the folder of a shadow.
 const FILE: &str = "left-out";
+/// The first word of its lines about packages.
+const PACKAGE: &str = "package";
 
 /// What does not compile with telemetry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,13 +20,19 @@ pub(crate) struct LeftOut {
     changes: BTreeMap<(String, u64), BTreeSet<usize>>,
     /// The crates whose paths stay as they are.
     pub(crate) edges: BTreeSet<String>,
+    /// Those that stay as they are in this build only, because cargo compiles documentation that uses them.
+    pub(crate) documented: BTreeSet<String>,
+    /// The packages that have no telemetry, and whether that is so only in a build of tests.
+    packages: BTreeSet<(String, bool)>,
+    /// True if this build has tests.
+    has_tests: bool,
 }
 
 impl LeftOut {
     /// Reads what an earlier build has left out. It counts as long as the state is that of the earlier build: a number for everything
     /// else that decides about compilation.
-    pub(crate) fn read(folder: &Path, state: impl FnOnce() -> u64) -> LeftOut {
-        let mut left_out = LeftOut::default();
+    pub(crate) fn read(folder: &Path, has_tests: bool, state: impl FnOnce() -> u64) -> LeftOut {
+        let mut left_out = LeftOut { has_tests, ..LeftOut::default() };
         let text = fs::read_to_string(folder.join(FILE)).unwrap_or_default();
         let Some((of_build, text)) = text.split_once('\n') else { return left_out };
         if of_build != state().to_string() {
@@ -32,6 +41,7 @@ impl LeftOut {
         for line in text.lines() {
             let parts: Vec<_> = line.split('\t').collect();
             match parts.as_slice() {
+                [PACKAGE, name, of] => _ = left_out.packages.insert(((*name).to_owned(), *of == "tests")),
                 [file, hash, offset] => {
                     if let (Ok(hash), Ok(offset)) = (hash.parse(), offset.parse()) {
                         left_out.changes.entry(((*file).to_owned(), hash)).or_default().insert(offset);
@@ -44,17 +54,17 @@ impl LeftOut {
         left_out
     }
 
-    /// Says which libraries are left out because of an earlier build.
+    /// Says which libraries and packages are left out because of an earlier build.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let edges = self.edges.iter();
-        edges
-            .map(|edge| {
-                format!(
-                    "{edge} is not instrumented, because an earlier build failed with it: the next one after a change of a manifest, \
-                     Cargo.lock, telemark.toml or the compiler tries again"
-                )
-            })
-            .collect()
+        let packages = self.packages.iter().filter(|(_, of_tests)| self.has_tests || !of_tests).map(|(name, _)| name);
+        let names: BTreeSet<_> = self.edges.iter().chain(packages).collect();
+        let note = |name| {
+            format!(
+                "{name} is not instrumented, because an earlier build failed with it: the next one after a change of a manifest, \
+                 Cargo.lock, telemark.toml or the compiler tries again"
+            )
+        };
+        names.into_iter().map(note).collect()
     }
 
     /// Writes what this build has left out of these files, and forgets files that have changed or are gone.
@@ -68,11 +78,14 @@ impl LeftOut {
         let known: BTreeSet<_> = files.map(|file| (file.shown.as_str(), file.hash)).collect();
         self.changes.retain(|(file, hash), _| known.contains(&(file, *hash)));
         let file = folder.join(FILE);
-        if *self == LeftOut::default() {
+        if self.edges.len() + self.packages.len() + self.changes.len() == 0 {
             return if file.exists() { fs::remove_file(file) } else { Ok(()) };
         }
         let mut text = format!("{}\n", state());
         text.extend(self.edges.iter().map(|edge| format!("{edge}\n")));
+        for (name, of_tests) in &self.packages {
+            text.push_str(&format!("{PACKAGE}\t{name}\t{}\n", if *of_tests { "tests" } else { "all" }));
+        }
         for ((file, hash), offsets) in &self.changes {
             text.extend(offsets.iter().map(|offset| format!("{file}\t{hash}\t{offset}\n")));
         }
@@ -110,6 +123,37 @@ impl LeftOut {
         0
     }
 
+    /// Returns true if the paths of the crate stay as they are in this build.
+    pub(crate) fn has_edge(&self, krate: &str) -> bool {
+        self.edges.contains(krate) || self.documented.contains(krate)
+    }
+
+    /// Returns true if the package has no telemetry in this build.
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        [false, self.has_tests].iter().any(|of_tests| self.packages.contains(&(name.to_owned(), *of_tests)))
+    }
+
+    /// Leaves out a member of the workspace whose error nothing explains. If it has no telemetry already, that of the members on which it
+    /// depends is compiled into it, so they are next. Returns what is left out now; nothing if no program with telemetry would remain.
+    pub(crate) fn leave_out_package(
+        &mut self,
+        workspace: &Workspace,
+        rewrites: &Rewrites<'_>,
+        name: &str,
+    ) -> Vec<String> {
+        let mut added = workspace.with_dependencies(name);
+        if added.first().is_some_and(|package| !self.has_package(package)) {
+            added.truncate(1);
+        }
+        added.retain(|package| !self.has_package(package));
+        let remains = |package: &str| !self.has_package(package) && !added.iter().any(|added| added == package);
+        if !rewrites.packages.iter().any(|package| package.has_program() && remains(&package.package.name)) {
+            return Vec::new();
+        }
+        self.packages.extend(added.iter().map(|package| (package.clone(), self.has_tests)));
+        added
+    }
+
     fn len(&self) -> usize {
         self.edges.len() + self.changes.values().map(BTreeSet::len).sum::<usize>()
     }
@@ -120,10 +164,9 @@ mod tests {
     use super::*;
     use crate::zero::shadow::hash;
     use crate::zero::shadow::lock::Lock;
-    use crate::zero::shadow::workspace::Workspace;
     use crate::zero::shadow::{Plan, rewrites};
 
-    /// A workspace in a folder of its own, with one library.
+    /// A workspace in a folder of its own.
     struct Fixture(std::path::PathBuf);
 
     impl Fixture {
@@ -133,20 +176,31 @@ mod tests {
             Fixture(folder)
         }
 
+        /// Returns the workspace of packages with this kind, name, source, and name of a dependency.
+        fn workspace(&self, packages: &[(&str, &str, &str, &str)]) -> Workspace {
+            let root = self.0.display();
+            let package = |&(kind, name, source, dependency): &(&str, &str, &str, &str)| {
+                fs::write(self.0.join(format!("{name}.rs")), source).unwrap();
+                format!(
+                    r#"{{"name":"{name}","version":"0.1.0","manifest_path":"{root}/{name}/Cargo.toml",
+                    "dependencies":[{{"name":"{dependency}"}}],
+                    "targets":[{{"name":"{name}","kind":["{kind}"],"src_path":"{root}/{name}.rs","edition":"2021"}}]}}"#
+                )
+            };
+            let packages: Vec<_> = packages.iter().map(package).collect();
+            let packages = packages.join(",");
+            let metadata =
+                format!(r#"{{"workspace_root":"{root}","target_directory":"{root}/target","packages":[{packages}]}}"#);
+            Workspace::parse(metadata.as_bytes()).unwrap()
+        }
+
         /// Writes with a library of this source, and reads what the next build with this state leaves out.
         fn written(&self, left_out: &LeftOut, source: &str, state: u64) -> LeftOut {
-            let root = self.0.display();
-            fs::write(self.0.join("lib.rs"), source).unwrap();
-            let metadata = format!(
-                r#"{{"workspace_root":"{root}","target_directory":"{root}/target","packages":[{{"name":"shop","version":"0.1.0",
-                "manifest_path":"{root}/Cargo.toml","dependencies":[],
-                "targets":[{{"name":"shop","kind":["lib"],"src_path":"{root}/lib.rs","edition":"2021"}}]}}]}}"#
-            );
-            let workspace = Workspace::parse(metadata.as_bytes()).unwrap();
+            let workspace = self.workspace(&[("lib", "lib", source, "serde")]);
             let mut left_out = left_out.clone();
             let plan = Plan { rules: &Default::default(), lock: &Lock::default(), left_out: &LeftOut::default() };
             left_out.write(&self.0, &rewrites(&workspace, plan), || 1).unwrap();
-            LeftOut::read(&self.0, || state)
+            LeftOut::read(&self.0, false, || state)
         }
     }
 
@@ -175,5 +229,45 @@ mod tests {
         assert_eq!(fixture.written(&left_out, "// A.", 1), remaining);
         assert_eq!(fixture.written(&left_out, "// B.", 1), LeftOut::default());
         assert!(!fixture.0.join(FILE).exists());
+    }
+    #[test]
+    fn a_package_is_left_out_before_the_members_on_which_it_depends() {
+        let fixture = Fixture::new("package");
+        let main = "fn main() {}";
+        let workspace = fixture.workspace(&[
+            ("bin", "shop", main, "shop-prices"),
+            ("lib", "shop-prices", "", "shop-money"),
+            ("lib", "shop-money", "", "shop"),
+            ("bin", "admin", main, "shop-money"),
+        ]);
+        let rules = Default::default();
+        let lock = Lock::default();
+        let leave_out = |left_out: &mut LeftOut, name| {
+            let plan = Plan { rules: &rules, lock: &lock, left_out: &left_out.clone() };
+            left_out.leave_out_package(&workspace, &rewrites(&workspace, plan), name)
+        };
+        let mut left_out = LeftOut::default();
+        assert_eq!(leave_out(&mut left_out, "serde"), [""; 0]);
+        assert_eq!(leave_out(&mut left_out, "shop"), ["shop"]);
+        assert_eq!(leave_out(&mut left_out, "shop"), ["shop-prices", "shop-money"]);
+        assert_eq!(leave_out(&mut left_out, "shop"), [""; 0]);
+        // It has the last program.
+        assert_eq!(leave_out(&mut left_out, "admin"), [""; 0]);
+        let names: Vec<_> = workspace.packages.iter().map(|package| package.name.as_str()).collect();
+        let without: Vec<_> = names.iter().filter(|name| left_out.has_package(name)).collect();
+        assert_eq!(without, [&"shop", &"shop-prices", &"shop-money"]);
+    }
+
+    #[test]
+    fn a_package_whose_tests_do_not_compile_is_left_out_of_tests_only() {
+        let fixture = Fixture::new("tests");
+        let packages = BTreeSet::from([("shop".to_owned(), true), ("admin".to_owned(), false)]);
+        let left_out = LeftOut { packages, has_tests: true, ..LeftOut::default() };
+        let of_program = fixture.written(&left_out, "", 1);
+        let of_tests = LeftOut::read(&fixture.0, true, || 1);
+        assert_eq!(of_tests, left_out);
+        let has = |left_out: &LeftOut| ["shop", "admin"].map(|name| left_out.has_package(name));
+        assert_eq!((has(&of_program), has(&of_tests)), ([false, true], [true, true]));
+        assert_eq!((of_program.notes().len(), of_tests.notes().len()), (1, 2));
     }
 }

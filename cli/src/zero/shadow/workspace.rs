@@ -103,6 +103,21 @@ impl Workspace {
         Some(Workspace { root, target, packages, copies: Vec::new(), notes: Vec::new() })
     }
 
+    /// Returns the names of a member and of the members on which it depends, directly or not; none if there is no such member.
+    pub(crate) fn with_dependencies(&self, name: &str) -> Vec<String> {
+        let mut found: Vec<_> = self.packages.iter().filter(|package| package.name == name).collect();
+        let mut next = 0;
+        while let Some(package) = found.get(next) {
+            let is_new = |other: &&Package| {
+                package.depends_on(&other.name) && !found.iter().any(|known| known.name == other.name)
+            };
+            let new: Vec<_> = self.packages.iter().filter(is_new).collect();
+            found.extend(new);
+            next += 1;
+        }
+        found.into_iter().map(|package| package.name.clone()).collect()
+    }
+
     /// Returns the path from the root of the workspace, if the file is inside.
     pub(crate) fn relative<'a>(&self, file: &'a Path) -> Option<&'a Path> {
         // A workspace may be inside of its target folder.
