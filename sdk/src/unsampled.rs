@@ -87,6 +87,12 @@ impl Entered {
     /// entered, the returned span has it.
     #[inline]
     pub(crate) fn leave(self) -> Unsampled {
+        self.span()
+    }
+
+    /// Returns the span while it is entered, with the id that was generated for it.
+    #[inline]
+    pub(crate) fn span(&self) -> Unsampled {
         CURRENT.get()
     }
 }

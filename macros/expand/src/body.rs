@@ -239,32 +239,39 @@ impl Expansion<'_> {
         }}
     }
 
-    /// Returns the closure that configures the span.
+    /// Returns the options of the span: a plan, or a closure if they have expressions of the user.
     fn setup(&self) -> TokenStream {
         let (private, site) = (&self.private, self.call_site());
         let function = self.signature.ident.unraw().to_string();
-        let name = match (&self.options.name, self.owner) {
-            (None, None) => quote!(#function),
-            (None, Some(owner)) => {
-                let name = format!("{owner}::{function}");
-                quote!(#name)
-            }
-            (Some(name), _) => quote_spanned!(located(name)=> #private::name(const { #name })),
+        let name = self.owner.map_or_else(|| function.clone(), |owner| format!("{owner}::{function}"));
+        let options = self.options;
+        let mut constants = TokenStream::new();
+        if let Some(kind) = options.kind_variant() {
+            constants.extend(quote!(.with_kind(#private::SpanKind::#kind)));
+        }
+        if options.code_off.is_some() {
+            constants.extend(quote!(.without_code_attributes()));
+        }
+        if options.root.is_some() {
+            constants.extend(quote!(.with_new_root()));
+        }
+        if options.name.is_none() && options.parent.is_none() && options.links.is_none() {
+            return quote! {{
+                #site
+                static __TELEMARK_PLAN: #private::Plan = #private::Plan::new(#name, &__TELEMARK_CALL_SITE) #constants;
+                &__TELEMARK_PLAN
+            }};
+        }
+        let name = match &options.name {
+            None => quote!(#name),
+            // It may depend on the generics of the function, which a static cannot.
+            Some(name) => quote_spanned!(located(name)=> #private::name(const { #name })),
         };
-        let mut setup = quote!(#private::Setup::new(#name).with_call_site(&__TELEMARK_CALL_SITE));
-        if let Some(kind) = self.options.kind_variant() {
-            setup.extend(quote!(.with_kind(#private::SpanKind::#kind)));
-        }
-        if self.options.code_off.is_some() {
-            setup.extend(quote!(.without_code_attributes()));
-        }
-        if self.options.root.is_some() {
-            setup.extend(quote!(.with_new_root()));
-        }
-        if let Some(parent) = &self.options.parent {
+        let mut setup = quote!(#private::Setup::new(#name).with_call_site(&__TELEMARK_CALL_SITE) #constants);
+        if let Some(parent) = &options.parent {
             setup.extend(quote_spanned!(located(parent)=> .with_parent(#parent)));
         }
-        if let Some(links) = &self.options.links {
+        if let Some(links) = &options.links {
             setup.extend(quote_spanned!(located(links)=> .with_links(#links)));
         }
         quote!(|| { #site #setup })
@@ -275,7 +282,7 @@ impl Expansion<'_> {
         let private = &self.private;
         let fields = self.options.fields.as_deref().unwrap_or_default();
         if fields.is_empty() {
-            return quote!(#private::late(|_| {}));
+            return quote!(#private::NoFields);
         }
         let attributes = hidden("attributes");
         let closure = |fields: &mut dyn Iterator<Item = &Field>| {

@@ -81,7 +81,12 @@ impl Expansion<'_> {
         let err_code = self.record_err(&errors, &span, &output);
         let ret_code = self.record_ret(ret, &errors, &span, &output);
         let parameter = self.output_parameter(&output);
-        Some(quote!(|#span, #parameter| #private::shielded(|| { #err_code #ret_code })))
+        // A condition of the user's may be a closure that can be called only once.
+        let shielded = match self.options.err_if {
+            Some(_) => quote!(#private::shielded(|| { #err_code #ret_code })),
+            None => quote!(#private::shielded_dyn(&mut || { #err_code #ret_code })),
+        };
+        Some(quote!(|#span, #parameter| #shielded))
     }
 
     /// Returns the parameter for the output. Its type is written out if the body creates a future or a stream, because

@@ -11,13 +11,13 @@ pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
 pub use super::spans::call_duration::{CallDuration, Timer, Timing};
 pub use super::spans::entered::Entered;
-pub use super::spans::fields::{Late, Mixed, Ready};
+pub use super::spans::fields::{Late, Mixed, NoFields, Ready};
 pub use super::spans::future::Traced;
 pub use super::spans::open::{OpenSpan, StartedSpan};
 pub use super::spans::outcome::{Described, Fallible, is_failure};
 pub use super::spans::output::{Call, Output, refuse_main};
 pub use super::spans::sequence::{traced_iterator, traced_stream};
-pub use super::spans::start::Setup;
+pub use super::spans::start::{Options, Plan, Setup};
 pub use super::spans::stopwatch::JudgedTiming;
 pub use crate::span_filter::{Level, SpanSwitch};
 pub use crate::trace::{CallSite, Fields};
@@ -48,26 +48,26 @@ pub const fn name(name: &'static str) -> &'static str {
 
 /// Starts a span unless the filter rejects it.
 #[inline]
-pub fn start(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> StartedSpan {
-    start::start(Some(switch), setup, fields)
+pub fn start(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> StartedSpan {
+    start::start(Some(switch), options, fields)
 }
 
 /// Starts a span in the current context unless the filter rejects it.
 #[inline]
-pub fn start_here(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> StartedSpan {
-    start::start_here(Some(switch), setup, fields)
+pub fn start_here(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> StartedSpan {
+    start::start_here(Some(switch), options, fields)
 }
 
 /// Starts a span like [`start`] and makes it current.
 #[inline]
-pub fn enter(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
-    Entered::new(start(switch, setup, fields))
+pub fn enter(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
+    Entered::new(start(switch, options, fields))
 }
 
 /// Starts a span like [`start_here`] and makes it current.
 #[inline]
-pub fn enter_here(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
-    start::enter_here(switch, setup, fields)
+pub fn enter_here(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
+    start::enter_here(switch, options, fields)
 }
 
 /// Returns fields that are evaluated only if the span is recorded.
@@ -90,18 +90,18 @@ pub fn mixed<R: Fn(&mut Attributes), L: FnOnce(&mut Attributes)>(ready: R, all: 
 
 /// Starts a span below the current span, unless the filter rejects it. Without a current span, starts none.
 #[inline]
-pub fn start_below(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> StartedSpan {
+pub fn start_below(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> StartedSpan {
     // The filter and the tracer come first, each of which costs one relaxed load.
     if !switch.is_on() || !active::is_installed() || !is_in_span() {
         return StartedSpan(State::Off);
     }
-    start::start_here(Some(switch), setup, fields)
+    start::start_here(Some(switch), options, fields)
 }
 
 /// Starts a span like [`start_below`] and makes it current.
 #[inline]
-pub fn enter_below(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
-    Entered::new(start_below(switch, setup, fields))
+pub fn enter_below(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
+    Entered::new(start_below(switch, options, fields))
 }
 
 /// Adds an attribute and preserves the type of its value.
@@ -222,7 +222,7 @@ where
     F: Future,
     R: FnOnce(&OpenSpan, &F::Output),
 {
-    Traced::new(span, future, record)
+    Traced::timed(span, future, record, ())
 }
 
 /// Runs a future like [`traced`], and measures its duration from the start of the span.
@@ -263,5 +263,11 @@ where
 /// Runs code that only serves telemetry. A panic in this code does not reach the program.
 #[inline]
 pub fn shielded(record: impl FnOnce()) {
+    shield::shielded(record);
+}
+
+/// Runs code like [`shielded`]. Compiled once for all traced functions.
+#[inline]
+pub fn shielded_dyn(record: &mut dyn FnMut()) {
     shield::shielded(record);
 }

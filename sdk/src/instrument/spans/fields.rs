@@ -6,6 +6,16 @@ use crate::trace::Fields;
 
 type List = Vec<KeyValue>;
 
+/// The fields of a call site that has none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFields;
+
+impl Fields for NoFields {
+    fn show(&self, _: &mut List) {}
+
+    fn add(&mut self, _: &mut List) {}
+}
+
 /// Fields that are evaluated only if the span is recorded.
 #[derive(Debug)]
 pub struct Late<L>(Option<L>);

@@ -7,7 +7,9 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use super::open::{OpenSpan, StartedSpan, State};
-use super::stopwatch::{Judge, Stopwatch, Watch, cancel};
+use super::stopwatch::{Cancelling, Judge, Stopwatch, Watch};
+use crate::time::Timestamp;
+use crate::unsampled;
 
 pin_project! {
     /// A future with a span that is current during each poll and during the drop, and that ends when the future is
@@ -34,7 +36,10 @@ pin_project! {
     impl<F, R, M: Stopwatch> PinnedDrop for Traced<F, R, M> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            cancel(this.span, this.stopwatch, || this.future.set(None), |_| ());
+            if let Some(cancelling) = Cancelling::begin(this.span, this.stopwatch) {
+                this.future.set(None);
+                cancelling.end(this.stopwatch, nothing);
+            }
         }
     }
 }
@@ -72,37 +77,85 @@ where
 {
     type Output = F::Output;
 
+    // Compiled for each function, so what does not depend on the future is elsewhere.
     #[inline]
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        match (&mut *this.span, this.stopwatch.is_running()) {
-            (State::Off, false) => return future.poll(task),
-            (State::Unsampled(span), false) => {
-                let entered = span.enter();
-                let poll = future.poll(task);
-                let left = entered.leave();
-                if poll.is_ready() {
-                    *this.span = State::Off;
-                } else {
-                    *span = left;
-                }
-                return poll;
-            }
-            _ => {}
+        if this.span.is_off() && !this.stopwatch.is_running() {
+            return future.poll(task);
         }
-        let mut watch = Watch::new(this.span, this.stopwatch);
+        let polling = Polling::begin(this.span, this.stopwatch);
         let poll = future.poll(task);
         let Poll::Ready(output) = &poll else { return poll };
-        let end = watch.stopwatch().judge(output);
-        let end = watch.stopwatch().stop(end);
-        drop(watch);
-        if let State::Open(span) = std::mem::take(this.span) {
+        if let Some(Ending { span, at }) = polling.finish(output) {
             if let (Some(span), Some(record)) = (span.recording(), this.record.take()) {
                 record(span, output);
             }
-            span.end(end);
+            span.end(at);
         }
         poll
     }
 }
+
+/// A poll of a future, during which its span is current.
+enum Polling<'a, M: Stopwatch> {
+    Unsampled(Unsampling<'a>),
+    /// There may be no span, only a measurement.
+    Watched(Watch<'a, M>),
+}
+
+impl<'a, M: Stopwatch> Polling<'a, M> {
+    #[inline]
+    fn begin(span: &'a mut State, stopwatch: &'a mut M) -> Self {
+        match (&*span, stopwatch.is_running()) {
+            (State::Unsampled(unsampled), false) => Polling::Unsampled(Unsampling { entered: unsampled.enter(), span }),
+            _ => Polling::Watched(Watch::new(span, stopwatch)),
+        }
+    }
+
+    /// Leaves the span of a future that is ready. Returns what is still to be ended.
+    #[inline]
+    fn finish<T>(self, output: &T) -> Option<Ending>
+    where
+        M: Judge<T>,
+    {
+        match self {
+            Polling::Unsampled(unsampling) => {
+                *unsampling.span = State::Off;
+                None
+            }
+            Polling::Watched(mut watch) => {
+                let end = watch.stopwatch().judge(output);
+                let at = watch.stopwatch().stop(end);
+                match watch.finish() {
+                    State::Open(span) => Some(Ending { span, at }),
+                    State::Off | State::Unsampled(_) => None,
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the span current. Dropping this leaves it.
+struct Unsampling<'a> {
+    span: &'a mut State,
+    entered: unsampled::Entered,
+}
+
+impl Drop for Unsampling<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let State::Unsampled(span) = self.span {
+            *span = self.entered.span();
+        }
+    }
+}
+
+/// A span that is no longer current and has not ended.
+struct Ending {
+    span: OpenSpan,
+    at: Option<Timestamp>,
+}
+
+fn nothing(_: &OpenSpan) {}

@@ -97,6 +97,70 @@ impl Setup {
     }
 }
 
+/// The options of a span, if all are constants. Call sites with a plan share the code that reads it, so a traced function takes little
+/// longer to compile than another one.
+#[derive(Debug)]
+pub struct Plan {
+    name: &'static str,
+    call_site: &'static CallSite,
+    kind: SpanKind,
+    code_attributes: bool,
+    is_root: bool,
+}
+
+impl Plan {
+    /// Plans an internal span that is a child of the current context.
+    pub const fn new(name: &'static str, call_site: &'static CallSite) -> Self {
+        Plan { name, call_site, kind: SpanKind::Internal, code_attributes: true, is_root: false }
+    }
+
+    /// Sets the span kind.
+    pub const fn with_kind(mut self, kind: SpanKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Omits the `code.*` attributes.
+    pub const fn without_code_attributes(mut self) -> Self {
+        self.code_attributes = false;
+        self
+    }
+
+    /// Starts a new trace that keeps the baggage of the current context.
+    pub const fn with_new_root(mut self) -> Self {
+        self.is_root = true;
+        self
+    }
+}
+
+/// What the options of a span are made of: a plan, or a closure.
+pub trait Options {
+    /// Returns the options.
+    fn setup(self) -> Setup;
+}
+
+impl Options for &'static Plan {
+    fn setup(self) -> Setup {
+        let span = TracedSpan {
+            name: Cow::Borrowed(self.name),
+            kind: self.kind.clone(),
+            call_site: Some(self.call_site),
+            code_attributes: self.code_attributes,
+            // The macro checks them.
+            keys_are_distinct: true,
+            links: Vec::new(),
+        };
+        Setup { span, origin: if self.is_root { Origin::Root } else { Origin::Current } }
+    }
+}
+
+impl<S: FnOnce() -> Setup> Options for S {
+    #[inline]
+    fn setup(self) -> Setup {
+        self()
+    }
+}
+
 /// A type that can be the parent of a span.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the parent of a span",
@@ -174,32 +238,31 @@ impl IntoLink for &Context {
     }
 }
 
-/// The options and the fields of a call site. Behind `dyn`, so that all call sites share the code that starts a span: only the closures
-/// are compiled for each traced function.
+/// The options and the fields of a call site. Behind `dyn`, so that all call sites share the code that starts a span.
 trait Site: Fields {
     /// Returns the options. Called at most once.
     fn setup(&mut self) -> Option<Setup>;
 }
 
-struct Closures<S, F> {
-    setup: Option<S>,
+struct Given<O, F> {
+    options: Option<O>,
     fields: F,
 }
 
-impl<S: FnOnce() -> Setup, F: Fields> Closures<S, F> {
+impl<O: Options, F: Fields> Given<O, F> {
     #[inline]
-    fn new(setup: S, fields: F) -> Self {
-        Closures { setup: Some(setup), fields }
+    fn new(options: O, fields: F) -> Self {
+        Given { options: Some(options), fields }
     }
 }
 
-impl<S: FnOnce() -> Setup, F: Fields> Site for Closures<S, F> {
+impl<O: Options, F: Fields> Site for Given<O, F> {
     fn setup(&mut self) -> Option<Setup> {
-        self.setup.take().map(|setup| setup())
+        self.options.take().map(Options::setup)
     }
 }
 
-impl<S, F: Fields> Fields for Closures<S, F> {
+impl<O, F: Fields> Fields for Given<O, F> {
     fn show(&self, list: &mut Vec<KeyValue>) {
         self.fields.show(list);
     }
@@ -222,42 +285,38 @@ impl Fields for Shielded<'_> {
     }
 }
 
-/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure. If the filter
+/// Starts a span. If no tracer is installed, this costs one relaxed load and evaluates nothing. If the filter
 /// rejects the span, the context of its parent still applies to the spans inside it.
 #[inline]
-pub(crate) fn start(
-    switch: Option<&'static SpanSwitch>,
-    setup: impl FnOnce() -> Setup,
-    fields: impl Fields,
-) -> StartedSpan {
+pub(crate) fn start(switch: Option<&'static SpanSwitch>, options: impl Options, fields: impl Fields) -> StartedSpan {
     if !active::is_installed() {
         return StartedSpan(State::Off);
     }
     let is_on = switch.is_none_or(SpanSwitch::is_on);
-    StartedSpan(start_anywhere(is_on, &mut Closures::new(setup, fields)))
+    StartedSpan(start_anywhere(is_on, &mut Given::new(options, fields)))
 }
 
-/// Starts a span in the current context. Checks the filter and that context first: `setup` is not called if the call site
+/// Starts a span in the current context. Checks the filter and that context first: the options are not evaluated if the call site
 /// is switched off, which costs one relaxed load, or inside an unrecorded span.
 #[inline]
 pub(crate) fn start_here(
     switch: Option<&'static SpanSwitch>,
-    setup: impl FnOnce() -> Setup,
+    options: impl Options,
     fields: impl Fields,
 ) -> StartedSpan {
     if switch.is_some_and(|switch| !switch.is_on()) || !active::is_installed() {
         return StartedSpan(State::Off);
     }
-    StartedSpan(start_for_later(&mut Closures::new(setup, fields)))
+    StartedSpan(start_for_later(&mut Given::new(options, fields)))
 }
 
 /// Starts a span like [`start_here`] and makes it current.
 #[inline]
-pub(crate) fn enter_here(switch: &'static SpanSwitch, setup: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
+pub(crate) fn enter_here(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
     if !switch.is_on() || !active::is_installed() {
         return Entered::new(StartedSpan(State::Off));
     }
-    enter_in_current(&mut Closures::new(setup, fields))
+    enter_in_current(&mut Given::new(options, fields))
 }
 
 #[inline(never)]
@@ -296,7 +355,7 @@ fn start_anywhere(is_on: bool, site: &mut dyn Site) -> State {
         match origin.context() {
             parent if !is_on => left_out(parent),
             Some(parent) => begin_below(&parent, false, span, site),
-            None => start_for_later(&mut Closures::new(|| Setup { span, origin: Origin::Current }, Shielded(site))),
+            None => start_for_later(&mut Given::new(|| Setup { span, origin: Origin::Current }, Shielded(site))),
         }
     })
 }

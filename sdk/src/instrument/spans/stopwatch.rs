@@ -108,6 +108,13 @@ impl<'a, M: Stopwatch> Watch<'a, M> {
     pub(super) fn stopwatch(&mut self) -> &mut M {
         self.stopwatch
     }
+
+    /// Leaves the span of work that has finished, and returns it.
+    #[inline]
+    pub(super) fn finish(mut self) -> State {
+        self.span.leave(std::mem::take(&mut self.current));
+        std::mem::take(self.span)
+    }
 }
 
 impl<M: Stopwatch> Drop for Watch<'_, M> {
@@ -127,27 +134,34 @@ impl<M: Stopwatch> Drop for Watch<'_, M> {
     }
 }
 
-/// Stops the stopwatch and ends the span when the work is dropped before it has finished. `release` drops the work while the
-/// span is still current. `complete` then sets the last attributes.
-#[inline]
-pub(super) fn cancel(
-    span: &mut State,
-    stopwatch: &mut impl Stopwatch,
-    release: impl FnOnce(),
-    complete: impl FnOnce(&OpenSpan),
-) {
-    if span.is_off() && !stopwatch.is_running() {
-        return;
+/// The end of work that is dropped before it has finished. Its span is current while the work is dropped.
+pub(super) struct Cancelling {
+    // Dropped first, if dropping the work panics.
+    current: Current,
+    span: State,
+}
+
+impl Cancelling {
+    /// Makes the span current. Returns `None` if there is nothing to end.
+    #[inline]
+    pub(super) fn begin(span: &mut State, stopwatch: &impl Stopwatch) -> Option<Self> {
+        if span.is_off() && !stopwatch.is_running() {
+            return None;
+        }
+        let span = std::mem::take(span);
+        Some(Cancelling { current: span.enter(), span })
     }
-    let mut span = std::mem::take(span);
-    let current = span.enter();
-    release();
-    let end = stopwatch.stop(CallEnd::Cancelled);
-    // Leave first, so that processors run in the caller's context.
-    span.leave(current);
-    if let State::Open(span) = span {
-        complete(&span);
-        span.cancelled();
-        span.end(end);
+
+    /// Stops the stopwatch and ends the span, after `complete` has set the last attributes.
+    #[inline]
+    pub(super) fn end(mut self, stopwatch: &mut impl Stopwatch, complete: impl FnOnce(&OpenSpan)) {
+        let end = stopwatch.stop(CallEnd::Cancelled);
+        // Leave first, so that processors run in the caller's context.
+        self.span.leave(self.current);
+        if let State::Open(span) = self.span {
+            complete(&span);
+            span.cancelled();
+            span.end(end);
+        }
     }
 }

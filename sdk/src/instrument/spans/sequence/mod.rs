@@ -12,7 +12,7 @@ pub use stream::{InSpanStream, StreamInSpan, TracedStream, traced_stream};
 
 use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
-use super::stopwatch::{Stopwatch, Watch, cancel};
+use super::stopwatch::{Cancelling, Stopwatch, Watch};
 
 /// Attribute that holds the number of items.
 const ITEMS: &str = "telemark.items";
@@ -79,7 +79,9 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
     /// Ends the span of a sequence that is dropped before its end. `release` drops the source of the items while the
     /// span is current.
     pub(super) fn cancel(&mut self, release: impl FnOnce()) {
-        let items = self.items;
-        cancel(&mut self.span, &mut self.stopwatch, release, |span| span.set(ITEMS, &items));
+        if let Some(cancelling) = Cancelling::begin(&mut self.span, &self.stopwatch) {
+            release();
+            cancelling.end(&mut self.stopwatch, |span| span.set(ITEMS, &self.items));
+        }
     }
 }
