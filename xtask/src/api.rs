@@ -1,22 +1,28 @@
 //! `cargo xtask api`: compares the public API of each published crate with the list in `docs/api/`.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::step::{Failure, Step, root};
 use crate::test::{PROGRAMS, PUBLISHED};
 
+/// Runs rustdoc with its unstable options. As a variable of cargo's, `RUSTC_BOOTSTRAP` would build all dependencies again.
+const RUSTDOC: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n";
+
 /// Fails with the changed lines if a crate's public API differs from its list. With `bless`, rewrites the lists instead.
 ///
 /// Reads rustdoc's JSON, whose format is unstable, so the compiler must match the version of the crate `public-api`.
 pub(crate) fn run(bless: bool) -> Result<(), Failure> {
-    let mut arguments = "doc --no-deps --lib --all-features --target-dir target/api".to_owned();
+    let mut arguments = "doc --no-deps --lib --all-features".to_owned();
     let libraries = || PUBLISHED.iter().filter(|package| !PROGRAMS.contains(package));
     for package in libraries() {
         arguments += &format!(" --package {package}");
     }
+    let rustdoc = rustdoc().map_err(|error| Failure::new(format!("rustdoc cannot be wrapped: {error}")))?;
     Step::cargo("public API", &arguments)
-        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTDOC", &rustdoc)
         .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow")
         .run()?;
     let mut changed = Vec::new();
@@ -40,9 +46,17 @@ pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     )))
 }
 
+/// Writes the program that takes the place of rustdoc. Returns its path.
+fn rustdoc() -> io::Result<String> {
+    let path = root().join("target/rustdoc-json");
+    fs::write(&path, RUSTDOC)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path.display().to_string())
+}
+
 /// Lists the crate's public items, one per line, without derived and automatic implementations.
 fn list(package: &str) -> Result<String, Failure> {
-    let json: PathBuf = root().join(format!("target/api/doc/{}.json", package.replace('-', "_")));
+    let json: PathBuf = root().join(format!("target/doc/{}.json", package.replace('-', "_")));
     let api = public_api::Builder::from_rustdoc_json(&json)
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)
