@@ -9,7 +9,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The time after which a server that was built does not listen any more.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The workspace of the programs, below the target folder, where its builds stay for the next run.
 struct Programs(PathBuf);
@@ -187,16 +190,21 @@ impl Running {
         Running { child, address: address.trim().to_owned() }
     }
 
-    /// Starts a server that prints nothing, and returns the first connection.
+    /// Starts a server that has been built, and returns the first connection.
     fn start_at(command: Command, address: SocketAddr) -> (Running, TcpStream) {
         let mut child = Running::spawn(command);
+        let start = Instant::now();
+        // The server says nothing when it listens, so there is nothing to wait for but the connection.
         loop {
             if let Ok(stream) = TcpStream::connect(address) {
                 return (Running { child, address: address.to_string() }, stream);
             }
-            let has_ended = child.try_wait().unwrap().is_some();
-            assert!(!has_ended, "{}", text(&child.wait_with_output().unwrap()));
-            std::thread::sleep(Duration::from_millis(20));
+            let is_over = child.try_wait().unwrap().is_some() || start.elapsed() > PATIENCE;
+            if is_over {
+                let _ = child.kill();
+            }
+            assert!(!is_over, "no server on {address}: {}", text(&child.wait_with_output().unwrap()));
+            std::thread::yield_now();
         }
     }
 
@@ -233,6 +241,7 @@ fn commands_of_mini_redis_have_few_spans(programs: &Programs) {
     kept.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = kept.local_addr().unwrap();
     let port = address.port().to_string();
+    programs.succeeds(programs.telemark("build", &["--bin", "mini-redis-server"]));
     let command = programs.telemark("run", &["--bin", "mini-redis-server", "--", "--port", &port]);
     let (server, mut stream) = Running::start_at(command, address);
     let commands =
@@ -283,6 +292,9 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     if has("sqlx-remote-run") {
         is_there("test axum_router_returns_query_rows ... ok");
     }
+    // The programs of this repository have 7 tests.
+    let of_real = [("mini-redis", 21), ("sqlx-remote-run", 25)].iter().filter(|(place, _)| has(place));
+    assert_eq!(results.len(), 7 + of_real.map(|(_, count)| count).sum::<usize>(), "{plain}");
     // Plain cargo has not taken over.
     assert!(!traced.contains("goes without"), "{traced}");
     // The field of the rule is no argument of `version`, which is left out.

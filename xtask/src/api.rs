@@ -15,7 +15,7 @@ const RUSTDOC: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n";
 ///
 /// Reads rustdoc's JSON, whose format is unstable, so the compiler must match the version of the crate `public-api`.
 pub(crate) fn run(bless: bool) -> Result<(), Failure> {
-    let mut arguments = "doc --no-deps --lib --all-features".to_owned();
+    let mut arguments = "doc --no-deps --lib --all-features --target-dir target".to_owned();
     let libraries = || PUBLISHED.iter().filter(|package| !PROGRAMS.contains(package));
     for package in libraries() {
         arguments += &format!(" --package {package}");
@@ -48,7 +48,9 @@ pub(crate) fn run(bless: bool) -> Result<(), Failure> {
 
 /// Writes the program that takes the place of rustdoc. Returns its path.
 fn rustdoc() -> io::Result<String> {
-    let path = root().join("target/rustdoc-json");
+    let folder = root().join("target");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join("rustdoc-json");
     fs::write(&path, RUSTDOC)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path.display().to_string())

@@ -36,7 +36,7 @@ pub(super) fn npm(package: &str, version: &str) -> Result<PathBuf, Failure> {
 pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
     install(package, version, "cargo", |folder| {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // Optimized programs would take longer to compile than they save.
+        // They run for seconds, so compiling them takes most of their time.
         command
             .args(["install", "--quiet", "--debug", "--locked", package, "--version", version, "--root"])
             .arg(folder);
