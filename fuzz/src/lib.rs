@@ -23,7 +23,7 @@ pub use mutation::Mutator;
 /// A fuzz target by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// The name of the target's folder in `corpus/` and of its libFuzzer program.
+    /// The name of the target's folder in `corpus/`.
     pub name: &'static str,
     /// Runs the target. Panics if the input breaks a property.
     pub run: fn(&[u8]),
@@ -47,15 +47,17 @@ pub const TARGETS: &[Target] = &[
     Target { name: "viewer_query", run: viewer::query },
 ];
 
-/// Runs the target with this name. Each libFuzzer program calls this for its target.
-///
-/// # Panics
-/// Panics if no target has this name or if the input breaks a property.
-#[allow(clippy::panic, reason = "a fuzz target reports by panicking")]
-pub fn run(name: &str, input: &[u8]) {
-    match TARGETS.iter().find(|target| target.name == name) {
-        Some(target) => (target.run)(input),
-        None => panic!("there is no fuzz target {name:?}"),
+impl Target {
+    /// Returns the target with this name.
+    ///
+    /// # Panics
+    /// Panics if no target has this name.
+    #[allow(clippy::panic, reason = "the message is for whoever started the fuzzer")]
+    pub fn named(name: &str) -> Target {
+        match TARGETS.iter().find(|target| target.name == name) {
+            Some(target) => *target,
+            None => panic!("there is no fuzz target {name:?}"),
+        }
     }
 }
 

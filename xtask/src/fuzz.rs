@@ -27,23 +27,23 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("{} cannot be created: {error}", found.display())))?;
         let found = found.to_string_lossy();
         Step::program("fuzzing", folder.join("bin/cargo-fuzz"))
-            .arguments(["run", "--fuzz-dir", "fuzz/libfuzzer", "--target-dir", "target/fuzz-build", &target])
+            .arguments(["run", "--fuzz-dir", "fuzz/libfuzzer", "--target-dir", "target/fuzz-build", "any"])
             .arguments([&*found, &format!("fuzz/corpus/{target}")])
             .arguments(["--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=1024", "-verbosity=0"])
             // The sanitizer requires unstable compiler flags.
             .env("RUSTC_BOOTSTRAP", "1")
+            .env("TELEMARK_FUZZ_TARGET", &target)
             .run()?;
     }
     Ok(())
 }
 
-/// Returns the names of the libFuzzer programs. A test in `fuzz` compares them with the list of targets.
+/// Returns the names of the targets. A test in `fuzz` compares the folders of the corpus with the list of targets.
 fn targets() -> Result<Vec<String>, Failure> {
-    let folder = root().join("fuzz/libfuzzer/fuzz_targets");
+    let folder = root().join("fuzz/corpus");
     let entries =
         fs::read_dir(&folder).map_err(|error| Failure::new(format!("{} cannot be read: {error}", folder.display())))?;
-    let stem = |entry: fs::DirEntry| Some(entry.path().file_stem()?.to_string_lossy().into_owned());
-    let mut names: Vec<_> = entries.flatten().filter_map(stem).collect();
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     Ok(names)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::services::Services;
-use crate::step::{Failure, Step, root};
+use crate::step::{Failure, Step, is_ci, root};
 
 /// The published crates. Each must build on its own, without features that other crates happen to enable.
 pub(crate) const PUBLISHED: &[&str] = &[
@@ -47,8 +47,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     // The services run until this function returns, so that the tests that need receivers run together with all other
     // tests.
     let services = Services::start()?;
-    Step::cargo("tests", "test --all-features").quiet_envs(services.variables()).run()?;
-    Step::cargo("tests without features", "test --package telemark --no-default-features").run()?;
+    tests("tests", "--all-features").quiet_envs(services.variables()).run()?;
+    tests("tests without features", "--package telemark --no-default-features").run()?;
     for package in PUBLISHED {
         Step::cargo("a crate alone", &format!("check --package {package}")).run()?;
         Step::cargo("a crate alone", &format!("check --package {package} --no-default-features")).run()?;
@@ -56,6 +56,13 @@ pub(crate) fn run() -> Result<(), Failure> {
     loom()?;
     services.repeat_what_was_skipped();
     Ok(())
+}
+
+/// Returns the step that runs tests. In continuous integration, the hundreds of executables have no debug information, which would be
+/// most of their 12 GB, and nobody debugs them.
+fn tests(title: &str, arguments: &str) -> Step {
+    let profile = if is_ci() { "--config profile.dev.debug=false " } else { "" };
+    Step::cargo(title, &format!("test {profile}{arguments}"))
 }
 
 /// Tests all interleavings of the lock-free code. Uses a separate target directory, because the flag rebuilds every

@@ -9,11 +9,13 @@
 //! that changes with each cycle. Requests arrive at random times, the same for all three in a cycle, and keep half of the processors
 //! busy; a request has a root with ten nested spans, three attributes each, and is measured from its arrival, so waiting counts. Before its
 //! half second, a service runs for a quarter of a second that is not measured, so that the work of its other threads is under way.
+//! Processes of the policy `SCHED_IDLE`, which yield to every other one at once, keep all processors awake, because a virtual processor
+//! that has fallen asleep takes long to wake up, and the threads of telemetry would wake it up for the service.
 //! Nine groups of CYCLES (12) cycles take less than five minutes. Each group yields one 99th percentile for each service.
 //! Then one run with ten times as many requests, which only create spans, for the memory and the counts.
 //!
 //! The machine must be idle otherwise: if the service does not get the processors that it needs, requests pile up, and their times say
-//! nothing. Linux only, because it reads the memory from `/proc`.
+//! nothing. Linux with `chrt` only, because it reads the memory from `/proc`, too.
 #![allow(clippy::disallowed_methods, reason = "a program that looks at the clock, with threads of its own")]
 
 mod support;
@@ -66,6 +68,7 @@ fn main() -> Result<()> {
             taken
         }
         ["flood", endpoint] => flood(&telemetry(endpoint)?),
+        ["awake"] => stay_awake(),
         [] => measure(12),
         [cycles] => measure(cycles.parse()?),
         _ => Err("the argument is the number of cycles of a group, such as 12".into()),
@@ -105,8 +108,41 @@ impl Service {
     }
 }
 
+/// A process that keeps a processor awake until this is dropped.
+struct Awake {
+    process: Child,
+}
+
+impl Awake {
+    fn start() -> Result<Self> {
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(std::env::current_exe()?).arg("awake").stdin(Stdio::piped());
+        let process = command.spawn().map_err(|error| format!("`chrt` of util-linux cannot be run: {error}"))?;
+        Ok(Awake { process })
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// Keeps a processor busy until the input ends, so that a driver that fails leaves no process behind.
+fn stay_awake() -> Result<()> {
+    std::thread::spawn(|| {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    Ok(())
+}
+
 fn measure(cycles: usize) -> Result<()> {
     let (endpoint, steps) = (stall()?, steps().to_string());
+    let awake = (0..processors()).map(|_| Awake::start()).collect::<Result<Vec<_>>>()?;
     println!("p99 in µs; load average {}", load_average()?);
     let bare = || Service::start(&["bare", &steps]);
     let mut services = [bare()?, Service::start(&["stalled", &steps, &endpoint])?, bare()?];
@@ -148,6 +184,7 @@ fn measure(cycles: usize) -> Result<()> {
         }
     }
     services.into_iter().try_for_each(Service::end)?;
+    drop(awake);
     println!("load average {}", load_average()?);
     let flood = Command::new(std::env::current_exe()?).args(["flood", &endpoint]).status()?;
     if flood.success() { Ok(()) } else { Err("the run with ten times the load failed".into()) }

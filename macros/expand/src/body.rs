@@ -116,23 +116,29 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// Wraps the body in a nested future, which makes the span current during each poll.
+    /// Makes the body a nested future, in whose polls the span is current. The nested future stays in a variable between two others,
+    /// whose drops before and after its own put a cancelled body into the span.
     fn async_work(&self, block: &mut Block) {
         let private = &self.private;
-        let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
         let body = &block.stmts;
         let typed = self.typed();
         let start = self.begin("start");
-        let work = quote!(async move { #typed #(#body)* });
-        let new = match self.call_duration() {
-            None => quote!(#private::traced(#start, #work, #record).await),
-            Some(duration) => {
-                let outcome = self.outcome();
-                quote!(#private::traced_with_duration(#start, #duration, #work, #record, #outcome).await)
-            }
+        let (call, work, cancel) = (hidden("call"), hidden("work"), hidden("cancel"));
+        let duration = self.call_duration();
+        let observe = self.observe(duration.is_some()).unwrap_or_else(|| quote!(#private::unobserved));
+        let begin = match duration {
+            None => quote!(#private::async_call(#start)),
+            Some(duration) => quote!(#private::async_call_timed(#start, #duration)),
         };
+        let wait = quote!(#private::body!(&mut #cancel, #work, #observe).await);
         // `return` before an expression of type `!` would be unreachable code.
-        let new = if self.shape.returns_never() { new } else { quote!(return #new;) };
+        let end = if self.shape.returns_never() { wait } else { quote!(return #wait;) };
+        let new = quote! {
+            let mut #call = #begin;
+            let #work = #private::pin!(async move { #typed #(#body)* });
+            let mut #cancel = #private::cancel(&mut #call);
+            #end
+        };
         replace(block, new);
     }
 

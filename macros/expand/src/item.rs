@@ -3,11 +3,15 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, ImplItem, Item, ItemImpl, Meta, Result, TraitItem, TraitItemFn};
+use syn::parse::{Parse, ParseStream};
+use syn::{
+    Attribute, Block, Expr, FnModifiers, ImplItem, Item, ItemFn, ItemImpl, Meta, Result, Signature, Stmt, Token,
+    TraitItem, TraitItemFn, braced,
+};
 
 use crate::body::Function;
 use crate::options::Options;
-use crate::{Error, blocks, body, check};
+use crate::{Error, blocks, body, check, shape};
 
 /// See [`crate::expand`].
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> std::result::Result<TokenStream, Error> {
@@ -15,17 +19,23 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> std::result::Re
         Ok(parsed) => parsed,
         Err(error) => return Err(Error::new(error, item)),
     };
-    let mut untouched = parsed.clone();
     match syn::parse2::<Options>(options).and_then(|options| trace(&mut parsed, &options, true)) {
         Ok(()) => Ok(parsed.into_token_stream()),
         Err(error) => {
-            strip(&mut untouched);
-            Err(Error::new(error, untouched.into_token_stream()))
+            // Rare, so that no copy is made before.
+            let untouched = parse(&item).map(|mut untouched| {
+                strip(&mut untouched);
+                untouched.into_token_stream()
+            });
+            Err(Error::new(error, untouched.unwrap_or(item)))
         }
     }
 }
 
 fn parse(item: &TokenStream) -> Result<Item> {
+    if let Ok(Unread(function)) = syn::parse2(item.clone()) {
+        return Ok(Item::Fn(function));
+    }
     match syn::parse2::<Item>(item.clone()) {
         // syn does not parse a declaration without a body, such as in a trait, as an item.
         Ok(Item::Verbatim(_)) | Err(_) => {}
@@ -37,6 +47,31 @@ fn parse(item: &TokenStream) -> Result<Item> {
             Err(syn::Error::new_spanned(declared.sig, message))
         }
         _ => syn::parse2::<Item>(item.clone()).and_then(|other| Err(unsupported(&other))),
+    }
+}
+
+/// A function whose body is not parsed, which takes most of the time in a large function. The compiler parses it in any case.
+struct Unread(ItemFn);
+
+impl Parse for Unread {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let (vis, sig) = (input.parse()?, input.parse::<Signature>()?);
+        let body;
+        let brace_token = braced!(body in input);
+        // The body of a function of `async_trait` is inspected, and attributes at the start of a body are the function's.
+        if shape::is_async_trait(&sig) || body.peek(Token![#]) && body.peek2(Token![!]) {
+            return Err(body.error("the body must be parsed"));
+        }
+        let body: TokenStream = body.parse()?;
+        let stmts = if body.is_empty() { Vec::new() } else { vec![Stmt::Expr(Expr::Verbatim(body), None)] };
+        Ok(Unread(ItemFn {
+            attrs,
+            vis,
+            modifiers: FnModifiers::default(),
+            sig,
+            block: Box::new(Block { brace_token, stmts }),
+        }))
     }
 }
 

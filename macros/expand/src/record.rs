@@ -58,35 +58,66 @@ impl Expansion<'_> {
     /// Returns the closure that determines the name of the output's error type, for the metric.
     pub(crate) fn outcome(&self) -> TokenStream {
         let private = &self.private;
+        let output = hidden("output");
+        let parameter = self.output_parameter(&output);
+        match self.error_type(&output) {
+            None => quote!(#private::success),
+            Some(error_type) => quote!(|#parameter| #error_type),
+        }
+    }
+
+    /// Returns an expression for the name of the output's error type, an `Option`, unless there are no errors.
+    fn error_type(&self, output: &Ident) -> Option<TokenStream> {
+        let private = &self.private;
         let errors = self.errors();
         if matches!(errors, Errors::None) {
-            return quote!(#private::success);
+            return None;
         }
-        let (output, error) = (hidden("output"), hidden("error"));
-        let found = self.found(&errors, "error", &output);
+        let error = hidden("error");
+        let found = self.found(&errors, "error", output);
         let filter = self.condition(&error).map(|condition| quote!(.filter(|&#error| #condition)));
-        let parameter = self.output_parameter(&output);
-        quote!(|#parameter| #found #filter.map(|#error| #private::Described::new(#error).error_type()))
+        Some(quote!(#found #filter.map(|#error| #private::Described::new(#error).error_type())))
     }
 
     /// Returns the closure that records the output, if there is anything to record.
     pub(crate) fn record(&self) -> Option<TokenStream> {
+        let (span, output) = (hidden("span"), hidden("output"));
+        let code = self.record_code(&span, &output)?;
+        let parameter = self.output_parameter(&output);
+        Some(quote!(|#span, #parameter| { #code }))
+    }
+
+    /// Returns the closure that records the output on a span, or determines the name of its error's type if there is no span and the
+    /// call `is_measured`. Returns `None` if there is nothing to do.
+    pub(crate) fn observe(&self, is_measured: bool) -> Option<TokenStream> {
+        let (span, output) = (hidden("span"), hidden("output"));
+        let code = self.record_code(&span, &output);
+        let outcome = is_measured.then(|| self.error_type(&output)).flatten();
+        if code.is_none() && outcome.is_none() {
+            return None;
+        }
+        let outcome = outcome.unwrap_or_else(|| quote!(::core::option::Option::None));
+        Some(quote! {
+            |#span, #output| match #span {
+                ::core::option::Option::Some(#span) => {
+                    #code
+                    ::core::option::Option::None
+                }
+                ::core::option::Option::None => #outcome,
+            }
+        })
+    }
+
+    /// Returns the statements that record the output, if there is anything to record.
+    fn record_code(&self, span: &Ident, output: &Ident) -> Option<TokenStream> {
         let errors = self.errors();
         let ret = self.options.ret.unwrap_or(Record::Off);
         if self.shape.returns_never() || (matches!(errors, Errors::None) && ret == Record::Off) {
             return None;
         }
-        let private = &self.private;
-        let (span, output) = (hidden("span"), hidden("output"));
-        let err_code = self.record_err(&errors, &span, &output);
-        let ret_code = self.record_ret(ret, &errors, &span, &output);
-        let parameter = self.output_parameter(&output);
-        // A condition of the user's may be a closure that can be called only once.
-        let shielded = match self.options.err_if {
-            Some(_) => quote!(#private::shielded(|| { #err_code #ret_code })),
-            None => quote!(#private::shielded_dyn(&mut || { #err_code #ret_code })),
-        };
-        Some(quote!(|#span, #parameter| #shielded))
+        let err_code = self.record_err(&errors, span, output);
+        let ret_code = self.record_ret(ret, &errors, span, output);
+        Some(quote!(#err_code #ret_code))
     }
 
     /// Returns the parameter for the output. Its type is written out if the body creates a future or a stream, because

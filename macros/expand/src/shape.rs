@@ -122,7 +122,7 @@ fn infer() -> Type {
 
 /// Returns true for a function rewritten by `async_trait`. The lifetime that it adds covers every argument, so the
 /// future may evaluate the fields; other functions that return a future do not guarantee this.
-fn is_async_trait(signature: &Signature) -> bool {
+pub(crate) fn is_async_trait(signature: &Signature) -> bool {
     signature.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait")
 }
 

@@ -7,8 +7,11 @@ pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
 // Not inlined, because `env` is both the macro and a module.
 #[doc(no_inline)]
-pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
+pub use std::{boxed::Box, concat, env, file, module_path, pin::pin, vec::Vec};
 
+pub use crate::__body as body;
+
+pub use super::spans::body::{AsyncCall, Cancel, Observe, Work};
 pub use super::spans::call_duration::{CallDuration, Timer, Timing};
 pub use super::spans::entered::Entered;
 pub use super::spans::fields::{Late, Mixed, NoFields, Ready};
@@ -18,18 +21,19 @@ pub use super::spans::outcome::{Described, Fallible, is_failure};
 pub use super::spans::output::{Call, Output, refuse_main};
 pub use super::spans::sequence::{traced_iterator, traced_stream};
 pub use super::spans::start::{Options, Plan, Setup};
-pub use super::spans::stopwatch::JudgedTiming;
+pub use super::spans::stopwatch::{JudgedTiming, Stopwatch};
 pub use crate::span_filter::{Level, SpanSwitch};
 pub use crate::trace::{CallSite, Fields};
 pub use crate::value::ToValue;
 
 use super::shield;
+pub use super::shield::Record;
 use super::spans::call_duration::CallEnd;
 use super::spans::current::is_in_span;
 use super::spans::open::State;
 use super::spans::outcome::text;
 use super::spans::start;
-use super::spans::stopwatch::{Stopwatch, Watch};
+use super::spans::stopwatch::Watch;
 use crate::trace::active;
 
 /// The attributes of a span about to start.
@@ -190,11 +194,11 @@ pub fn success<T: ?Sized>(_: &T) -> Option<&'static str> {
     None
 }
 
-/// Passes the output of a function to `record` if the span is recording.
+/// Passes the output of a function to `record` if the span is recording. A panic in `record` does not reach the program.
 #[inline]
-pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &T)) {
+pub fn finish<T>(entered: &Entered, output: &T, record: impl Fn(&OpenSpan, &T)) {
     if let Some(span) = entered.recording() {
-        record(span, output);
+        shield::record(&record, span, output);
     }
 }
 
@@ -211,6 +215,12 @@ pub fn set_return<V: ToValue + ?Sized>(span: &OpenSpan, value: &V) {
     span.set("return", value);
 }
 
+/// Ignores the output of a call that is not measured.
+#[inline]
+pub fn unobserved<T>(_: Option<&OpenSpan>, _: &T) -> Option<&'static str> {
+    None
+}
+
 /// Ignores the output.
 #[inline]
 pub fn ignore<T: ?Sized>(_: &OpenSpan, _: &T) {}
@@ -220,27 +230,9 @@ pub fn ignore<T: ?Sized>(_: &OpenSpan, _: &T) {}
 pub fn traced<F, R>(span: StartedSpan, future: F, record: R) -> Traced<F, R>
 where
     F: Future,
-    R: FnOnce(&OpenSpan, &F::Output),
+    R: Fn(&OpenSpan, &F::Output),
 {
     Traced::timed(span, future, record, ())
-}
-
-/// Runs a future like [`traced`], and measures its duration from the start of the span.
-#[inline]
-pub fn traced_with_duration<F, R, O>(
-    span: StartedSpan,
-    duration: &'static CallDuration,
-    future: F,
-    record: R,
-    outcome: O,
-) -> Traced<F, R, JudgedTiming<O>>
-where
-    F: Future,
-    R: FnOnce(&OpenSpan, &F::Output),
-    O: FnOnce(&F::Output) -> Option<&'static str>,
-{
-    let timing = duration.start(span.0.open());
-    traced_timed(span, timing, future, record, outcome)
 }
 
 /// Runs a future like [`traced`], with a duration measurement that is already running.
@@ -254,20 +246,27 @@ pub fn traced_timed<F, R, O>(
 ) -> Traced<F, R, JudgedTiming<O>>
 where
     F: Future,
-    R: FnOnce(&OpenSpan, &F::Output),
+    R: Fn(&OpenSpan, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
     Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))
 }
 
-/// Runs code that only serves telemetry. A panic in this code does not reach the program.
+/// Begins the call of an `async fn` in a started span.
 #[inline]
-pub fn shielded(record: impl FnOnce()) {
-    shield::shielded(record);
+pub fn async_call(span: StartedSpan) -> AsyncCall {
+    AsyncCall::new(span, ())
 }
 
-/// Runs code like [`shielded`]. Compiled once for all traced functions.
+/// Begins a call like [`async_call`], and measures its duration from the start of the span.
 #[inline]
-pub fn shielded_dyn(record: &mut dyn FnMut()) {
-    shield::shielded(record);
+pub fn async_call_timed(span: StartedSpan, duration: &'static CallDuration) -> AsyncCall<Timing> {
+    let timing = duration.start(span.0.open());
+    AsyncCall::new(span, timing)
+}
+
+/// Makes the span of a call that is cancelled current while its body, which is declared between the two, is dropped.
+#[inline]
+pub fn cancel<M: Stopwatch>(call: &mut AsyncCall<M>) -> Cancel<'_, M> {
+    Cancel::new(call)
 }

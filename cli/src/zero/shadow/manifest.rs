@@ -73,6 +73,7 @@ pub(crate) fn edit(text: &str, edit: &Edit<'_>) -> Result<String, String> {
     }
     if edit.folder == edit.root {
         patch(table, edit);
+        lines(table);
     }
     if edit.folder == edit.root && !table.contains_key("workspace") {
         // Otherwise, cargo would take the package for a member of the user's workspace.
@@ -115,6 +116,23 @@ fn patch(manifest: &mut Table, edit: &Edit<'_>) {
             patch.insert("path", place.to_string_lossy().as_ref().into());
             let name = format!("telemark-{}", copied.name().replace(['.', '+'], "-"));
             patches.insert(&name, Item::Value(Value::InlineTable(patch)));
+        }
+    }
+}
+
+/// Limits the debug information of the profile `dev` to lines, unless the user has chosen. The types of traced async functions contain
+/// each other, and the compiler would describe them in each unit that it builds after an edit.
+fn lines(manifest: &mut Table) {
+    let implicit = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    let profile = manifest.entry("profile").or_insert_with(implicit).as_table_like_mut();
+    let dev = profile.map(|profile| profile.entry("dev").or_insert_with(|| Item::Table(Table::new())));
+    if let Some(dev) = dev.and_then(Item::as_table_like_mut) {
+        if !dev.contains_key("debug") {
+            dev.insert("debug", Item::Value("line-tables-only".into()));
         }
     }
 }
@@ -205,6 +223,22 @@ mod tests {
 
     const ADDED: &str = "telemark = { path = \"/telemark\", default-features = false, features = [\"axum\"] }\n";
 
+    const LINES: &str = "[profile.dev]\ndebug = \"line-tables-only\"\n";
+
+    #[test]
+    fn the_debug_information_is_that_of_the_user_or_only_lines() {
+        let added = format!("[workspace]\n\n[dependencies]\n{ADDED}");
+        check("/ws", "[workspace]\n", &format!("{added}\n{LINES}"));
+        check(
+            "/ws",
+            "[profile]\ndev.opt-level = 1\n[workspace]\n",
+            &format!("[profile]\ndev.opt-level = 1\ndev.debug = \"line-tables-only\"\n{added}"),
+        );
+        let given = "[workspace]\n[profile.dev]\ndebug = 2\n";
+        check("/ws", given, &format!("{given}\n[dependencies]\n{ADDED}"));
+        check("/ws/member", "", &format!("[dependencies]\n{ADDED}"));
+    }
+
     #[test]
     fn comments_and_order_stay() {
         check(
@@ -221,9 +255,9 @@ mod tests {
         check(
             "/ws",
             "[package]\nname = \"a\"\n",
-            &format!("[package]\nname = \"a\"\n\n[dependencies]\n{ADDED}\n[workspace]\n"),
+            &format!("[package]\nname = \"a\"\n\n[dependencies]\n{ADDED}\n{LINES}\n[workspace]\n"),
         );
-        check("/ws", "[workspace]\n", &format!("[workspace]\n\n[dependencies]\n{ADDED}"));
+        check("/ws", "[workspace]\n", &format!("[workspace]\n\n[dependencies]\n{ADDED}\n{LINES}"));
     }
 
     #[test]
@@ -253,13 +287,17 @@ mod tests {
         let copies = [(&a, "/copies/a".into()), (&b, "/copies/b".into())];
         let change =
             Edit { folder: Path::new("/ws"), root: Path::new("/ws"), telemark: None, crates: &[], copies: &copies };
-        let expected = "[dependencies]\nb = { path = \"/copies/b\" }\n[patch.crates-io]\nc.path = \"/c\"\n\
-                        telemark-a-1-2-3 = { package = \"a\", path = \"/copies/a\" }\n\n[workspace]\n";
+        let expected = format!(
+            "[dependencies]\nb = {{ path = \"/copies/b\" }}\n[patch.crates-io]\nc.path = \"/c\"\n\
+             telemark-a-1-2-3 = {{ package = \"a\", path = \"/copies/a\" }}\n\n{LINES}\n[workspace]\n"
+        );
         let text = "[dependencies]\nb = { path = \"../other/b\" }\n[patch.crates-io]\nc.path = \"/c\"\n";
         assert_eq!(edit(text, &change).unwrap(), expected);
         let of_member = edit("", &Edit { folder: Path::new("/ws/m"), ..change }).unwrap();
         assert_eq!(of_member, "", "patches belong into the root");
-        let added = "[patch.crates-io]\ntelemark-a-1-2-3 = { package = \"a\", path = \"/copies/a\" }\n\n[workspace]\n";
+        let added = format!(
+            "[patch.crates-io]\ntelemark-a-1-2-3 = {{ package = \"a\", path = \"/copies/a\" }}\n\n{LINES}\n[workspace]\n"
+        );
         assert_eq!(edit("", &change).unwrap(), added);
     }
 

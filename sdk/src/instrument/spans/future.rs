@@ -6,8 +6,10 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
 use super::stopwatch::{Cancelling, Judge, Stopwatch, Watch};
+use crate::instrument::shield;
 use crate::time::Timestamp;
 use crate::unsampled;
 
@@ -28,7 +30,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         span: State,
-        record: Option<R>,
+        record: R,
         // Stopped exactly once: when the future is ready, panics, or is dropped early.
         stopwatch: M,
     }
@@ -47,7 +49,7 @@ pin_project! {
 impl<F, R> Traced<F, R>
 where
     F: Future,
-    R: FnOnce(&OpenSpan, &F::Output),
+    R: Fn(&OpenSpan, &F::Output),
 {
     /// Runs `future` in a started span. If the span is recording, `record` is called with the output before the span ends.
     #[inline]
@@ -59,20 +61,20 @@ where
 impl<F, R, M> Traced<F, R, M>
 where
     F: Future,
-    R: FnOnce(&OpenSpan, &F::Output),
+    R: Fn(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
     /// Runs `future` in a started span, and stops the stopwatch, which is already running, when the future ends.
     #[inline]
     pub(in crate::instrument) fn timed(span: StartedSpan, future: F, record: R, stopwatch: M) -> Self {
-        Traced { future: Some(future), span: span.0, record: Some(record), stopwatch }
+        Traced { future: Some(future), span: span.0, record, stopwatch }
     }
 }
 
 impl<F, R, M> Future for Traced<F, R, M>
 where
     F: Future,
-    R: FnOnce(&OpenSpan, &F::Output),
+    R: Fn(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
     type Output = F::Output;
@@ -88,18 +90,15 @@ where
         let polling = Polling::begin(this.span, this.stopwatch);
         let poll = future.poll(task);
         let Poll::Ready(output) = &poll else { return poll };
-        if let Some(Ending { span, at }) = polling.finish(output) {
-            if let (Some(span), Some(record)) = (span.recording(), this.record.take()) {
-                record(span, output);
-            }
-            span.end(at);
+        if let Some(ending) = polling.finish(|stopwatch| stopwatch.judge(output)) {
+            ending.end(|span| shield::record(this.record, span, output));
         }
         poll
     }
 }
 
 /// A poll of a future, during which its span is current.
-enum Polling<'a, M: Stopwatch> {
+pub(super) enum Polling<'a, M: Stopwatch> {
     Unsampled(Unsampling<'a>),
     /// There may be no span, only a measurement.
     Watched(Watch<'a, M>),
@@ -107,26 +106,23 @@ enum Polling<'a, M: Stopwatch> {
 
 impl<'a, M: Stopwatch> Polling<'a, M> {
     #[inline]
-    fn begin(span: &'a mut State, stopwatch: &'a mut M) -> Self {
+    pub(super) fn begin(span: &'a mut State, stopwatch: &'a mut M) -> Self {
         match (&*span, stopwatch.is_running()) {
             (State::Unsampled(unsampled), false) => Polling::Unsampled(Unsampling { entered: unsampled.enter(), span }),
             _ => Polling::Watched(Watch::new(span, stopwatch)),
         }
     }
 
-    /// Leaves the span of a future that is ready. Returns what is still to be ended.
+    /// Leaves the span of a future that is ready. `judge` determines how the call ended. Returns what is still to be ended.
     #[inline]
-    fn finish<T>(self, output: &T) -> Option<Ending>
-    where
-        M: Judge<T>,
-    {
+    pub(super) fn finish(self, judge: impl FnOnce(&mut M) -> CallEnd) -> Option<Ending> {
         match self {
             Polling::Unsampled(unsampling) => {
                 *unsampling.span = State::Off;
                 None
             }
             Polling::Watched(mut watch) => {
-                let end = watch.stopwatch().judge(output);
+                let end = judge(watch.stopwatch());
                 let at = watch.stopwatch().stop(end);
                 match watch.finish() {
                     State::Open(span) => Some(Ending { span, at }),
@@ -138,7 +134,7 @@ impl<'a, M: Stopwatch> Polling<'a, M> {
 }
 
 /// Keeps the span current. Dropping this leaves it.
-struct Unsampling<'a> {
+pub(super) struct Unsampling<'a> {
     span: &'a mut State,
     entered: unsampled::Entered,
 }
@@ -153,9 +149,20 @@ impl Drop for Unsampling<'_> {
 }
 
 /// A span that is no longer current and has not ended.
-struct Ending {
+pub(super) struct Ending {
     span: OpenSpan,
     at: Option<Timestamp>,
+}
+
+impl Ending {
+    /// Ends the span, after `record` if the span is recording.
+    #[inline]
+    pub(super) fn end(self, record: impl FnOnce(&OpenSpan)) {
+        if let Some(span) = self.span.recording() {
+            record(span);
+        }
+        self.span.end(self.at);
+    }
 }
 
 fn nothing(_: &OpenSpan) {}

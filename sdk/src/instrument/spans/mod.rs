@@ -7,6 +7,7 @@
 //! | `open` | a started span: how it becomes current, and how it ends |
 //! | `entered` | the guard for synchronous code |
 //! | `future` | the future for asynchronous code |
+//! | `body` | the body of an `async fn`, with few functions to compile for each |
 //! | `sequence` | streams and iterators: a single span for all items |
 //! | `output` | [`Output`](super::private::Output): finds the error in a return value, based on its type |
 //! | `outcome` | turns an error into a status and `error.type` |
@@ -18,6 +19,7 @@
 //! A call inside an unsampled span allocates nothing, attaches no context and evaluates no fields, but still has its
 //! own span id ([`current_span_context`]). If no tracer is installed, a call costs one relaxed load.
 
+pub(super) mod body;
 mod builder;
 pub(super) mod call_duration;
 pub(super) mod current;

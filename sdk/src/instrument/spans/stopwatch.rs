@@ -148,8 +148,14 @@ impl Cancelling {
         if span.is_off() && !stopwatch.is_running() {
             return None;
         }
-        let span = std::mem::take(span);
-        Some(Cancelling { current: span.enter(), span })
+        let current = span.enter();
+        Some(Cancelling::of(span, current))
+    }
+
+    /// Returns the end of a span that `current` has made current.
+    #[inline]
+    pub(super) fn of(span: &mut State, current: Current) -> Self {
+        Cancelling { current, span: std::mem::take(span) }
     }
 
     /// Stops the stopwatch and ends the span, after `complete` has set the last attributes.

@@ -13,6 +13,7 @@ pub use stream::{InSpanStream, StreamInSpan, TracedStream, traced_stream};
 use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
 use super::stopwatch::{Cancelling, Stopwatch, Watch};
+use crate::instrument::shield;
 
 /// Attribute that holds the number of items.
 const ITEMS: &str = "telemark.items";
@@ -62,7 +63,7 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
         }
         self.failed = (self.outcome)(item);
         if let (Some(_), Some(span)) = (self.failed, self.span.open().and_then(OpenSpan::recording)) {
-            (self.record)(span, item);
+            shield::record(&self.record, span, item);
         }
     }
 

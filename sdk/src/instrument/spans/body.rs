@@ -1,0 +1,187 @@
+//! The span of an `async fn`, whose body stays in the frame of the function.
+//!
+//! From a future that owns another one, such as [`Traced`](super::future::Traced), the compiler makes a dozen functions for each future
+//! that it owns. It compiles nearly all of them again after an edit, because it keeps them apart from the user's modules. Here
+//! there are few of them: what does not depend on the body is compiled once, or once for each type of output.
+//!
+//! The function declares an [`AsyncCall`], then its body, then a [`Cancel`]. They are dropped in the opposite order, so that the
+//! body of a call that is cancelled is dropped while its span is current.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use super::call_duration::CallEnd;
+use super::future::Polling;
+use super::open::{Current, OpenSpan, StartedSpan, State};
+use super::stopwatch::{Cancelling, Stopwatch};
+use crate::instrument::shield::shielded;
+
+/// The span and the measurement of a call, which end when the body is ready, panics, or is dropped early.
+#[derive(Debug)]
+pub struct AsyncCall<M: Stopwatch = ()> {
+    span: State,
+    stopwatch: M,
+    /// True if the last of [`CANCELLED`] belongs to this call.
+    is_cancelled: bool,
+}
+
+thread_local! {
+    /// The guards of the calls whose bodies are being dropped on this thread. The calls cannot hold them, since they are sent between
+    /// threads.
+    static CANCELLED: RefCell<Vec<Current>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<M: Stopwatch> AsyncCall<M> {
+    /// Begins a call in a started span, with a stopwatch that is already running.
+    #[inline]
+    pub(in crate::instrument) fn new(span: StartedSpan, stopwatch: M) -> Self {
+        AsyncCall { span: span.0, stopwatch, is_cancelled: false }
+    }
+
+    #[inline]
+    fn is_over(&self) -> bool {
+        self.span.is_off() && !self.stopwatch.is_running()
+    }
+
+    /// Polls the body while the span is current. Compiled once for each type of output.
+    fn poll<T>(
+        &mut self,
+        body: Pin<&mut dyn Future<Output = T>>,
+        observe: &dyn Observe<T>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<T> {
+        let polling = Polling::begin(&mut self.span, &mut self.stopwatch);
+        let poll = body.poll(task);
+        let Poll::Ready(output) = &poll else { return poll };
+        let judge = |stopwatch: &mut M| match stopwatch.is_running() {
+            true => observe.observe(None, output).map_or(CallEnd::Returned, CallEnd::Failed),
+            false => CallEnd::Returned,
+        };
+        if let Some(ending) = polling.finish(judge) {
+            ending.end(|span| {
+                shielded(|| observe.observe(Some(span), output));
+            });
+        }
+        poll
+    }
+}
+
+impl<M: Stopwatch> Drop for AsyncCall<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_over() {
+            let current =
+                if self.is_cancelled { CANCELLED.try_with(|guards| guards.borrow_mut().pop()) } else { Ok(None) };
+            let cancelling = Cancelling::of(&mut self.span, current.ok().flatten().unwrap_or_default());
+            cancelling.end(&mut self.stopwatch, |_| ());
+        }
+    }
+}
+
+/// Makes the span of a call that is cancelled current, so that the body is dropped in it.
+#[derive(Debug)]
+pub struct Cancel<'c, M: Stopwatch = ()>(&'c mut AsyncCall<M>);
+
+impl<'c, M: Stopwatch> Cancel<'c, M> {
+    #[inline]
+    pub(in crate::instrument) fn new(call: &'c mut AsyncCall<M>) -> Self {
+        Cancel(call)
+    }
+}
+
+impl<M: Stopwatch> Drop for Cancel<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_over() {
+            let current = self.0.span.enter();
+            // Fails while the thread exits. The body is then dropped outside its span.
+            self.0.is_cancelled = CANCELLED.try_with(|guards| guards.borrow_mut().push(current)).is_ok();
+        }
+    }
+}
+
+/// The body of a call. The code of the default method belongs to the module of the body, and that of a method of a type of this
+/// crate would not.
+pub trait Work: Future {
+    /// Polls the body in the span of the call.
+    #[inline]
+    fn poll_in<M: Stopwatch>(
+        self: Pin<&mut Self>,
+        cancel: &mut Cancel<'_, M>,
+        observe: &dyn Observe<Self::Output>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Self::Output>
+    where
+        Self: Sized,
+    {
+        match cancel.0.is_over() {
+            true => self.poll(task),
+            false => cancel.0.poll(self, observe, task),
+        }
+    }
+}
+
+impl<F: Future> Work for F {}
+
+/// Looks at the output of a call. With a `dyn Fn` in place of this trait, the compiler would make two more functions for each closure.
+pub trait Observe<T> {
+    /// Records the output on the span, if one is given. Returns the type of the error in the output of a call that is measured, if there
+    /// is one and no span is given.
+    fn observe(&self, span: Option<&OpenSpan>, output: &T) -> Option<&'static str>;
+}
+
+impl<T, O: Fn(Option<&OpenSpan>, &T) -> Option<&'static str>> Observe<T> for O {
+    #[inline]
+    fn observe(&self, span: Option<&OpenSpan>, output: &T) -> Option<&'static str> {
+        self(span, output)
+    }
+}
+
+/// Returns a future that waits for the body of a call. Its type is one of the function, so that its code belongs to the function's module.
+/// The bounds let the compiler infer the type of the closure. There are few type parameters, because the compiler describes the types
+/// of all futures that a future contains wherever that one appears.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __body {
+    ($cancel:expr, $work:expr, $observe:expr) => {{
+        struct Body<'a, 'c, M, F, O>(
+            &'a mut $crate::instrument::private::Cancel<'c, M>,
+            ::core::pin::Pin<&'a mut F>,
+            O,
+        )
+        where
+            M: $crate::instrument::private::Stopwatch,
+            F: ::core::future::Future,
+            O: ::core::ops::Fn(
+                    ::core::option::Option<&$crate::instrument::private::OpenSpan>,
+                    &F::Output,
+                ) -> ::core::option::Option<&'static str>
+                + ::core::marker::Unpin;
+
+        impl<M, F, O> ::core::future::Future for Body<'_, '_, M, F, O>
+        where
+            M: $crate::instrument::private::Stopwatch,
+            F: ::core::future::Future,
+            O: ::core::ops::Fn(
+                    ::core::option::Option<&$crate::instrument::private::OpenSpan>,
+                    &F::Output,
+                ) -> ::core::option::Option<&'static str>
+                + ::core::marker::Unpin,
+        {
+            type Output = F::Output;
+
+            #[inline]
+            fn poll(
+                self: ::core::pin::Pin<&mut Self>,
+                task: &mut ::core::task::Context<'_>,
+            ) -> ::core::task::Poll<F::Output> {
+                let Body(cancel, work, observe) = self.get_mut();
+                $crate::instrument::private::Work::poll_in(work.as_mut(), cancel, observe, task)
+            }
+        }
+
+        Body($cancel, $work, $observe)
+    }};
+}
