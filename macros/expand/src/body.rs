@@ -184,7 +184,7 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// Declares the static that describes the function.
+    /// Returns the value that describes the function.
     fn call_site(&self) -> TokenStream {
         let private = &self.private;
         let function = self.signature.ident.unraw().to_string();
@@ -195,13 +195,13 @@ impl Expansion<'_> {
         // With the location of the function's name, `line!` is the function's line rather than the attribute's.
         let line = quote_spanned!(self.signature.ident.span()=> ::core::line!());
         quote! {
-            static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
+            #private::CallSite::new(
                 #private::env!("CARGO_PKG_NAME"),
                 #private::env!("CARGO_PKG_VERSION"),
                 #private::concat!(#private::module_path!(), #path),
                 #private::file!(),
                 #line,
-            );
+            )
         }
     }
 
@@ -210,7 +210,7 @@ impl Expansion<'_> {
         let (private, site) = (&self.private, self.call_site());
         self.options.metrics.unwrap_or(false).then(|| {
             quote! {{
-                #site
+                static __TELEMARK_CALL_SITE: #private::CallSite = #site;
                 static __TELEMARK_CALL_DURATION: #private::CallDuration = #private::CallDuration::new(&__TELEMARK_CALL_SITE);
                 &__TELEMARK_CALL_DURATION
             }}
@@ -220,67 +220,58 @@ impl Expansion<'_> {
     /// Returns the call that starts the span: to `function`, or to its variant for a span in the current context or only below a
     /// current span.
     fn begin(&self, function: &str) -> TokenStream {
-        let (private, setup, attributes) = (&self.private, self.setup(), self.attributes());
+        let (private, plan, options, attributes) = (&self.private, self.plan(), self.options(), self.attributes());
         let variant = match self.options.root.is_some() || self.options.parent.is_some() {
             true => "",
             false if self.options.below == Some(true) => "_below",
             false => "_here",
         };
         let function = format_ident!("{function}{variant}");
-        let switch = self.switch();
-        quote!(#private::#function(#switch, #setup, #attributes))
+        quote!(#private::#function(#plan, #options, #attributes))
     }
 
-    /// Declares the static that caches the span filter's decision, in a block that hides it from user code.
-    fn switch(&self) -> TokenStream {
-        let private = &self.private;
-        let target = match &self.options.target {
+    /// Declares the static that plans the spans and caches the span filter's decision, in a block that hides it from user code.
+    fn plan(&self) -> TokenStream {
+        let (private, site, options) = (&self.private, self.call_site(), self.options);
+        let function = self.signature.ident.unraw().to_string();
+        let name = self.owner.map_or_else(|| function.clone(), |owner| format!("{owner}::{function}"));
+        let target = match &options.target {
             None => quote!(#private::module_path!()),
             Some(target) => quote_spanned!(located(target)=> #private::name(#target)),
         };
-        let level = self.options.level.clone().unwrap_or_else(|| Ident::new("Info", Span::call_site()));
+        let level = options.level.clone().unwrap_or_else(|| Ident::new("Info", Span::call_site()));
+        let mut changes = TokenStream::new();
+        if let Some(kind) = options.kind_variant() {
+            changes.extend(quote!(.with_kind(#private::SpanKind::#kind)));
+        }
+        if options.code_off.is_some() {
+            changes.extend(quote!(.without_code_attributes()));
+        }
+        if options.root.is_some() {
+            changes.extend(quote!(.with_new_root()));
+        }
         quote! {{
-            static __TELEMARK_SWITCH: #private::SpanSwitch = #private::SpanSwitch::new(#target, #private::Level::#level);
-            &__TELEMARK_SWITCH
+            static __TELEMARK_PLAN: #private::Plan =
+                #private::Plan::new(#name, #private::SpanSwitch::new(#target, #private::Level::#level), #site) #changes;
+            &__TELEMARK_PLAN
         }}
     }
 
-    /// Returns the options of the span: a plan, or a closure if they have expressions of the user.
-    fn setup(&self) -> TokenStream {
-        let (private, site) = (&self.private, self.call_site());
-        let function = self.signature.ident.unraw().to_string();
-        let name = self.owner.map_or_else(|| function.clone(), |owner| format!("{owner}::{function}"));
-        let options = self.options;
-        let mut constants = TokenStream::new();
-        if let Some(kind) = options.kind_variant() {
-            constants.extend(quote!(.with_kind(#private::SpanKind::#kind)));
-        }
-        if options.code_off.is_some() {
-            constants.extend(quote!(.without_code_attributes()));
-        }
-        if options.root.is_some() {
-            constants.extend(quote!(.with_new_root()));
-        }
-        if options.name.is_none() && options.parent.is_none() && options.links.is_none() {
-            return quote! {{
-                #site
-                static __TELEMARK_PLAN: #private::Plan = #private::Plan::new(#name, &__TELEMARK_CALL_SITE) #constants;
-                &__TELEMARK_PLAN
-            }};
-        }
-        let name = match &options.name {
-            None => quote!(#name),
+    /// Returns a closure that sets the options with expressions of the user.
+    fn options(&self) -> TokenStream {
+        let (private, options, setup) = (&self.private, self.options, hidden("setup"));
+        let mut changes = TokenStream::new();
+        if let Some(name) = &options.name {
             // It may depend on the generics of the function, which a static cannot.
-            Some(name) => quote_spanned!(located(name)=> #private::name(const { #name })),
-        };
-        let mut setup = quote!(#private::Setup::new(#name).with_call_site(&__TELEMARK_CALL_SITE) #constants);
+            changes.extend(quote_spanned!(located(name)=> .with_name(#private::name(const { #name }))));
+        }
         if let Some(parent) = &options.parent {
-            setup.extend(quote_spanned!(located(parent)=> .with_parent(#parent)));
+            changes.extend(quote_spanned!(located(parent)=> .with_parent(#parent)));
         }
         if let Some(links) = &options.links {
-            setup.extend(quote_spanned!(located(links)=> .with_links(#links)));
+            changes.extend(quote_spanned!(located(links)=> .with_links(#links)));
         }
-        quote!(|| { #site #setup })
+        if changes.is_empty() { quote!(#private::NoOptions) } else { quote!(|#setup: #private::Setup| #setup #changes) }
     }
 
     /// Returns the fields, as closures that build the attributes: one for those that a sampler can look at, and one for all.

@@ -96,16 +96,9 @@ impl Expansion<'_> {
         if code.is_none() && outcome.is_none() {
             return None;
         }
-        let outcome = outcome.unwrap_or_else(|| quote!(::core::option::Option::None));
-        Some(quote! {
-            |#span, #output| match #span {
-                ::core::option::Option::Some(#span) => {
-                    #code
-                    ::core::option::Option::None
-                }
-                ::core::option::Option::None => #outcome,
-            }
-        })
+        let private = &self.private;
+        let outcome = outcome.unwrap_or_else(|| quote!(#private::None));
+        Some(quote!(|#span, #output| if let #private::Some(#span) = #span { #code #private::None } else { #outcome }))
     }
 
     /// Returns the statements that record the output, if there is anything to record.
@@ -154,7 +147,7 @@ impl Expansion<'_> {
         let over = self.over(errors, output);
         quote! {
             #over
-            if let ::core::option::Option::Some(#error) = #found {
+            if let #private::Some(#error) = #found {
                 #fail
             }
         }
@@ -192,7 +185,7 @@ impl Expansion<'_> {
         }
         let found = self.found(errors, "value", output);
         quote! {
-            if let ::core::option::Option::Some(#value) = #found {
+            if let #private::Some(#value) = #found {
                 #set;
             }
         }

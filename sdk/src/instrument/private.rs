@@ -3,6 +3,8 @@
 use std::fmt;
 use std::future::Future;
 
+pub use std::option::Option::{None, Some};
+
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
 // Not inlined, because `env` is both the macro and a module.
@@ -11,7 +13,7 @@ pub use std::{boxed::Box, concat, env, file, module_path, pin::pin, vec::Vec};
 
 pub use crate::__body as body;
 
-pub use super::spans::body::{AsyncCall, Cancel, Observe, Work};
+pub use super::spans::body::{AsyncCall, Cancel, InSpan, Observe, Observer, Work};
 pub use super::spans::call_duration::{CallDuration, Timer, Timing};
 pub use super::spans::entered::Entered;
 pub use super::spans::fields::{Late, Mixed, NoFields, Ready};
@@ -20,7 +22,7 @@ pub use super::spans::open::{OpenSpan, StartedSpan};
 pub use super::spans::outcome::{Described, Fallible, is_failure};
 pub use super::spans::output::{Call, Output, refuse_main};
 pub use super::spans::sequence::{traced_iterator, traced_stream};
-pub use super::spans::start::{Options, Plan, Setup};
+pub use super::spans::start::{NoOptions, Options, Plan, Setup};
 pub use super::spans::stopwatch::{JudgedTiming, Stopwatch};
 pub use crate::span_filter::{Level, SpanSwitch};
 pub use crate::trace::{CallSite, Fields};
@@ -52,26 +54,26 @@ pub const fn name(name: &'static str) -> &'static str {
 
 /// Starts a span unless the filter rejects it.
 #[inline]
-pub fn start(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> StartedSpan {
-    start::start(Some(switch), options, fields)
+pub fn start(plan: &'static Plan, options: impl Options, fields: impl Fields) -> StartedSpan {
+    start::start(Some(&plan.switch), move || options.setup(plan), fields)
 }
 
 /// Starts a span in the current context unless the filter rejects it.
 #[inline]
-pub fn start_here(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> StartedSpan {
-    start::start_here(Some(switch), options, fields)
+pub fn start_here(plan: &'static Plan, options: impl Options, fields: impl Fields) -> StartedSpan {
+    start::start_here(Some(&plan.switch), move || options.setup(plan), fields)
 }
 
 /// Starts a span like [`start`] and makes it current.
 #[inline]
-pub fn enter(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
-    Entered::new(start(switch, options, fields))
+pub fn enter(plan: &'static Plan, options: impl Options, fields: impl Fields) -> Entered {
+    Entered::new(start(plan, options, fields))
 }
 
 /// Starts a span like [`start_here`] and makes it current.
 #[inline]
-pub fn enter_here(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
-    start::enter_here(switch, options, fields)
+pub fn enter_here(plan: &'static Plan, options: impl Options, fields: impl Fields) -> Entered {
+    start::enter_here(&plan.switch, move || options.setup(plan), fields)
 }
 
 /// Returns fields that are evaluated only if the span is recorded.
@@ -94,18 +96,18 @@ pub fn mixed<R: Fn(&mut Attributes), L: FnOnce(&mut Attributes)>(ready: R, all: 
 
 /// Starts a span below the current span, unless the filter rejects it. Without a current span, starts none.
 #[inline]
-pub fn start_below(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> StartedSpan {
+pub fn start_below(plan: &'static Plan, options: impl Options, fields: impl Fields) -> StartedSpan {
     // The filter and the tracer come first, each of which costs one relaxed load.
-    if !switch.is_on() || !active::is_installed() || !is_in_span() {
+    if !plan.switch.is_on() || !active::is_installed() || !is_in_span() {
         return StartedSpan(State::Off);
     }
-    start::start_here(Some(switch), options, fields)
+    start::start_here(Some(&plan.switch), move || options.setup(plan), fields)
 }
 
 /// Starts a span like [`start_below`] and makes it current.
 #[inline]
-pub fn enter_below(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
-    Entered::new(start_below(switch, options, fields))
+pub fn enter_below(plan: &'static Plan, options: impl Options, fields: impl Fields) -> Entered {
+    Entered::new(start_below(plan, options, fields))
 }
 
 /// Adds an attribute and preserves the type of its value.

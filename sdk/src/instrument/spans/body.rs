@@ -44,28 +44,6 @@ impl<M: Stopwatch> AsyncCall<M> {
     fn is_over(&self) -> bool {
         self.span.is_off() && !self.stopwatch.is_running()
     }
-
-    /// Polls the body while the span is current. Compiled once for each type of output.
-    fn poll<T>(
-        &mut self,
-        body: Pin<&mut dyn Future<Output = T>>,
-        observe: &dyn Observe<T>,
-        task: &mut TaskContext<'_>,
-    ) -> Poll<T> {
-        let polling = Polling::begin(&mut self.span, &mut self.stopwatch);
-        let poll = body.poll(task);
-        let Poll::Ready(output) = &poll else { return poll };
-        let judge = |stopwatch: &mut M| match stopwatch.is_running() {
-            true => observe.observe(None, output).map_or(CallEnd::Returned, CallEnd::Failed),
-            false => CallEnd::Returned,
-        };
-        if let Some(ending) = polling.finish(judge) {
-            ending.end(|span| {
-                shielded(|| observe.observe(Some(span), output));
-            });
-        }
-        poll
-    }
 }
 
 impl<M: Stopwatch> Drop for AsyncCall<M> {
@@ -102,24 +80,64 @@ impl<M: Stopwatch> Drop for Cancel<'_, M> {
     }
 }
 
+/// A call in whose span a body is polled.
+pub trait InSpan {
+    /// Returns true if nothing is left to do for telemetry.
+    fn is_over(&self) -> bool;
+
+    /// Polls the body while the span is current. Compiled once for each type of output.
+    fn poll<T>(
+        &mut self,
+        body: Pin<&mut dyn Future<Output = T>>,
+        observe: &dyn Observe<T>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<T>;
+}
+
+impl<M: Stopwatch> InSpan for Cancel<'_, M> {
+    #[inline]
+    fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
+    fn poll<T>(
+        &mut self,
+        body: Pin<&mut dyn Future<Output = T>>,
+        observe: &dyn Observe<T>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<T> {
+        let call = &mut *self.0;
+        let polling = Polling::begin(&mut call.span, &mut call.stopwatch);
+        let poll = body.poll(task);
+        let Poll::Ready(output) = &poll else { return poll };
+        let judge = |stopwatch: &mut M| match stopwatch.is_running() {
+            true => observe.observe(None, output).map_or(CallEnd::Returned, CallEnd::Failed),
+            false => CallEnd::Returned,
+        };
+        if let Some(ending) = polling.finish(judge) {
+            ending.end(|span| {
+                shielded(|| observe.observe(Some(span), output));
+            });
+        }
+        poll
+    }
+}
+
 /// The body of a call. The code of the default method belongs to the module of the body, and that of a method of a type of this
 /// crate would not.
 pub trait Work: Future {
     /// Polls the body in the span of the call.
     #[inline]
-    fn poll_in<M: Stopwatch>(
+    fn poll_in<C: InSpan>(
         self: Pin<&mut Self>,
-        cancel: &mut Cancel<'_, M>,
+        call: &mut C,
         observe: &dyn Observe<Self::Output>,
         task: &mut TaskContext<'_>,
     ) -> Poll<Self::Output>
     where
         Self: Sized,
     {
-        match cancel.0.is_over() {
-            true => self.poll(task),
-            false => cancel.0.poll(self, observe, task),
-        }
+        if call.is_over() { self.poll(task) } else { call.poll(self, observe, task) }
     }
 }
 
@@ -127,17 +145,22 @@ impl<F: Future> Work for F {}
 
 /// Looks at the output of a call. With a `dyn Fn` in place of this trait, the compiler would make two more functions for each closure.
 pub trait Observe<T> {
-    /// Records the output on the span, if one is given. Returns the type of the error in the output of a call that is measured, if there
-    /// is one and no span is given.
+    /// Records the output on the span, if one is given. Otherwise returns the type of the error in the output of a call that is
+    /// measured, if there is one.
     fn observe(&self, span: Option<&OpenSpan>, output: &T) -> Option<&'static str>;
 }
 
-impl<T, O: Fn(Option<&OpenSpan>, &T) -> Option<&'static str>> Observe<T> for O {
+impl<T, O: Observer<T>> Observe<T> for O {
     #[inline]
     fn observe(&self, span: Option<&OpenSpan>, output: &T) -> Option<&'static str> {
         self(span, output)
     }
 }
+
+/// The closures that look at an output.
+pub trait Observer<T>: Fn(Option<&OpenSpan>, &T) -> Option<&'static str> + Unpin {}
+
+impl<T, O: Fn(Option<&OpenSpan>, &T) -> Option<&'static str> + Unpin> Observer<T> for O {}
 
 /// Returns a future that waits for the body of a call. Its type is one of the function, so that its code belongs to the function's module.
 /// The bounds let the compiler infer the type of the closure. There are few type parameters, because the compiler describes the types
@@ -146,29 +169,18 @@ impl<T, O: Fn(Option<&OpenSpan>, &T) -> Option<&'static str>> Observe<T> for O {
 #[macro_export]
 macro_rules! __body {
     ($cancel:expr, $work:expr, $observe:expr) => {{
-        struct Body<'a, 'c, M, F, O>(
-            &'a mut $crate::instrument::private::Cancel<'c, M>,
+        // The name must not hide one in the user's expressions.
+        struct __TelemarkBody<'a, C, F: ::core::future::Future, O: $crate::instrument::private::Observer<F::Output>>(
+            &'a mut C,
             ::core::pin::Pin<&'a mut F>,
             O,
-        )
-        where
-            M: $crate::instrument::private::Stopwatch,
-            F: ::core::future::Future,
-            O: ::core::ops::Fn(
-                    ::core::option::Option<&$crate::instrument::private::OpenSpan>,
-                    &F::Output,
-                ) -> ::core::option::Option<&'static str>
-                + ::core::marker::Unpin;
+        );
 
-        impl<M, F, O> ::core::future::Future for Body<'_, '_, M, F, O>
+        impl<C, F, O> ::core::future::Future for __TelemarkBody<'_, C, F, O>
         where
-            M: $crate::instrument::private::Stopwatch,
+            C: $crate::instrument::private::InSpan,
             F: ::core::future::Future,
-            O: ::core::ops::Fn(
-                    ::core::option::Option<&$crate::instrument::private::OpenSpan>,
-                    &F::Output,
-                ) -> ::core::option::Option<&'static str>
-                + ::core::marker::Unpin,
+            O: $crate::instrument::private::Observer<F::Output>,
         {
             type Output = F::Output;
 
@@ -177,11 +189,11 @@ macro_rules! __body {
                 self: ::core::pin::Pin<&mut Self>,
                 task: &mut ::core::task::Context<'_>,
             ) -> ::core::task::Poll<F::Output> {
-                let Body(cancel, work, observe) = self.get_mut();
-                $crate::instrument::private::Work::poll_in(work.as_mut(), cancel, observe, task)
+                let body = self.get_mut();
+                $crate::instrument::private::Work::poll_in(body.1.as_mut(), body.0, &body.2, task)
             }
         }
 
-        Body($cancel, $work, $observe)
+        __TelemarkBody($cancel, $work, $observe)
     }};
 }

@@ -6,7 +6,7 @@ use opentelemetry::trace::{Span, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, global};
 
 use self::setup::Origin;
-pub use self::setup::{IntoLink, IntoParent, Options, Plan, Setup};
+pub use self::setup::{IntoLink, IntoParent, NoOptions, Options, Plan, Setup};
 use super::entered::Entered;
 use super::open::{OpenSpan, StartedSpan, State};
 use crate::context;
@@ -27,16 +27,16 @@ struct Given<O, F> {
     fields: F,
 }
 
-impl<O: Options, F: Fields> Given<O, F> {
+impl<O: FnOnce() -> Setup, F: Fields> Given<O, F> {
     #[inline]
     fn new(options: O, fields: F) -> Self {
         Given { options: Some(options), fields }
     }
 }
 
-impl<O: Options, F: Fields> Site for Given<O, F> {
+impl<O: FnOnce() -> Setup, F: Fields> Site for Given<O, F> {
     fn setup(&mut self) -> Option<Setup> {
-        self.options.take().map(Options::setup)
+        self.options.take().map(|options| options())
     }
 }
 
@@ -66,7 +66,11 @@ impl Fields for Shielded<'_> {
 /// Starts a span. If no tracer is installed, this costs one relaxed load and evaluates nothing. If the filter
 /// rejects the span, the context of its parent still applies to the spans inside it.
 #[inline]
-pub(crate) fn start(switch: Option<&'static SpanSwitch>, options: impl Options, fields: impl Fields) -> StartedSpan {
+pub(crate) fn start(
+    switch: Option<&'static SpanSwitch>,
+    options: impl FnOnce() -> Setup,
+    fields: impl Fields,
+) -> StartedSpan {
     if !active::is_installed() {
         return StartedSpan(State::Off);
     }
@@ -79,7 +83,7 @@ pub(crate) fn start(switch: Option<&'static SpanSwitch>, options: impl Options, 
 #[inline]
 pub(crate) fn start_here(
     switch: Option<&'static SpanSwitch>,
-    options: impl Options,
+    options: impl FnOnce() -> Setup,
     fields: impl Fields,
 ) -> StartedSpan {
     if switch.is_some_and(|switch| !switch.is_on()) || !active::is_installed() {
@@ -90,7 +94,7 @@ pub(crate) fn start_here(
 
 /// Starts a span like [`start_here`] and makes it current.
 #[inline]
-pub(crate) fn enter_here(switch: &'static SpanSwitch, options: impl Options, fields: impl Fields) -> Entered {
+pub(crate) fn enter_here(switch: &'static SpanSwitch, options: impl FnOnce() -> Setup, fields: impl Fields) -> Entered {
     if !switch.is_on() || !active::is_installed() {
         return Entered::new(StartedSpan(State::Off));
     }

@@ -6,6 +6,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt};
 
 use crate::context;
+use crate::span_filter::SpanSwitch;
 use crate::trace::{CallSite, TracedSpan};
 
 /// The options of a span, without its attributes. Created only if a tracer is installed.
@@ -46,26 +47,17 @@ impl Setup {
         matches!(self.origin, Origin::Current)
     }
 
+    /// Sets the name.
+    #[inline]
+    pub fn with_name(mut self, name: &'static str) -> Self {
+        self.span.name = Cow::Borrowed(name);
+        self
+    }
+
     /// Sets the span kind.
     #[inline]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
         self.span.kind = kind;
-        self
-    }
-
-    /// Sets the source location, which determines the scope and the `code.*` attributes. Only `#[traced]` calls this, and it
-    /// checks at compile time that the keys of the fields are distinct and not empty.
-    #[inline]
-    pub fn with_call_site(mut self, call_site: &'static CallSite) -> Self {
-        self.span.call_site = Some(call_site);
-        self.span.keys_are_distinct = true;
-        self
-    }
-
-    /// Omits the `code.*` attributes.
-    #[inline]
-    pub fn without_code_attributes(mut self) -> Self {
-        self.span.code_attributes = false;
         self
     }
 
@@ -91,21 +83,23 @@ impl Setup {
     }
 }
 
-/// The options of a span, if all are constants. Call sites with a plan share the code that reads it, so a traced function takes little
-/// longer to compile than another one.
+/// What is constant about the spans of a function, in a `static` of it. Functions without other options share the code that reads it, so
+/// a traced function takes little longer to compile than another one.
 #[derive(Debug)]
 pub struct Plan {
     name: &'static str,
-    call_site: &'static CallSite,
+    pub(in crate::instrument) switch: SpanSwitch,
+    call_site: CallSite,
     kind: SpanKind,
     code_attributes: bool,
     is_root: bool,
 }
 
 impl Plan {
-    /// Plans an internal span that is a child of the current context.
-    pub const fn new(name: &'static str, call_site: &'static CallSite) -> Self {
-        Plan { name, call_site, kind: SpanKind::Internal, code_attributes: true, is_root: false }
+    /// Plans an internal span that is a child of the current context. `#[traced]` checks at compile time that the keys of the fields are
+    /// distinct and not empty.
+    pub const fn new(name: &'static str, switch: SpanSwitch, call_site: CallSite) -> Self {
+        Plan { name, switch, call_site, kind: SpanKind::Internal, code_attributes: true, is_root: false }
     }
 
     /// Sets the span kind.
@@ -125,22 +119,13 @@ impl Plan {
         self.is_root = true;
         self
     }
-}
 
-/// What the options of a span are made of: a plan, or a closure.
-pub trait Options {
-    /// Returns the options.
-    fn setup(self) -> Setup;
-}
-
-impl Options for &'static Plan {
-    fn setup(self) -> Setup {
+    fn setup(&'static self) -> Setup {
         let span = TracedSpan {
             name: Cow::Borrowed(self.name),
             kind: self.kind.clone(),
-            call_site: Some(self.call_site),
+            call_site: Some(&self.call_site),
             code_attributes: self.code_attributes,
-            // The macro checks them.
             keys_are_distinct: true,
             links: Vec::new(),
         };
@@ -148,10 +133,27 @@ impl Options for &'static Plan {
     }
 }
 
-impl<S: FnOnce() -> Setup> Options for S {
+/// The options of a span beside those of its plan.
+pub trait Options {
+    /// Returns all options.
+    fn setup(self, plan: &'static Plan) -> Setup;
+}
+
+/// There are no options beside those of the plan.
+#[derive(Clone, Copy, Debug)]
+pub struct NoOptions;
+
+impl Options for NoOptions {
     #[inline]
-    fn setup(self) -> Setup {
-        self()
+    fn setup(self, plan: &'static Plan) -> Setup {
+        plan.setup()
+    }
+}
+
+impl<S: FnOnce(Setup) -> Setup> Options for S {
+    #[inline]
+    fn setup(self, plan: &'static Plan) -> Setup {
+        self(plan.setup())
     }
 }
 
