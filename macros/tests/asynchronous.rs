@@ -181,6 +181,76 @@ fn a_future_dropped_by_an_unrelated_panic_is_cancelled() {
     );
 }
 
+/// Traces its drop.
+struct Held {
+    panics: bool,
+}
+
+impl Drop for Held {
+    #[traced]
+    fn drop(&mut self) {
+        assert!(!self.panics, "a destructor panics");
+    }
+}
+
+#[traced]
+async fn holds(panics: bool) {
+    let _held = Held { panics: false };
+    inner_holds(panics).await;
+}
+
+#[traced]
+async fn inner_holds(panics: bool) {
+    let _held = Held { panics: false };
+    let _fails = Held { panics };
+    std::future::pending().await
+}
+
+#[test]
+fn what_a_cancelled_body_drops_is_in_its_span_on_whichever_thread() {
+    check(
+        || {
+            let mut future = Box::pin(holds(false));
+            assert!(poll_once(future.as_mut()).is_pending());
+            let context = Context::current();
+            let dropped = move || {
+                // The context of the test's telemetry, which is another thread's here.
+                let _guard = context.attach();
+                drop(future);
+                assert!(!Context::current().has_active_span());
+            };
+            #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+            std::thread::spawn(dropped).join().unwrap();
+        },
+        "
+        holds telemark.outcome=cancelled
+          inner_holds telemark.outcome=cancelled
+            drop
+            drop
+          drop
+        ",
+    );
+}
+
+#[test]
+fn a_destructor_that_panics_in_a_cancelled_body_ends_all_spans_and_continues() {
+    check(
+        || {
+            let mut future = Box::pin(holds(true));
+            assert!(poll_once(future.as_mut()).is_pending());
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(future))).is_err());
+            assert!(!Context::current().has_active_span());
+        },
+        "
+        holds telemark.outcome=cancelled
+          inner_holds telemark.outcome=cancelled
+            drop error[panic] error.type=panic telemark.outcome=panicked
+            drop
+          drop
+        ",
+    );
+}
+
 #[test]
 fn a_future_spawned_with_its_context_keeps_its_parent_on_another_thread() {
     check(

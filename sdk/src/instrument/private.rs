@@ -29,7 +29,6 @@ pub use crate::trace::{CallSite, Fields};
 pub use crate::value::ToValue;
 
 use super::shield;
-pub use super::shield::Record;
 use super::spans::call_duration::CallEnd;
 use super::spans::current::is_in_span;
 use super::spans::open::State;

@@ -11,7 +11,7 @@ pub(super) fn shielded<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Records an output on a span. With a `dyn Fn` in its place, the compiler would make two more functions for each closure.
-pub trait Record<T: ?Sized> {
+pub(super) trait Record<T: ?Sized> {
     /// Records the output.
     fn record(&self, span: &OpenSpan, output: &T);
 }
