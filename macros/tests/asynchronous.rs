@@ -377,6 +377,93 @@ impl Store for Outer {
     }
 }
 
+#[async_trait]
+trait Count {
+    async fn count(&mut self, step: u32) -> u32;
+}
+
+// `async_trait` looks for `fn` among the tokens of a body.
+#[traced]
+#[async_trait]
+impl Count for u32 {
+    async fn count(&mut self, step: u32) -> u32 {
+        fn double(step: u32) -> u32 {
+            step * 2
+        }
+        *self += double(step);
+        *self
+    }
+}
+
+#[test]
+fn async_trait_bodies_may_have_functions_of_their_own() {
+    check_async(async { assert_eq!(1.count(2).await, 5) }, "u32::count");
+}
+
+#[traced(err_if = is_fatal)]
+async fn judged<P: Fn(&String) -> bool>(fails: bool, is_fatal: P) -> Result<u32, String> {
+    if fails { Err("lost".to_owned()) } else { Ok(1) }
+}
+
+#[traced(err_if = |_| { *failures += 1; true })]
+async fn counted(failures: &mut u32) -> Result<u32, String> {
+    Err("lost".to_owned())
+}
+
+#[traced(err_if = |error| !ignored.into_iter().any(|ignored| ignored == *error))]
+fn moving(ignored: Vec<String>) -> Result<u32, String> {
+    Err("lost".to_owned())
+}
+
+#[test]
+fn conditions_may_be_called_only_once() {
+    let mut failures = 0;
+    check(
+        || {
+            _ = block_on(judged(true, |error| error == "lost"));
+            _ = block_on(judged(true, |_| false));
+            _ = block_on(counted(&mut failures));
+            _ = moving(vec!["lost".to_owned()]);
+        },
+        "
+        judged error[lost] error.type=alloc::string::String
+        judged
+        counted error[lost] error.type=alloc::string::String
+        moving
+        ",
+    );
+    assert_eq!(failures, 1);
+}
+
+#[test]
+fn a_body_that_a_thread_local_drops_is_in_its_span() {
+    thread_local! {
+        static KEPT: std::cell::RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>> = const { std::cell::RefCell::new(None) };
+    }
+    check(
+        || {
+            let context = Context::current();
+            let run = move || {
+                let _guard = context.attach();
+                let mut kept = Box::pin(inner_holds(false));
+                assert!(poll_once(kept.as_mut()).is_pending());
+                KEPT.set(Some(kept));
+                // Cancels a call for the first time on this thread, so that what that needs is destroyed before `KEPT`.
+                let mut other = Box::pin(leaf());
+                assert!(poll_once(other.as_mut()).is_pending());
+            };
+            #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+            std::thread::spawn(run).join().unwrap();
+        },
+        "
+        leaf telemark.outcome=cancelled
+        inner_holds telemark.outcome=cancelled
+          drop
+          drop
+        ",
+    );
+}
+
 #[test]
 fn async_trait_methods_are_traced_whichever_attribute_comes_first() {
     check_async(

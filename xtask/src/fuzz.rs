@@ -22,20 +22,27 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
     };
     for target in targets()? {
         // libFuzzer writes new inputs to the first corpus. The second corpus belongs to the repository.
-        let found = root().join("target/fuzz").join(&target);
-        fs::create_dir_all(&found)
-            .map_err(|error| Failure::new(format!("{} cannot be created: {error}", found.display())))?;
-        let found = found.to_string_lossy();
+        let found = folder_of("target/fuzz", &target)?;
+        let failed = folder_of("fuzz/libfuzzer/artifacts", &target)?;
         Step::program("fuzzing", folder.join("bin/cargo-fuzz"))
             .arguments(["run", "--fuzz-dir", "fuzz/libfuzzer", "--target-dir", "target/fuzz-build", "any"])
-            .arguments([&*found, &format!("fuzz/corpus/{target}")])
-            .arguments(["--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=1024", "-verbosity=0"])
+            .arguments([&found, &format!("fuzz/corpus/{target}")])
+            .arguments(["--", &format!("-artifact_prefix={failed}/")])
+            .arguments([&format!("-max_total_time={seconds}"), "-rss_limit_mb=1024", "-verbosity=0"])
             // The sanitizer requires unstable compiler flags.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("TELEMARK_FUZZ_TARGET", &target)
             .run()?;
     }
     Ok(())
+}
+
+/// Creates the folder of a target below another one, and returns its path.
+fn folder_of(parent: &str, target: &str) -> Result<String, Failure> {
+    let folder = root().join(parent).join(target);
+    fs::create_dir_all(&folder)
+        .map_err(|error| Failure::new(format!("{} cannot be created: {error}", folder.display())))?;
+    Ok(folder.to_string_lossy().into_owned())
 }
 
 /// Returns the names of the targets. A test in `fuzz` compares the folders of the corpus with the list of targets.

@@ -62,9 +62,10 @@ fn private(options: &Options) -> Path {
     }
 }
 
-/// Returns an identifier that user code can neither see nor shadow.
+/// Returns an identifier that user code can neither see nor shadow. Hygiene does not keep a pattern from meaning a constant or a unit
+/// struct of the user's, so the name is one that nobody uses.
 pub(crate) fn hidden(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
+    Ident::new(&format!("__telemark_{name}"), Span::mixed_site())
 }
 
 pub(crate) struct Expansion<'a> {
@@ -86,10 +87,10 @@ impl Expansion<'_> {
         let body = &block.stmts;
         let new = match self.record() {
             None => {
-                let entered = hidden("_entered");
+                let entered = hidden("entered");
                 // Declared after the span, so that it is dropped first.
                 let time = self.call_duration().map(|duration| {
-                    let timer = hidden("_timer");
+                    let timer = hidden("timer");
                     quote!(let #timer = #private::time(#duration, &#entered);)
                 });
                 quote!(let #entered = #enter; #time #(#body)*)
@@ -103,12 +104,14 @@ impl Expansion<'_> {
                     (start, quote!(#private::returned(#timer, &#output, #outcome);))
                 });
                 let (start, end) = measure.unzip();
+                // A condition may be a closure that can be called only once.
+                let finish = format_ident!("{}", if self.options.err_if.is_some() { "finish_once" } else { "finish" });
                 quote! {
                     let #entered = #enter;
                     #start
                     let #output = #private::call(move || -> #returned { #(#body)* });
                     #end
-                    #private::finish(&#entered, &#output, #record);
+                    #private::#finish(&#entered, &#output, #record);
                     return #output;
                 }
             }
@@ -116,30 +119,52 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// Makes the body a nested future, in whose polls the span is current. The nested future stays in a variable between two others,
-    /// whose drops before and after its own put a cancelled body into the span.
+    /// Makes the body a nested future, in whose polls the span is current.
     fn async_work(&self, block: &mut Block) {
-        let private = &self.private;
-        let body = &block.stmts;
-        let typed = self.typed();
-        let start = self.begin("start");
-        let (call, work, cancel) = (hidden("call"), hidden("work"), hidden("cancel"));
-        let duration = self.call_duration();
+        let (body, typed) = (&block.stmts, self.typed());
+        let work = quote!(async move { #typed #(#body)* });
+        // A condition may be a closure that can be called only once.
+        let new = if self.options.err_if.is_some() { self.owned(&work) } else { self.pinned(&work) };
+        replace(block, new);
+    }
+
+    /// Lets the nested future stay in a variable between two others, whose drops before and after its own put a cancelled body into the
+    /// span.
+    fn pinned(&self, work: &TokenStream) -> TokenStream {
+        let (private, start, duration) = (&self.private, self.begin("start"), self.call_duration());
+        let (call, body, cancel) = (hidden("call"), hidden("body"), hidden("cancel"));
         let observe = self.observe(duration.is_some()).unwrap_or_else(|| quote!(#private::unobserved));
         let begin = match duration {
             None => quote!(#private::async_call(#start)),
             Some(duration) => quote!(#private::async_call_timed(#start, #duration)),
         };
-        let wait = quote!(#private::body!(&mut #cancel, #work, #observe).await);
-        // `return` before an expression of type `!` would be unreachable code.
-        let end = if self.shape.returns_never() { wait } else { quote!(return #wait;) };
-        let new = quote! {
+        let end = self.end_with(&quote!(#private::body!(&mut #cancel, #body, #observe).await));
+        // The body is no argument of a macro, because other attributes look into it.
+        quote! {
             let mut #call = #begin;
-            let #work = #private::pin!(async move { #typed #(#body)* });
+            let #body = #work;
+            let #body = #private::pin!(#body);
             let mut #cancel = #private::cancel(&mut #call);
             #end
-        };
-        replace(block, new);
+        }
+    }
+
+    /// Hands the nested future to another one.
+    fn owned(&self, work: &TokenStream) -> TokenStream {
+        let (private, start) = (&self.private, self.begin("start"));
+        let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
+        self.end_with(&match self.call_duration() {
+            None => quote!(#private::traced(#start, #work, #record).await),
+            Some(duration) => {
+                let outcome = self.outcome();
+                quote!(#private::traced_with_duration(#start, #duration, #work, #record, #outcome).await)
+            }
+        })
+    }
+
+    /// Ends a body with `expression`. `return` before an expression of type `!` would be unreachable code.
+    fn end_with(&self, expression: &TokenStream) -> TokenStream {
+        if self.shape.returns_never() { expression.clone() } else { quote!(return #expression;) }
     }
 
     /// Also runs the call itself in the span, where the arguments are available. The returned value then carries the span.

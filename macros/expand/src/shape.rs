@@ -111,7 +111,7 @@ impl Shape {
     }
 
     pub(crate) fn returns_never(&self) -> bool {
-        matches!(self.output, Some(Type::Never(_)))
+        matches!(self.output.as_ref().map(ungrouped), Some(Type::Never(_)))
     }
 }
 

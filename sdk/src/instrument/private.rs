@@ -203,6 +203,14 @@ pub fn finish<T>(entered: &Entered, output: &T, record: impl Fn(&OpenSpan, &T)) 
     }
 }
 
+/// Does the same as [`finish`] with a closure that can be called only once. Compiled for each function.
+#[inline]
+pub fn finish_once<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &T)) {
+    if let Some(span) = entered.recording() {
+        shield::shielded(|| record(span, output));
+    }
+}
+
 /// Returns a value of any type. Used in unreachable code, to give the compiler a type.
 pub fn never<T>() -> T {
     loop {
@@ -231,9 +239,27 @@ pub fn ignore<T: ?Sized>(_: &OpenSpan, _: &T) {}
 pub fn traced<F, R>(span: StartedSpan, future: F, record: R) -> Traced<F, R>
 where
     F: Future,
-    R: Fn(&OpenSpan, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
 {
     Traced::timed(span, future, record, ())
+}
+
+/// Runs a future like [`traced`], and measures its duration from the start of the span.
+#[inline]
+pub fn traced_with_duration<F, R, O>(
+    span: StartedSpan,
+    duration: &'static CallDuration,
+    future: F,
+    record: R,
+    outcome: O,
+) -> Traced<F, R, JudgedTiming<O>>
+where
+    F: Future,
+    R: FnOnce(&OpenSpan, &F::Output),
+    O: FnOnce(&F::Output) -> Option<&'static str>,
+{
+    let timing = duration.start(span.0.open());
+    traced_timed(span, timing, future, record, outcome)
 }
 
 /// Runs a future like [`traced`], with a duration measurement that is already running.
@@ -247,7 +273,7 @@ pub fn traced_timed<F, R, O>(
 ) -> Traced<F, R, JudgedTiming<O>>
 where
     F: Future,
-    R: Fn(&OpenSpan, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
     Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))

@@ -128,11 +128,15 @@ fn lines(manifest: &mut Table) {
         table.set_implicit(true);
         Item::Table(table)
     };
-    let profile = manifest.entry("profile").or_insert_with(implicit).as_table_like_mut();
-    let dev = profile.map(|profile| profile.entry("dev").or_insert_with(|| Item::Table(Table::new())));
-    if let Some(dev) = dev.and_then(Item::as_table_like_mut) {
-        if !dev.contains_key("debug") {
-            dev.insert("debug", Item::Value("line-tables-only".into()));
+    let Some(profiles) = manifest.entry("profile").or_insert_with(implicit).as_table_like_mut() else { return };
+    let dev = profiles.entry("dev").or_insert_with(|| Item::Table(Table::new())).as_table_like_mut();
+    let Some(dev) = dev.filter(|dev| !dev.contains_key("debug")) else { return };
+    dev.insert("debug", Item::Value("line-tables-only".into()));
+    // What inherits cargo's default keeps it.
+    let others = profiles.iter_mut().filter_map(|(_, profile)| profile.as_table_like_mut());
+    for other in others.filter(|other| other.get("inherits").and_then(Item::as_str) == Some("dev")) {
+        if !other.contains_key("debug") {
+            other.insert("debug", Item::Value(2.into()));
         }
     }
 }
@@ -233,6 +237,14 @@ mod tests {
             "/ws",
             "[profile]\ndev.opt-level = 1\n[workspace]\n",
             &format!("[profile]\ndev.opt-level = 1\ndev.debug = \"line-tables-only\"\n{added}"),
+        );
+        check(
+            "/ws",
+            "[workspace]\n[profile.a]\ninherits = \"dev\"\n[profile.b]\ninherits = \"release\"\n",
+            &format!(
+                "[workspace]\n[profile.a]\ninherits = \"dev\"\ndebug = 2\n[profile.b]\ninherits = \"release\"\n\n{LINES}\n\
+                 [dependencies]\n{ADDED}"
+            ),
         );
         let given = "[workspace]\n[profile.dev]\ndebug = 2\n";
         check("/ws", given, &format!("{given}\n[dependencies]\n{ADDED}"));

@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
@@ -29,8 +30,25 @@ pub struct AsyncCall<M: Stopwatch = ()> {
 
 thread_local! {
     /// The guards of the calls whose bodies are being dropped on this thread. The calls cannot hold them, since they are sent between
-    /// threads.
-    static CANCELLED: RefCell<Vec<Current>> = const { RefCell::new(Vec::new()) };
+    /// threads. Has no destructor, so that the destructors of other thread-locals can still drop bodies.
+    static CANCELLED: ManuallyDrop<RefCell<Vec<Current>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+}
+
+fn enter(current: Current) {
+    CANCELLED.with(|guards| guards.borrow_mut().push(current));
+}
+
+/// Returns the guard that was handed to [`enter`] last.
+fn take_entered() -> Current {
+    CANCELLED.with(|guards| {
+        let mut guards = guards.borrow_mut();
+        let current = guards.pop();
+        if guards.is_empty() {
+            // Nothing may be left when the thread ends.
+            *guards = Vec::new();
+        }
+        current.unwrap_or_default()
+    })
 }
 
 impl<M: Stopwatch> AsyncCall<M> {
@@ -50,9 +68,8 @@ impl<M: Stopwatch> Drop for AsyncCall<M> {
     #[inline]
     fn drop(&mut self) {
         if !self.is_over() {
-            let current =
-                if self.is_cancelled { CANCELLED.try_with(|guards| guards.borrow_mut().pop()) } else { Ok(None) };
-            let cancelling = Cancelling::of(&mut self.span, current.ok().flatten().unwrap_or_default());
+            let current = if self.is_cancelled { take_entered() } else { Current::Off };
+            let cancelling = Cancelling::of(&mut self.span, current);
             cancelling.end(&mut self.stopwatch, |_| ());
         }
     }
@@ -73,9 +90,8 @@ impl<M: Stopwatch> Drop for Cancel<'_, M> {
     #[inline]
     fn drop(&mut self) {
         if !self.0.is_over() {
-            let current = self.0.span.enter();
-            // Fails while the thread exits. The body is then dropped outside its span.
-            self.0.is_cancelled = CANCELLED.try_with(|guards| guards.borrow_mut().push(current)).is_ok();
+            enter(self.0.span.enter());
+            self.0.is_cancelled = true;
         }
     }
 }
@@ -169,7 +185,7 @@ impl<T, O: Fn(Option<&OpenSpan>, &T) -> Option<&'static str> + Unpin> Observer<T
 #[macro_export]
 macro_rules! __body {
     ($cancel:expr, $work:expr, $observe:expr) => {{
-        // The name must not hide one in the user's expressions.
+        // No name may hide one in the user's expressions, or mean a constant or a unit struct of the user's.
         struct __TelemarkBody<'a, C, F: ::core::future::Future, O: $crate::instrument::private::Observer<F::Output>>(
             &'a mut C,
             ::core::pin::Pin<&'a mut F>,
@@ -187,10 +203,15 @@ macro_rules! __body {
             #[inline]
             fn poll(
                 self: ::core::pin::Pin<&mut Self>,
-                task: &mut ::core::task::Context<'_>,
+                __telemark_task: &mut ::core::task::Context<'_>,
             ) -> ::core::task::Poll<F::Output> {
-                let body = self.get_mut();
-                $crate::instrument::private::Work::poll_in(body.1.as_mut(), body.0, &body.2, task)
+                let __telemark_body = ::core::pin::Pin::get_mut(self);
+                $crate::instrument::private::Work::poll_in(
+                    ::core::pin::Pin::as_mut(&mut __telemark_body.1),
+                    __telemark_body.0,
+                    &__telemark_body.2,
+                    __telemark_task,
+                )
             }
         }
 

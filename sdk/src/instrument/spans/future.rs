@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
 use super::stopwatch::{Cancelling, Judge, Stopwatch, Watch};
-use crate::instrument::shield;
+use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
 use crate::unsampled;
 
@@ -30,7 +30,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         span: State,
-        record: R,
+        record: Option<R>,
         // Stopped exactly once: when the future is ready, panics, or is dropped early.
         stopwatch: M,
     }
@@ -49,7 +49,7 @@ pin_project! {
 impl<F, R> Traced<F, R>
 where
     F: Future,
-    R: Fn(&OpenSpan, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
 {
     /// Runs `future` in a started span. If the span is recording, `record` is called with the output before the span ends.
     #[inline]
@@ -61,20 +61,20 @@ where
 impl<F, R, M> Traced<F, R, M>
 where
     F: Future,
-    R: Fn(&OpenSpan, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
     /// Runs `future` in a started span, and stops the stopwatch, which is already running, when the future ends.
     #[inline]
     pub(in crate::instrument) fn timed(span: StartedSpan, future: F, record: R, stopwatch: M) -> Self {
-        Traced { future: Some(future), span: span.0, record, stopwatch }
+        Traced { future: Some(future), span: span.0, record: Some(record), stopwatch }
     }
 }
 
 impl<F, R, M> Future for Traced<F, R, M>
 where
     F: Future,
-    R: Fn(&OpenSpan, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
     type Output = F::Output;
@@ -91,7 +91,11 @@ where
         let poll = future.poll(task);
         let Poll::Ready(output) = &poll else { return poll };
         if let Some(ending) = polling.finish(|stopwatch| stopwatch.judge(output)) {
-            ending.end(|span| shield::record(this.record, span, output));
+            ending.end(|span| {
+                if let Some(record) = this.record.take() {
+                    shielded(|| record(span, output));
+                }
+            });
         }
         poll
     }
