@@ -301,7 +301,8 @@ fn programs_that_know_nothing_of_telemetry_have_it() {
     let left_out = "left out what does not compile with telemetry, tool/core/src/lib.rs:";
     assert!(traced.contains(left_out), "{traced}");
     // Nothing in this package can be left out alone.
-    let left_out = "numbers is not instrumented, because it does not compile with telemetry: type annotations needed";
+    let left_out = "numbers is not instrumented, because it does not compile with telemetry: numbers/src/main.rs:8: \
+                    type annotations needed";
     assert!(traced.contains(left_out), "{traced}");
     programs.are_clean();
 

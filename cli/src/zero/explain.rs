@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::rewrite::{What, Why};
+use super::rewrite::{Left, What, Why};
 use super::rules::Rules;
 use super::shadow::lock::Lock;
 use super::shadow::{PackageRewrites, Rewrites};
@@ -59,7 +59,25 @@ pub(crate) fn notes(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
              what it chooses does not compile"
         )
     });
-    unused.chain(rewrites.notes.iter().cloned()).chain(without_traces(rewrites, rules)).collect()
+    unused
+        .chain(rewrites.notes.iter().cloned())
+        .chain(not_around(rewrites))
+        .chain(without_traces(rewrites, rules))
+        .collect()
+}
+
+/// Returns a line for each call and each `main` without the telemetry that does not compile there.
+fn not_around(rewrites: &Rewrites<'_>) -> Vec<String> {
+    let files = rewrites.packages.iter().flat_map(|package| &package.files);
+    let left = files.flat_map(|file| file.rewritten.left.iter().map(|left| (&file.shown, left)));
+    let left = left.filter(|(_, left)| left.why == Why::NotAround);
+    left.map(|(file, Left { path, line, .. })| match path.as_str() {
+        "main" => {
+            format!("{file}:{line}: telemetry does not start in main, where it does not compile: nothing is exported")
+        }
+        _ => format!("{file}:{line}: {path} is not instrumented, because that does not compile"),
+    })
+    .collect()
 }
 
 /// Returns a line if telemetry starts and nothing starts a trace: no function has a span of its own, and nothing is around a call or
@@ -113,6 +131,8 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
                         writeln!(text, "  {}:{}: {} does not compile with a span", file.shown, left.line, left.path);
                     continue;
                 }
+                // A note says it.
+                Why::NotAround => continue,
             };
             *counts.entry(why).or_default() += 1;
         }

@@ -111,6 +111,8 @@ pub(crate) enum Why {
     By(By),
     NoRule,
     DoesNotCompile,
+    /// What would be around the call, or at the start of `main`, does not compile.
+    NotAround,
 }
 
 /// Rewrites a file.

@@ -158,13 +158,19 @@ impl Session {
                     self.build_plain()?;
                     match leave_out_package(&failed, &workspace, &rewrites, &mut left_out) {
                         Some(note) => notes.push(note),
-                        None => return Ok(self.go_without(&failed)),
+                        None => {
+                            // Otherwise, the next run would find it out again.
+                            left_out.write(&shadow.folder, &rewrites, state).map_err(of_shadow)?;
+                            notes.iter().for_each(|note| say(note));
+                            return Ok(self.go_without(&failed, &shadow, &workspace));
+                        }
                     }
                 }
             }
         }
         self.build_plain()?;
-        Ok(self.go_without(&Failed { reason: "too many builds were needed".to_owned(), ..Failed::default() }))
+        let failed = Failed { reason: "too many builds were needed".to_owned(), ..Failed::default() };
+        Ok(self.go_without(&failed, &shadow, &workspace))
     }
 
     /// Returns a number for everything besides the sources that decides about compilation.
@@ -336,11 +342,14 @@ impl Session {
     }
 
     /// Says why the program, which plain cargo has built, goes without telemetry, and runs it.
-    fn go_without(&self, failed: &Failed) -> ExitCode {
-        say(&failed.without());
+    fn go_without(&self, failed: &Failed, shadow: &Shadow, workspace: &Workspace) -> ExitCode {
         if self.command.verb == Verb::Build {
+            // Nobody shall take the program of an earlier build for this one.
+            shadow.remove_programs(workspace);
+            say(&format!("{}; plain cargo's program is in {}", failed.without(), workspace.target.display()));
             return ExitCode::SUCCESS;
         }
+        say(&failed.without());
         self.run_plain()
     }
 }

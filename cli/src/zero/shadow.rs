@@ -88,13 +88,24 @@ impl Rewrites<'_> {
     }
 }
 
-/// Returns true if a comment or an attribute of documentation has a path that begins with the crate.
+/// Returns the folders in a folder.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+/// Returns true if a comment or an attribute of documentation may have a path that begins with the crate. What an attribute includes may
+/// have any path, and a comment of several lines ends anywhere.
 fn documents(text: &str, krate: &str) -> bool {
     let path = format!("{krate}::");
-    let mut lines = text.lines().map(str::trim_start);
-    lines.any(|line| {
-        ["///", "//!", "#[doc", "#![doc"].iter().any(|start| line.starts_with(start)) && line.contains(&path)
-    })
+    let is_comment = |line: &str| ["///", "//!", "#[doc", "#![doc"].iter().any(|start| line.starts_with(start));
+    let includes = |line: &str| {
+        line.contains("include_str!")
+            && ["#[doc", "#![doc", "#[cfg_attr", "#![cfg_attr"].iter().any(|start| line.starts_with(start))
+    };
+    let has_block = text.contains("/**") || text.contains("/*!");
+    text.contains(&path) && has_block
+        || text.lines().map(str::trim_start).any(|line| includes(line) || is_comment(line) && line.contains(&path))
 }
 
 /// Rewrites the sources in memory.
@@ -270,6 +281,25 @@ impl Shadow {
         put(&self.folder.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n")
     }
 
+    /// Removes the programs of earlier builds. Cargo puts them there again if they are up to date at the next build.
+    pub(crate) fn remove_programs(&self, workspace: &Workspace) {
+        let roots = workspace.packages.iter().flat_map(|package| &package.roots);
+        let programs: HashSet<_> =
+            roots.filter(|root| root.role == Role::Binary && !root.is_example).map(|root| root.krate.clone()).collect();
+        // Below the folder of a profile, which may be below that of a target.
+        let profiles = folders(&self.build);
+        for folder in profiles.iter().flat_map(|profile| folders(profile)).chain(profiles.iter().cloned()) {
+            for file in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+                let stem = file.file_stem().map(|stem| stem.to_string_lossy().replace('-', "_"));
+                let is_program = file.extension().is_none_or(|extension| extension == "exe");
+                if is_program && file.is_file() && stem.is_some_and(|stem| programs.contains(&stem)) {
+                    // If that fails, the message says where the program of this build is.
+                    let _ = fs::remove_file(file);
+                }
+            }
+        }
+    }
+
     /// Writes the shadow. Files whose content is the same keep their time, so cargo does not compile them again. Returns the edited
     /// manifests, which decide about the lock file.
     pub(crate) fn write(
@@ -381,4 +411,47 @@ pub(crate) fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_is_documented_wherever_documentation_may_use_it() {
+        for text in [
+            "/// let client = reqwest::Client::new();",
+            "    #![doc = \"reqwest::get\"]",
+            "/**\n * reqwest::get(url)\n */",
+            "/*! reqwest::get(url) */",
+            "#![doc = include_str!(\"../README.md\")]",
+            "#![cfg_attr(doctest, doc = include_str!(\"../README.md\"))]",
+        ] {
+            assert!(documents(text, "reqwest"), "{text}");
+        }
+        for text in ["reqwest::get(url); // Without documentation.", "/** get */ fn get() {}", "include_str!(\"a\");"] {
+            assert!(!documents(text, "reqwest"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_programs_of_earlier_builds_are_removed() {
+        let folder = std::env::temp_dir().join(format!("telemark-programs-{}", std::process::id()));
+        let shadow = Shadow::new(&folder);
+        let metadata = r#"{"workspace_root":"/ws","target_directory":"/ws/target","packages":[{"name":"shop","version":"0.1.0",
+            "manifest_path":"/ws/Cargo.toml","dependencies":[],
+            "targets":[{"name":"the-shop","kind":["bin"],"src_path":"/ws/main.rs","edition":"2021"}]}]}"#;
+        let workspace = Workspace::parse(metadata.as_bytes()).unwrap();
+        let programs = ["debug/the-shop", "release/the-shop.exe", "some-target/debug/the-shop"];
+        let others = ["debug/other", "debug/the-shop.d", "debug/deps/the_shop-1"];
+        for file in programs.iter().chain(&others) {
+            put(&shadow.build.join(file), "").unwrap();
+        }
+        shadow.remove_programs(&workspace);
+        let remaining = |files: &[&'static str]| -> Vec<_> {
+            files.iter().copied().filter(|file| shadow.build.join(file).exists()).collect()
+        };
+        assert_eq!((remaining(&programs), remaining(&others)), (Vec::new(), others.to_vec()));
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

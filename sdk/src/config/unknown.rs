@@ -42,14 +42,15 @@ pub fn warn_of_unknown(env: &Env) {
     if env.is_of_the_process() && REPORTED.swap(true, Ordering::Relaxed) {
         return;
     }
-    let mut problems: Vec<_> = env.names().iter().filter_map(|name| problem(name)).collect();
+    let names = env.names();
+    let mut problems: Vec<_> = names.iter().filter_map(|name| problem(name, &names)).collect();
     problems.sort();
     if !problems.is_empty() {
         env.warn(ConfigError::state("environment", problems.join("; ")));
     }
 }
 
-fn problem(name: &str) -> Option<String> {
+fn problem(name: &str, names: &[String]) -> Option<String> {
     if !resembles_ours(name) || VARIABLES.iter().any(|variable| variable.name == name) {
         return None;
     }
@@ -67,8 +68,15 @@ fn problem(name: &str) -> Option<String> {
     if distance <= MAX_EDITS {
         return Some(format!("{shown} has no effect, is {meant} meant?"));
     }
-    let is_own = name.starts_with(OWN) && !OF_SERVICES.iter().any(|part| name.contains(part));
-    is_own.then(|| format!("{shown} has no effect, there is no such variable"))
+    (name.starts_with(OWN) && !is_of_a_service(name, names))
+        .then(|| format!("{shown} has no effect, there is no such variable"))
+}
+
+/// Returns true if Kubernetes has made the variable for a Service, which also has a variable for its host.
+fn is_of_a_service(name: &str, names: &[String]) -> bool {
+    let service = |part: &str| name.find(part).and_then(|at| name.get(..at));
+    let has_host = |service: &str| names.iter().any(|name| name.strip_suffix("_SERVICE_HOST") == Some(service));
+    OF_SERVICES.into_iter().filter_map(service).any(has_host)
 }
 
 /// Returns true if the name starts with `OTEL_`, allowing for a misspelling.
@@ -151,8 +159,10 @@ mod tests {
 
     #[test]
     fn an_unknown_name_of_telemark_is_said() {
-        let name = "OTEL_RUST_COLOUR_OF_SPANS";
-        check(&[name], &format!("environment: {name} has no effect, there is no such variable"));
+        // The latter resembles one that Kubernetes makes for a Service, and there is no host of it.
+        for name in ["OTEL_RUST_COLOUR_OF_SPANS", "OTEL_RUST_VIEWER_PORT"] {
+            check(&[name], &format!("environment: {name} has no effect, there is no such variable"));
+        }
     }
 
     #[test]

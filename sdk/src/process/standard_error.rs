@@ -50,23 +50,23 @@ fn write_piece(piece: &[u8]) -> bool {
     let write = || unsafe {
         // On Apple systems, device files do not support `poll`, but can still be written to.
         if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
-            return -1;
+            return Err(io::ErrorKind::TimedOut.into());
         }
         // This never blocks on a socket, even if another process has filled it since the poll.
-        match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
+        let written = match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
             -1 if io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) => {
                 libc::write(libc::STDERR_FILENO, bytes, size)
             }
             sent => sent,
-        }
+        };
+        usize::try_from(written).map_err(|_| io::Error::last_os_error())
     };
-    let written = without_broken_pipe(write);
-    usize::try_from(written).is_ok_and(|written| written == size)
+    without_broken_pipe(write).is_ok_and(|written| written == size)
 }
 
-/// Runs `write`, which returns a negative number after an error, without the signal of a broken pipe. Rust programs ignore SIGPIPE, but
+/// Runs `write` without the signal of a broken pipe. Rust programs ignore SIGPIPE, but
 /// those that have restored its default would be ended by a message that nobody reads.
-fn without_broken_pipe(write: impl FnOnce() -> libc::ssize_t) -> libc::ssize_t {
+fn without_broken_pipe(write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
     let mut set = MaybeUninit::<sigset_t>::uninit();
     let (mut before, mut pending) = (MaybeUninit::<sigset_t>::uninit(), MaybeUninit::<sigset_t>::uninit());
     // SAFETY: `sigemptyset` initializes the set, and the other calls the masks that they return, each before it is read.
@@ -82,7 +82,7 @@ fn without_broken_pipe(write: impl FnOnce() -> libc::ssize_t) -> libc::ssize_t {
         // One that is pending already is the host's.
         let was_pending = is_pending();
         let written = write();
-        let is_broken = written < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE);
+        let is_broken = written.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPIPE));
         // With this error, the signal is pending for this thread, so this does not wait. One that is pending for the process might be
         // taken by another thread first.
         if is_broken && !was_pending && is_pending() {

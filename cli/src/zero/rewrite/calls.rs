@@ -68,6 +68,8 @@ impl Visitor<'_> {
         let at = call.paren_token.span.open().byte_range().start;
         if self.change(What::Call(edge), at, call) {
             self.surround(range, before, after);
+        } else {
+            self.not_around(path, at);
         }
     }
 

@@ -441,3 +441,17 @@ fn real_sources_keep_their_lines_and_bytes() {
     }
     assert!(files > 60, "{files}");
 }
+
+#[test]
+fn what_does_not_compile_around_a_call_or_in_main_is_noted() {
+    let text = "fn main() {\n    axum::serve(listener, app);\n}\n";
+    let rules = Rules::parse("").unwrap();
+    let (edges, none) = (edges(&rules), BTreeSet::new());
+    let whole = rewrite(&source(text, Role::Binary, &edges, &none), &rules).unwrap();
+    let left_out = whole.changes.iter().map(|change| change.offset).collect();
+    let rest = rewrite(&source(text, Role::Binary, &edges, &left_out), &rules).unwrap();
+    let noted: Vec<_> = rest.left.iter().filter(|left| left.why == Why::NotAround).collect();
+    let noted: Vec<_> = noted.iter().map(|left| (left.path.as_str(), left.line)).collect();
+    assert_eq!(noted, [("main", 1), ("axum::serve", 2)]);
+    assert_eq!(rest.apply(text), text);
+}

@@ -176,7 +176,15 @@ impl<'a> Visitor<'a> {
         let at = inner.map(|attribute| bytes(attribute).end).max().unwrap_or(brace.byte_range().end);
         if self.change(What::Main, at, &brace) {
             self.insert(at, " let _telemark = ::telemark::auto();".to_owned(), false);
+        } else {
+            self.not_around("main".to_owned(), at);
         }
+    }
+
+    /// Notes that something besides a span does not compile.
+    pub(super) fn not_around(&mut self, path: String, at: usize) {
+        let line = self.line(at);
+        self.rewritten.left.push(Left { path, line, why: Why::NotAround });
     }
 
     /// Visits a body, with what surrounds it.

@@ -93,11 +93,17 @@ impl Session {
         let held = String::from_utf8_lossy(&held);
         let failure = messages.failures.first();
         let of_cargo = held.lines().find(|line| line.starts_with("error"));
+        let place = |failure: &Failure| {
+            let (file, line) = failure.places.first()?;
+            Some(format!("{}:{line}: ", shown(Path::new(file), shadow, workspace).display()))
+        };
         let reason = failure.map(|failure| failure.message.as_str()).or(of_cargo).unwrap_or("cargo says no reason");
         let said = Compiled::of_cargo(&held);
         let package = failure.map_or(said.as_ref(), |failure| failure.package.as_ref()).cloned();
         let is_added = package.as_ref().is_some_and(|package| is_added(package, workspace));
-        Ok(Built::Failed(Failed { reason: reason.to_owned(), package, is_added }))
+        // Nobody looks into a package that only telemetry needs.
+        let place = failure.filter(|_| !is_added).and_then(place).unwrap_or_default();
+        Ok(Built::Failed(Failed { reason: format!("{place}{reason}"), package, is_added }))
     }
 
     /// Returns cargo's command with all messages on standard output. It runs a program by telling which one.

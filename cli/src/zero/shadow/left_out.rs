@@ -183,7 +183,7 @@ mod tests {
                 fs::write(self.0.join(format!("{name}.rs")), source).unwrap();
                 format!(
                     r#"{{"name":"{name}","version":"0.1.0","manifest_path":"{root}/{name}/Cargo.toml",
-                    "dependencies":[{{"name":"{dependency}"}}],
+                    "dependencies":[{{"name":"{dependency}","rename":"other","kind":"dev","target":"x86_64-pc-windows-msvc"}}],
                     "targets":[{{"name":"{name}","kind":["{kind}"],"src_path":"{root}/{name}.rs","edition":"2021"}}]}}"#
                 )
             };

@@ -38,6 +38,8 @@ pub(crate) struct Package {
     /// The reason for which the package is left alone.
     pub(crate) left_alone: Option<&'static str>,
     dependencies: Vec<Dependency>,
+    /// The names of all packages on which it depends, also under another name, for tests, for its build script, or on some targets.
+    uses: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -103,13 +105,13 @@ impl Workspace {
         Some(Workspace { root, target, packages, copies: Vec::new(), notes: Vec::new() })
     }
 
-    /// Returns the names of a member and of the members on which it depends, directly or not; none if there is no such member.
+    /// Returns the names of a member and of the members on which it depends in any way, directly or not; none if there is no such member.
     pub(crate) fn with_dependencies(&self, name: &str) -> Vec<String> {
         let mut found: Vec<_> = self.packages.iter().filter(|package| package.name == name).collect();
         let mut next = 0;
         while let Some(package) = found.get(next) {
             let is_new = |other: &&Package| {
-                package.depends_on(&other.name) && !found.iter().any(|known| known.name == other.name)
+                package.uses.contains(&other.name) && !found.iter().any(|known| known.name == other.name)
             };
             let new: Vec<_> = self.packages.iter().filter(is_new).collect();
             found.extend(new);
@@ -132,12 +134,15 @@ impl Package {
         let name = text("name")?;
         let targets: Vec<_> = package.get("targets")?.as_array()?.iter().filter_map(Target::parse).collect();
         let features = package.get("features");
-        let dependencies = package.get("dependencies")?.as_array()?.iter();
-        let dependencies: Vec<_> =
-            dependencies.filter_map(|dependency| Dependency::parse(dependency, features)).collect();
+        let given = package.get("dependencies")?.as_array()?;
+        let dependencies: Vec<_> = given.iter().filter_map(|one| Dependency::parse(one, features)).collect();
+        let name_of = |dependency: &Value| Some(dependency.get("name")?.as_str()?.to_owned());
+        let uses: Vec<_> = given.iter().filter_map(name_of).collect();
+        let is_of_program = |dependency: &&Value| dependency.get("kind").is_none_or(Value::is_null);
+        let mut of_program = given.iter().filter(is_of_program).filter_map(name_of);
         let left_alone = if targets.iter().any(|target| target.kinds.iter().any(|kind| kind == "proc-macro")) {
             Some("a proc-macro crate")
-        } else if dependencies.iter().any(|dependency| dependency.name == "telemark") || name.starts_with("telemark") {
+        } else if of_program.any(|dependency| dependency == "telemark") || name.starts_with("telemark") {
             Some(USES_TELEMARK)
         } else if targets.iter().any(|target| target.edition == "2015") {
             Some("edition 2015")
@@ -146,7 +151,7 @@ impl Package {
         };
         let roots = targets.into_iter().filter_map(Target::root).collect();
         let (version, manifest) = (text("version")?, PathBuf::from(text("manifest_path")?));
-        Some(Package { name, version, manifest, roots, left_alone, dependencies })
+        Some(Package { name, version, manifest, roots, left_alone, dependencies, uses })
     }
 
     /// Returns the rules about calls and paths that the package can have, and notes about those that it cannot.

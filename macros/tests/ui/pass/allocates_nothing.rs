@@ -77,6 +77,12 @@ async fn work(number: u32) -> Result<u32, u32> {
     call(number)
 }
 
+#[traced(fields(number, text = evaluated()))]
+async fn waits(number: u32) {
+    work(number).await.unwrap();
+    std::future::pending().await
+}
+
 fn allocations(run: impl Fn()) -> usize {
     run();
     let before = ALLOCATIONS.get();
@@ -92,6 +98,9 @@ fn calls() {
     assert_eq!(items(2).count(), 2);
     let future = pin!(work(1));
     assert_eq!(future.poll(&mut std::task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(1)));
+    // Cancelled.
+    let future = pin!(waits(1));
+    assert_eq!(future.poll(&mut std::task::Context::from_waker(Waker::noop())), Poll::Pending);
     telemark_sdk::instrument::spans::set_attribute("key", 1);
 }
 
@@ -123,5 +132,5 @@ fn main() {
     // A recorded span does allocate, which shows that the counter works.
     let _guard = in_a_tracer(true).attach();
     assert!(root() > 0);
-    assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2 + 1 + 1));
+    assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2 + 1 + 1 + 2 + 2));
 }

@@ -13,49 +13,74 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
+use opentelemetry::ContextGuard;
+
 use super::call_duration::CallEnd;
 use super::future::Polling;
 use super::open::{Current, OpenSpan, StartedSpan, State};
 use super::stopwatch::{Cancelling, Stopwatch};
 use crate::instrument::shield::shielded;
+use crate::unsampled::Entered;
 
 /// The span and the measurement of a call, which end when the body is ready, panics, or is dropped early.
 #[derive(Debug)]
 pub struct AsyncCall<M: Stopwatch = ()> {
     span: State,
     stopwatch: M,
-    /// True if the last of [`CANCELLED`] belongs to this call.
-    is_cancelled: bool,
+    cancelled: Cancelled,
+}
+
+/// What keeps the span of a call current while its body is dropped.
+#[derive(Debug, Default)]
+enum Cancelled {
+    /// Nothing: the call has not been cancelled, or has no span.
+    #[default]
+    No,
+    Unsampled(Entered),
+    /// The last of [`CANCELLED`].
+    Attached,
 }
 
 thread_local! {
-    /// The guards of the calls whose bodies are being dropped on this thread. The calls cannot hold them, since they are sent between
-    /// threads. Has no destructor, so that the destructors of other thread-locals can still drop bodies.
-    static CANCELLED: ManuallyDrop<RefCell<Vec<Current>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    /// The guards of the recorded calls whose bodies are being dropped on this thread. The calls cannot hold them, since they are sent
+    /// between threads. Has no destructor, so that the destructors of other thread-locals can still drop bodies.
+    static CANCELLED: ManuallyDrop<RefCell<Vec<ContextGuard>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
-fn enter(current: Current) {
-    CANCELLED.with(|guards| guards.borrow_mut().push(current));
-}
-
-/// Returns the guard that was handed to [`enter`] last.
-fn take_entered() -> Current {
-    CANCELLED.with(|guards| {
-        let mut guards = guards.borrow_mut();
-        let current = guards.pop();
-        if guards.is_empty() {
-            // Nothing may be left when the thread ends.
-            *guards = Vec::new();
+impl Cancelled {
+    fn new(current: Current) -> Self {
+        match current {
+            Current::Off => Cancelled::No,
+            Current::Unsampled(entered) => Cancelled::Unsampled(entered),
+            Current::Attached(guard) => {
+                CANCELLED.with(|guards| guards.borrow_mut().push(guard));
+                Cancelled::Attached
+            }
         }
-        current.unwrap_or_default()
-    })
+    }
+
+    fn current(self) -> Current {
+        match self {
+            Cancelled::No => Current::Off,
+            Cancelled::Unsampled(entered) => Current::Unsampled(entered),
+            Cancelled::Attached => CANCELLED.with(|guards| {
+                let mut guards = guards.borrow_mut();
+                let guard = guards.pop();
+                if guards.is_empty() {
+                    // Nothing may be left when the thread ends.
+                    *guards = Vec::new();
+                }
+                guard.map_or(Current::Off, Current::Attached)
+            }),
+        }
+    }
 }
 
 impl<M: Stopwatch> AsyncCall<M> {
     /// Begins a call in a started span, with a stopwatch that is already running.
     #[inline]
     pub(in crate::instrument) fn new(span: StartedSpan, stopwatch: M) -> Self {
-        AsyncCall { span: span.0, stopwatch, is_cancelled: false }
+        AsyncCall { span: span.0, stopwatch, cancelled: Cancelled::No }
     }
 
     #[inline]
@@ -68,7 +93,7 @@ impl<M: Stopwatch> Drop for AsyncCall<M> {
     #[inline]
     fn drop(&mut self) {
         if !self.is_over() {
-            let current = if self.is_cancelled { take_entered() } else { Current::Off };
+            let current = std::mem::take(&mut self.cancelled).current();
             let cancelling = Cancelling::of(&mut self.span, current);
             cancelling.end(&mut self.stopwatch, |_| ());
         }
@@ -90,8 +115,7 @@ impl<M: Stopwatch> Drop for Cancel<'_, M> {
     #[inline]
     fn drop(&mut self) {
         if !self.0.is_over() {
-            enter(self.0.span.enter());
-            self.0.is_cancelled = true;
+            self.0.cancelled = Cancelled::new(self.0.span.enter());
         }
     }
 }
