@@ -56,7 +56,7 @@ impl Target {
     pub fn named(name: &str) -> Target {
         match TARGETS.iter().find(|target| target.name == name) {
             Some(target) => *target,
-            None => panic!("there is no fuzz target {name:?}"),
+            None => panic!("TELEMARK_FUZZ_TARGET must name a folder of fuzz/corpus, not {name:?}"),
         }
     }
 }

@@ -206,21 +206,27 @@ async fn inner_holds(panics: bool) {
     std::future::pending().await
 }
 
+/// Runs `work` on another thread, in the telemetry of the test.
+fn on_another_thread(work: impl FnOnce() + Send + 'static) {
+    let context = Context::current();
+    let work = move || {
+        let _guard = context.attach();
+        work();
+    };
+    #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+    std::thread::spawn(work).join().unwrap();
+}
+
 #[test]
 fn what_a_cancelled_body_drops_is_in_its_span_on_whichever_thread() {
     check(
         || {
             let mut future = Box::pin(holds(false));
             assert!(poll_once(future.as_mut()).is_pending());
-            let context = Context::current();
-            let dropped = move || {
-                // The context of the test's telemetry, which is another thread's here.
-                let _guard = context.attach();
+            on_another_thread(move || {
                 drop(future);
                 assert!(!Context::current().has_active_span());
-            };
-            #[allow(clippy::disallowed_methods, reason = "a test of threads")]
-            std::thread::spawn(dropped).join().unwrap();
+            });
         },
         "
         holds telemark.outcome=cancelled
@@ -442,18 +448,14 @@ fn a_body_that_a_thread_local_drops_is_in_its_span() {
     }
     check(
         || {
-            let context = Context::current();
-            let run = move || {
-                let _guard = context.attach();
+            on_another_thread(|| {
                 let mut kept = Box::pin(inner_holds(false));
                 assert!(poll_once(kept.as_mut()).is_pending());
                 KEPT.set(Some(kept));
                 // Cancels a call for the first time on this thread, so that what that needs is destroyed before `KEPT`.
                 let mut other = Box::pin(leaf());
                 assert!(poll_once(other.as_mut()).is_pending());
-            };
-            #[allow(clippy::disallowed_methods, reason = "a test of threads")]
-            std::thread::spawn(run).join().unwrap();
+            });
         },
         "
         leaf telemark.outcome=cancelled

@@ -70,12 +70,12 @@ pub(crate) fn notes(rewrites: &Rewrites<'_>, rules: &Rules) -> Vec<String> {
 fn not_around(rewrites: &Rewrites<'_>) -> Vec<String> {
     let files = rewrites.packages.iter().flat_map(|package| &package.files);
     let left = files.flat_map(|file| file.rewritten.left.iter().map(|left| (&file.shown, left)));
-    let left = left.filter(|(_, left)| left.why == Why::NotAround);
-    left.map(|(file, Left { path, line, .. })| match path.as_str() {
-        "main" => {
-            format!("{file}:{line}: telemetry does not start in main, where it does not compile: nothing is exported")
-        }
-        _ => format!("{file}:{line}: {path} is not instrumented, because that does not compile"),
+    left.filter_map(|(file, Left { path, line, why })| match why {
+        Why::NotStarted => Some(format!(
+            "{file}:{line}: telemetry does not start in main, where it does not compile: this program exports nothing"
+        )),
+        Why::NotAround => Some(format!("{file}:{line}: {path} is not instrumented, because that does not compile")),
+        _ => None,
     })
     .collect()
 }
@@ -132,7 +132,7 @@ fn of_package(text: &mut String, package: &PackageRewrites<'_>, rules: &Rules) {
                     continue;
                 }
                 // A note says it.
-                Why::NotAround => continue,
+                Why::NotAround | Why::NotStarted => continue,
             };
             *counts.entry(why).or_default() += 1;
         }

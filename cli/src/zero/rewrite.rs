@@ -111,8 +111,10 @@ pub(crate) enum Why {
     By(By),
     NoRule,
     DoesNotCompile,
-    /// What would be around the call, or at the start of `main`, does not compile.
+    /// What would be around a call does not compile.
     NotAround,
+    /// The start of telemetry in `main` does not compile.
+    NotStarted,
 }
 
 /// Rewrites a file.

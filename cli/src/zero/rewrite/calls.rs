@@ -6,7 +6,7 @@ use syn::{Expr, ExprCall, ExprMethodCall};
 
 use super::syntax::bytes;
 use super::visitor::Visitor;
-use super::{Insertion, Source, What};
+use super::{Insertion, Source, What, Why};
 use crate::zero::rules::Rules;
 use crate::zero::rules::edges::{Act, Around, Edge};
 
@@ -69,7 +69,7 @@ impl Visitor<'_> {
         if self.change(What::Call(edge), at, call) {
             self.surround(range, before, after);
         } else {
-            self.not_around(path, at);
+            self.leave(path, at, Why::NotAround);
         }
     }
 

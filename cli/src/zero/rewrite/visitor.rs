@@ -152,8 +152,7 @@ impl<'a> Visitor<'a> {
                 }
             },
         };
-        let line = self.line(at);
-        self.rewritten.left.push(Left { path: function.path, line, why });
+        self.leave(function.path, at, why);
         false
     }
 
@@ -177,14 +176,14 @@ impl<'a> Visitor<'a> {
         if self.change(What::Main, at, &brace) {
             self.insert(at, " let _telemark = ::telemark::auto();".to_owned(), false);
         } else {
-            self.not_around("main".to_owned(), at);
+            self.leave("main".to_owned(), at, Why::NotStarted);
         }
     }
 
-    /// Notes that something besides a span does not compile.
-    pub(super) fn not_around(&mut self, path: String, at: usize) {
+    /// Notes what is left alone.
+    pub(super) fn leave(&mut self, path: String, at: usize, why: Why) {
         let line = self.line(at);
-        self.rewritten.left.push(Left { path, line, why: Why::NotAround });
+        self.rewritten.left.push(Left { path, line, why });
     }
 
     /// Visits a body, with what surrounds it.
